@@ -1,0 +1,1 @@
+//! Azure: credentials, endpoints and subscriptions.
