@@ -72,6 +72,8 @@ pub enum FailureReason {
     Capped,
     /// The provider refused the request for another reason.
     Rejected,
+    /// A fault of muster's own: the scanner broke off.
+    Internal,
 }
 words!(FailureReason, "failure reason":
     NoCredentials = "no-credentials",
@@ -84,6 +86,7 @@ words!(FailureReason, "failure reason":
     UnsupportedEngine = "unsupported-engine",
     Capped = "capped",
     Rejected = "rejected",
+    Internal = "internal",
 );
 
 /// A record that could not be understood.
