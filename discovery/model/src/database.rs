@@ -64,7 +64,7 @@ pub struct Database {
 }
 
 /// Where a database listens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Host name.
     pub host: String,

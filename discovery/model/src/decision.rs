@@ -156,7 +156,9 @@ impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unsupported { why } => why.fmt(f),
-            Self::State { state } => write!(f, "state is `{}`: not usable yet or any more", state.name),
+            Self::State { state } => {
+                write!(f, "state is `{}`: not usable yet or any more", state.name)
+            }
             Self::NoEndpoint => f.write_str("the provider reports no endpoint yet"),
             Self::NotSelected { detail } => write!(f, "no source selects it: {detail}"),
             Self::Matcher { matcher, reason } => write!(f, "{matcher}: {reason}"),
@@ -187,7 +189,9 @@ impl fmt::Display for Unsupported {
             Self::Version { engine, have, need } if have.is_empty() => {
                 write!(f, "{engine}: version unknown, {need} or later is needed")
             }
-            Self::Version { engine, have, need } => write!(f, "{engine} {have} is too old: {need} or later is needed"),
+            Self::Version { engine, have, need } => {
+                write!(f, "{engine} {have} is too old: {need} or later is needed")
+            }
             Self::Mode { mode } => write!(f, "engine mode `{mode}` is not supported"),
             Self::TlsOff => f.write_str("encryption in transit is off"),
         }
@@ -198,7 +202,16 @@ impl fmt::Display for Unsupported {
 
 impl Trace {
     /// Adds a step.
-    pub fn step(&mut self, who: impl Into<String>, outcome: impl Into<String>, detail: impl Into<String>) {
-        self.steps.push(Step { who: who.into(), outcome: outcome.into(), detail: detail.into() });
+    pub fn step(
+        &mut self,
+        who: impl Into<String>,
+        outcome: impl Into<String>,
+        detail: impl Into<String>,
+    ) {
+        self.steps.push(Step {
+            who: who.into(),
+            outcome: outcome.into(),
+            detail: detail.into(),
+        });
     }
 }

@@ -99,8 +99,12 @@ impl Service {
     /// The cloud that offers it.
     pub const fn provider(self) -> Provider {
         match self {
-            Self::Rds | Self::Docdb | Self::Elasticache | Self::ElasticacheServerless => Provider::Aws,
-            Self::Postgresql | Self::PostgresqlFlexible | Self::Mysql | Self::MysqlFlexible => Provider::Azure,
+            Self::Rds | Self::Docdb | Self::Elasticache | Self::ElasticacheServerless => {
+                Provider::Aws
+            }
+            Self::Postgresql | Self::PostgresqlFlexible | Self::Mysql | Self::MysqlFlexible => {
+                Provider::Azure
+            }
         }
     }
 }
@@ -157,7 +161,9 @@ impl ResourceId {
 
     /// The provider's part: the ARN or ARM id.
     pub fn provider_id(&self) -> &str {
-        self.0.rsplit_once('#').map_or(self.0.as_str(), |(id, _)| id)
+        self.0
+            .rsplit_once('#')
+            .map_or(self.0.as_str(), |(id, _)| id)
     }
 }
 
@@ -205,7 +211,11 @@ impl Scope {
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}/{}", self.provider, self.account, self.region, self.service)?;
+        write!(
+            f,
+            "{}/{}/{}/{}",
+            self.provider, self.account, self.region, self.service
+        )?;
         match &self.resource_group {
             Some(group) => write!(f, "/{group}"),
             None => Ok(()),
@@ -215,7 +225,9 @@ impl fmt::Display for Scope {
 
 /// A text that is no scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a scope: expected PROVIDER/ACCOUNT/REGION/SERVICE, as `muster scope ls` prints them")]
+#[error(
+    "`{text}` is not a scope: expected PROVIDER/ACCOUNT/REGION/SERVICE, as `muster scope ls` prints them"
+)]
 pub struct ParseScopeError {
     text: String,
 }
@@ -224,9 +236,16 @@ impl FromStr for Scope {
     type Err = ParseScopeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || ParseScopeError { text: text.to_owned() };
+        let wrong = || ParseScopeError {
+            text: text.to_owned(),
+        };
         let mut parts = text.splitn(5, '/');
-        let mut next = || parts.next().filter(|part| !part.is_empty()).ok_or_else(wrong);
+        let mut next = || {
+            parts
+                .next()
+                .filter(|part| !part.is_empty())
+                .ok_or_else(wrong)
+        };
         let scope = Self {
             provider: next()?.parse().map_err(|_| wrong())?,
             account: AccountId::new(next()?),
@@ -234,7 +253,11 @@ impl FromStr for Scope {
             service: next()?.parse().map_err(|_| wrong())?,
             resource_group: parts.next().map(str::to_owned),
         };
-        if scope.service.provider() == scope.provider { Ok(scope) } else { Err(wrong()) }
+        if scope.service.provider() == scope.provider {
+            Ok(scope)
+        } else {
+            Err(wrong())
+        }
     }
 }
 

@@ -22,7 +22,12 @@ pub const DERIVED_KEYS: &[&str] = &[
 
 /// Prefixes that neither a tag, nor a rule, nor a plugin may write. The `teleport.` ones are reserved because
 /// people's roles that were carried over trust them.
-pub const RESERVED_PREFIXES: &[&str] = &["muster/", "teleport.dev/", "teleport.internal/", "teleport.hidden/"];
+pub const RESERVED_PREFIXES: &[&str] = &[
+    "muster/",
+    "teleport.dev/",
+    "teleport.internal/",
+    "teleport.hidden/",
+];
 
 /// Where a label came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,23 +67,44 @@ pub struct Labels(BTreeMap<String, Label>);
 impl Labels {
     /// Whether only muster itself may write this key.
     pub fn is_reserved(key: &str) -> bool {
-        DERIVED_KEYS.contains(&key) || RESERVED_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+        DERIVED_KEYS.contains(&key)
+            || RESERVED_PREFIXES
+                .iter()
+                .any(|prefix| key.starts_with(prefix))
     }
 
     /// The labels of a database before any matcher: derived ones, and those of its tags that forge nothing.
     /// The tags that were kept out are returned beside them.
-    pub fn import(derived: &BTreeMap<String, String>, tags: &BTreeMap<String, String>) -> (Self, Vec<Shadowed>) {
+    pub fn import(
+        derived: &BTreeMap<String, String>,
+        tags: &BTreeMap<String, String>,
+    ) -> (Self, Vec<Shadowed>) {
         let mut labels = Self::default();
         let mut shadowed = Vec::new();
         for (key, value) in tags {
             if Self::is_reserved(key) {
-                shadowed.push(Shadowed { key: key.clone(), value: value.clone() });
+                shadowed.push(Shadowed {
+                    key: key.clone(),
+                    value: value.clone(),
+                });
             } else {
-                labels.0.insert(key.clone(), Label { value: value.clone(), origin: Origin::Tag });
+                labels.0.insert(
+                    key.clone(),
+                    Label {
+                        value: value.clone(),
+                        origin: Origin::Tag,
+                    },
+                );
             }
         }
         for (key, value) in derived {
-            labels.0.insert(key.clone(), Label { value: value.clone(), origin: Origin::Derived });
+            labels.0.insert(
+                key.clone(),
+                Label {
+                    value: value.clone(),
+                    origin: Origin::Derived,
+                },
+            );
         }
         (labels, shadowed)
     }
@@ -99,14 +125,21 @@ impl Labels {
         if Self::is_reserved(key) {
             return false;
         }
-        let label = Label { value: value.into(), origin: Origin::Matcher(matcher.to_owned()) };
+        let label = Label {
+            value: value.into(),
+            origin: Origin::Matcher(matcher.to_owned()),
+        };
         self.0.insert(key.to_owned(), label);
         true
     }
 
     /// Takes a label away for a matcher. `None`, and nothing is changed, when it is not there or reserved.
     pub fn remove(&mut self, key: &str) -> Option<Label> {
-        if Self::is_reserved(key) { None } else { self.0.remove(key) }
+        if Self::is_reserved(key) {
+            None
+        } else {
+            self.0.remove(key)
+        }
     }
 
     /// Key and label, in key order.
@@ -116,7 +149,9 @@ impl Labels {
 
     /// Keys and values alone, in key order.
     pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, label)| (key.as_str(), label.value.as_str()))
+        self.0
+            .iter()
+            .map(|(key, label)| (key.as_str(), label.value.as_str()))
     }
 
     /// How many there are.

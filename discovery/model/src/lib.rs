@@ -13,14 +13,14 @@
 //!
 //! This crate does no I/O, knows no clock and no async: time comes in as a [`Timestamp`].
 
+mod database;
+mod decision;
 mod id;
 mod kind;
 mod labels;
-mod database;
 mod record;
 mod scan;
 pub mod selector;
-mod decision;
 mod target;
 mod time;
 

@@ -127,7 +127,11 @@ impl Scan {
     /// scope of which no listing call got any answer (`answered` is false) is unread rather than partial.
     #[must_use]
     pub fn finish(mut self, answered: bool) -> Self {
-        let nameless: Vec<_> = self.malformed.iter().filter(|record| record.provider_id.is_none()).collect();
+        let nameless: Vec<_> = self
+            .malformed
+            .iter()
+            .filter(|record| record.provider_id.is_none())
+            .collect();
         for failure in nameless
             .into_iter()
             .map(|record| Failure {

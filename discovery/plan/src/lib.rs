@@ -1,6 +1,29 @@
-//! From what was seen to what is to be changed. Pure: no clock, no I/O, no randomness; the same inputs give
-//! the same bytes.
+//! From what was seen to what is to be changed.
+//!
+//! Two pure steps, with the clock passed in and no I/O, so that the same inputs always give the same bytes:
+//!
+//! 1. [`Inventory::merge`] takes the scans of a run into what was known before. It alone decides when a
+//!    database counts as missing: only when a complete scan of its scope did not find it.
+//! 2. [`plan`] compares what the matchers want with what is enrolled, and holds back whatever one of the
+//!    safeties forbids: coverage, grace, brake, owner, policy, name, matcher.
+//!
+//! `muster plan`, `muster apply` and the running service share these two functions.
 
+mod diff;
+mod inventory;
+mod names;
+mod planner;
+mod settings;
 mod types;
 
-pub use self::types::{Action, Change, Hold, Plan, Safety, ScopeLine, SkippedLine, Summary};
+#[cfg(test)]
+mod testkit;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    inventory::{Inventory, Merge},
+    planner::{Input, Judged, Outcome, TargetWrite, plan},
+    settings::{Brake, Grace, Policy, Settings, Unconfigured},
+    types::{Action, Change, Hold, Plan, Safety, ScopeLine, SkippedLine, Summary},
+};

@@ -1,10 +1,10 @@
 //! The plan as data: what every report renders.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use muster_model::{
-    Coverage, Endpoint, Failure, FieldChange, Kind, Labels, Malformed, Protocol, ResourceId, Scope, Shadowed, State,
-    Timestamp,
+    Coverage, Endpoint, Failure, FieldChange, Kind, Labels, Malformed, Protocol, ResourceId, Scope,
+    Shadowed, State, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -87,8 +87,6 @@ pub struct Change {
     pub hold: Option<Hold>,
     /// What a person should know: IAM off, a stopped server.
     pub notes: Vec<String>,
-    /// Named facts about the database (see `muster_model::fact`).
-    pub facts: BTreeMap<String, String>,
 }
 
 /// What is done to a target.
@@ -149,4 +147,45 @@ pub struct SkippedLine {
     pub code: String,
     /// The reason, as a sentence.
     pub reason: String,
+}
+
+// === words ===
+
+impl Action {
+    /// The word that stands for it in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Update => "update",
+            Self::Remove => "remove",
+            Self::Keep => "keep",
+            Self::Held => "held",
+        }
+    }
+}
+
+impl Safety {
+    /// Every safety.
+    pub const ALL: &'static [Self] = &[
+        Self::Coverage,
+        Self::Grace,
+        Self::Brake,
+        Self::Owner,
+        Self::Policy,
+        Self::Name,
+        Self::Matcher,
+    ];
+
+    /// The word that stands for it in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Coverage => "coverage",
+            Self::Grace => "grace",
+            Self::Brake => "brake",
+            Self::Owner => "owner",
+            Self::Policy => "policy",
+            Self::Name => "name",
+            Self::Matcher => "matcher",
+        }
+    }
 }
