@@ -5,6 +5,8 @@
 
 use std::{fmt, time::Duration};
 
+pub use crate::text::{chain, one_line};
+
 /// The longest [`CallError::message`], in bytes.
 pub const MAX_MESSAGE: usize = 500;
 
@@ -171,11 +173,4 @@ impl Classify for Classified {
     fn classify(&self, _call: &str) -> Classified {
         self.clone()
     }
-}
-
-/// `text` on one line, without control characters, without what looks like a credential, and at
-/// most [`MAX_MESSAGE`] bytes long.
-pub fn one_line(text: &str) -> String {
-    let _ = text;
-    String::new()
 }

@@ -16,6 +16,7 @@ pub mod budget;
 pub mod error;
 pub mod replay;
 mod rng;
+mod text;
 
 pub use self::{
     budget::{Budget, BudgetConfig, Budgets},
