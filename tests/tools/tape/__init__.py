@@ -1,0 +1,1 @@
+"""Recorded cloud answers, made from the services' own models: see make_tapes.py."""
