@@ -140,3 +140,6 @@ impl Listing {
 fn own_failure(reason: FailureReason, call: &str, message: String) -> Failure {
     Failure { reason, call: call.to_owned(), message, permission: None }
 }
+
+#[cfg(test)]
+mod tests;
