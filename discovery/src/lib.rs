@@ -18,5 +18,6 @@ mod states;
 
 pub use self::{
     aws::aws_scanner,
+    azure::azure_scanner,
     scan::{Scanner, run},
 };
