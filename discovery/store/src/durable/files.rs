@@ -1,0 +1,132 @@
+//! The files beside sled's own, and what makes sled's durable.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs::{self, DirBuilder, File},
+    io,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::store::Revision;
+
+/// Where the last acknowledged revision stands.
+const MARK: &str = "acknowledged";
+/// sled's log, which holds everything but oversized pages.
+const LOG: &str = "db";
+/// The oversized pages.
+const BLOBS: &str = "blobs";
+
+/// Syncs what sled wrote, and remembers the last acknowledged revision outside of sled.
+///
+/// `flush` of sled ends in `sync_file_range`, which promises nothing for the time after a power loss.
+/// Syncing the same file through a descriptor of our own does.
+#[derive(Debug)]
+pub(super) struct Files {
+    log: File,
+    mark: File,
+    blobs: PathBuf,
+    synced: BTreeSet<OsString>,
+}
+
+/// Makes the directory, for its owner alone. One that is there stays as it is.
+pub(super) fn create(dir: &Path) -> io::Result<()> {
+    if let Ok(found) = fs::metadata(dir) {
+        if found.permissions().mode() & 0o077 != 0 {
+            tracing::warn!(dir = %dir.display(), "the store's directory is open to other users");
+        }
+        return if found.is_dir() {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::NotADirectory.into())
+        };
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        sync_dir(parent)?;
+    }
+    Ok(())
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// The revision that was acknowledged last; none when none was, or when the mark was torn by a power loss.
+pub(super) fn mark(dir: &Path) -> io::Result<Option<Revision>> {
+    let bytes = match File::open(dir.join(MARK)) {
+        Ok(file) => {
+            let mut bytes = [0; 12];
+            match file.read_exact_at(&mut bytes, 0) {
+                Ok(()) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let [r0, r1, r2, r3, r4, r5, r6, r7, crc @ ..] = bytes;
+    let revision = [r0, r1, r2, r3, r4, r5, r6, r7];
+    let whole = crc32fast::hash(&revision) == u32::from_be_bytes(crc);
+    Ok(whole.then(|| Revision(u64::from_be_bytes(revision))))
+}
+
+impl Files {
+    /// Opens them in a directory that sled has opened.
+    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+        let mark = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(dir.join(MARK))?;
+        let log = File::options().read(true).write(true).open(dir.join(LOG))?;
+        let mut files = Self {
+            log,
+            mark,
+            blobs: dir.join(BLOBS),
+            synced: BTreeSet::new(),
+        };
+        files.sync()?;
+        sync_dir(dir)?;
+        Ok(files)
+    }
+
+    /// Returns when all that sled has written would survive a power loss.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        let mut present = BTreeSet::new();
+        let mut fresh = false;
+        for blob in fs::read_dir(&self.blobs)? {
+            let name = blob?.file_name();
+            if !self.synced.contains(&name) {
+                fresh = true;
+                match File::open(self.blobs.join(&name)) {
+                    Ok(file) => file.sync_all()?,
+                    // sled removes those that it no longer needs whenever it likes.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                }
+            }
+            present.insert(name);
+        }
+        self.synced = present;
+        if fresh {
+            sync_dir(&self.blobs)?;
+        }
+        self.log.sync_data()
+    }
+
+    /// Notes that a revision is durable. The note itself is not synced: after a power loss it may be older
+    /// than the store, and never newer.
+    pub(super) fn acknowledge(&self, revision: Revision) -> io::Result<()> {
+        let revision = revision.0.to_be_bytes();
+        let crc = crc32fast::hash(&revision).to_be_bytes();
+        let mut bytes = [0; 12];
+        for (to, from) in bytes.iter_mut().zip(revision.into_iter().chain(crc)) {
+            *to = from;
+        }
+        self.mark.write_all_at(&bytes, 0)
+    }
+}

@@ -1,0 +1,453 @@
+//! [`SledStore`]: the store in a directory.
+
+use std::{
+    cell::RefCell,
+    io,
+    ops::ControlFlow,
+    sync::{
+        Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+mod files;
+mod guard;
+mod layout;
+mod lock;
+mod open;
+
+pub use self::{
+    layout::FORMAT,
+    open::{OpenError, Repair},
+};
+
+use self::{
+    files::Files,
+    layout::{Body, Head, Raw},
+    lock::Lock,
+};
+use crate::{
+    batch::{Batch, Op},
+    changes::{Changes, Log},
+    error::{Damaged, StoreError, Why},
+    key::Key,
+    store::{Entry, Order, Revision, Store, Versioned, Visit},
+};
+
+/// A durable store in a directory, for one process at a time.
+///
+/// A commit is one batch in one sled tree, with the new head and the change log in it; it returns after sled
+/// has flushed and the file has been synced. A panic or an I/O error inside sled makes the store refuse
+/// everything from then on: whether the batch is durable is then known only after opening it again.
+///
+/// Panics inside sled are caught, which needs unwinding: do not build with `panic = "abort"`.
+#[derive(Debug)]
+pub struct SledStore {
+    id: u64,
+    /// None only while it is being dropped.
+    db: Option<sled::Db>,
+    state: RwLock<State>,
+    signal: (Mutex<Revision>, Condvar),
+    broken: OnceLock<String>,
+    /// Let go after the database.
+    _lock: Lock,
+}
+
+#[derive(Debug)]
+struct State {
+    head: Head,
+    log: Log,
+    files: Files,
+}
+
+/// What a store is made of once its directory has been opened.
+struct Parts {
+    db: sled::Db,
+    files: Files,
+    lock: Lock,
+    head: Head,
+    log: Log,
+}
+
+/// What a pass over the whole store found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Records that can be read, down to their last byte; whether they mean anything is their collection's
+    /// business.
+    pub records: u64,
+    /// Records that cannot be read.
+    pub damaged: Vec<Damaged>,
+    /// What the store should hold and does not; none when nothing is missing.
+    pub missing: Option<String>,
+}
+
+thread_local! {
+    /// The stores that this thread is scanning.
+    static SCANNING: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes the store out of [`SCANNING`] again, also when a visitor panics.
+struct Scanning;
+
+impl Drop for Scanning {
+    fn drop(&mut self) {
+        SCANNING.with_borrow_mut(|stores| stores.truncate(stores.len().saturating_sub(1)));
+    }
+}
+
+// === impl SledStore ===
+
+impl SledStore {
+    fn assemble(
+        Parts {
+            db,
+            files,
+            lock,
+            head,
+            log,
+        }: Parts,
+    ) -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            db: Some(db),
+            state: RwLock::new(State { head, log, files }),
+            signal: (Mutex::new(head.revision), Condvar::new()),
+            broken: OnceLock::new(),
+            _lock: lock,
+        }
+    }
+
+    /// Reads every record once, and compares what is there with what should be.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`] when sled cannot even walk its tree.
+    pub fn check(&self) -> Result<Health, StoreError> {
+        let state = self.read()?;
+        let mut health = Health::default();
+        let mut seen = Head {
+            revision: state.head.revision,
+            ..Head::default()
+        };
+        self.walk("", Order::Ascending, &mut |entry| {
+            match entry {
+                Ok(entry) => {
+                    seen.add(entry.key.as_bytes(), entry.revision);
+                    health.records += 1;
+                }
+                Err(damaged) => health.damaged.push(damaged),
+            }
+            ControlFlow::Continue(())
+        })?;
+        if seen != state.head {
+            health.missing = Some(if seen.entries == state.head.entries {
+                "records are not those that were written last".to_owned()
+            } else {
+                format!(
+                    "it should hold {} records, and {} can be read",
+                    state.head.entries, seen.entries
+                )
+            });
+        }
+        Ok(health)
+    }
+
+    /// The state, for as long as no commit is to be seen.
+    fn read(&self) -> Result<RwLockReadGuard<'_, State>, StoreError> {
+        self.usable("read")?;
+        // A writer that panicked has marked the store broken, or has not begun to write.
+        Ok(self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn usable(&self, what: &'static str) -> Result<(), StoreError> {
+        if SCANNING.with_borrow(|stores| stores.contains(&self.id)) {
+            return Err(StoreError::InScan);
+        }
+        match self.broken.get() {
+            None => Ok(()),
+            Some(why) => Err(StoreError::Backend {
+                what,
+                why: format!("it failed before, and has to be opened again: {why}"),
+                source: None,
+            }),
+        }
+    }
+
+    /// A call of sled's. A panic in it ends the use of the store; an error does when `fatal`.
+    fn run<T>(
+        &self,
+        what: &'static str,
+        fatal: bool,
+        call: impl FnOnce(&sled::Db) -> sled::Result<T>,
+    ) -> Result<T, StoreError> {
+        let Some(db) = &self.db else {
+            return Err(StoreError::Backend {
+                what,
+                why: "it is closed".to_owned(),
+                source: None,
+            });
+        };
+        let (why, fatal, source) = match guard::catch(|| call(db)) {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(sled::Error::Io(error))) => {
+                ("input or output failed".to_owned(), fatal, Some(error))
+            }
+            Ok(Err(error)) => (error.to_string(), fatal, None),
+            Err(panic) => (panic, true, None),
+        };
+        Err(self.fail(what, why, fatal, source))
+    }
+
+    fn fail(
+        &self,
+        what: &'static str,
+        why: String,
+        fatal: bool,
+        source: Option<io::Error>,
+    ) -> StoreError {
+        if fatal {
+            tracing::error!(
+                what,
+                why,
+                "the store failed and refuses everything from now on"
+            );
+            let _first_reason_stays = self.broken.set(why.clone());
+        }
+        StoreError::Backend {
+            what,
+            why,
+            source: source.map(Arc::new),
+        }
+    }
+
+    /// The value of an entry, joined from its parts.
+    fn value<'a>(
+        &self,
+        key: &str,
+        body: Body<'a>,
+    ) -> Result<Result<std::borrow::Cow<'a, [u8]>, Why>, StoreError> {
+        let parts = match body {
+            Body::Whole(value) => return Ok(Ok(value.into())),
+            Body::Parts(parts) => parts,
+        };
+        let mut value = Vec::new();
+        for number in 0..parts {
+            let Some(part) = self.run("read", false, |db| db.get(layout::part(key, number)))?
+            else {
+                return Ok(Err(Why::Part(number)));
+            };
+            // All parts but the last are of full length.
+            if part.len() != layout::PART && number + 1 != parts {
+                return Ok(Err(Why::Part(number)));
+            }
+            value.extend_from_slice(&part);
+        }
+        Ok(Ok(value.into()))
+    }
+
+    /// Shows entries; the caller holds the state.
+    fn walk(&self, prefix: &str, order: Order, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        let mut entries = self.run("read", false, |db| Ok(db.scan_prefix(layout::data(prefix))))?;
+        loop {
+            let next = self.run("read", false, |_| {
+                match order {
+                    Order::Ascending => entries.next(),
+                    Order::Descending => entries.next_back(),
+                }
+                .transpose()
+            })?;
+            let Some((raw, bytes)) = next else {
+                return Ok(());
+            };
+            let flow = match layout::text(&raw) {
+                Err(damaged) => visit(Err(damaged)),
+                Ok(key) => {
+                    let read = match Raw::decode(&bytes) {
+                        Ok(entry) => self.value(key, entry.body)?.map(|value| Versioned {
+                            value,
+                            revision: entry.revision,
+                        }),
+                        Err(why) => Err(why),
+                    };
+                    match read {
+                        Ok(Versioned { value, revision }) => visit(Ok(Entry {
+                            key,
+                            revision,
+                            value: &value,
+                        })),
+                        Err(why) => visit(Err(Damaged {
+                            key: key.to_owned(),
+                            why,
+                        })),
+                    }
+                }
+            };
+            if flow.is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What a batch does to the tree: none when it changes nothing.
+    fn prepare(&self, batch: Batch, state: &State) -> Result<Option<Prepared>, StoreError> {
+        let mut head = state.head;
+        head.revision = head.revision.next();
+        let mut tree = sled::Batch::default();
+        let mut keys = Vec::new();
+        for write in batch.into_writes() {
+            let data = layout::data(write.key.as_str());
+            let old = self.run("read", false, |db| db.get(&data))?;
+            let old = old
+                .as_deref()
+                .map(Raw::decode)
+                .transpose()
+                .map_err(|why| Damaged {
+                    key: write.key.to_string(),
+                    why,
+                })?;
+            let current = old.map(|entry| entry.revision);
+            write.judge(current)?;
+            if !write.is_effective(current) {
+                continue;
+            }
+            let text = write.key.as_str();
+            if let Some(current) = current {
+                head.remove(text.as_bytes(), current);
+            }
+            let had = old.map_or(0, |entry| entry.parts());
+            let mut has = 0;
+            match &write.op {
+                Op::Put(value) => {
+                    head.add(text.as_bytes(), head.revision);
+                    let (entry, parts) = layout::entry(head.revision, value);
+                    tree.insert(data, entry);
+                    for part in parts {
+                        tree.insert(layout::part(text, has), part);
+                        has += 1;
+                    }
+                }
+                Op::Delete => tree.remove(data),
+                Op::Check => {}
+            }
+            for number in has..had {
+                tree.remove(layout::part(text, number));
+            }
+            keys.push(write.key);
+        }
+        Ok((!keys.is_empty()).then_some(Prepared { head, tree, keys }))
+    }
+
+    /// Writes a prepared batch, and makes it the present state once it is durable.
+    fn write(&self, prepared: Prepared, state: &mut State) -> Result<(), StoreError> {
+        let Prepared {
+            head,
+            mut tree,
+            keys,
+        } = prepared;
+        for (revision, keys) in state.log.push(head.revision, keys) {
+            if revision != head.revision {
+                for (page, _) in (0..).zip(layout::pack(&keys)) {
+                    tree.remove(layout::log(revision, page));
+                }
+            }
+        }
+        for (page, bytes) in (0..).zip(layout::pack(state.log.newest().unwrap_or_default())) {
+            tree.insert(layout::log(head.revision, page), bytes);
+        }
+        tree.insert(layout::HEAD, head.encode());
+        self.run("write", true, |db| {
+            db.apply_batch(tree).and_then(|()| db.flush())
+        })?;
+        let synced = state
+            .files
+            .sync()
+            .and_then(|()| state.files.acknowledge(head.revision));
+        synced
+            .map_err(|error| self.fail("sync", "syncing failed".to_owned(), true, Some(error)))?;
+        state.head = head;
+        Ok(())
+    }
+}
+
+/// A batch in sled's terms.
+struct Prepared {
+    head: Head,
+    tree: sled::Batch,
+    keys: Vec<Key>,
+}
+
+impl Store for SledStore {
+    fn revision(&self) -> Result<Revision, StoreError> {
+        Ok(self.read()?.head.revision)
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Versioned<Vec<u8>>>, StoreError> {
+        let _state = self.read()?;
+        let data = layout::data(key.as_str());
+        let Some(bytes) = self.run("read", false, |db| db.get(data))? else {
+            return Ok(None);
+        };
+        let damaged = |why| Damaged {
+            key: key.to_string(),
+            why,
+        };
+        let Raw { revision, body } = Raw::decode(&bytes).map_err(damaged)?;
+        let value = self
+            .value(key.as_str(), body)?
+            .map_err(damaged)?
+            .into_owned();
+        Ok(Some(Versioned { value, revision }))
+    }
+
+    fn scan(&self, prefix: &str, order: Order, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        let _state = self.read()?;
+        SCANNING.with_borrow_mut(|stores| stores.push(self.id));
+        let _scanning = Scanning;
+        self.walk(prefix, order, visit)
+    }
+
+    fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
+        batch.validate()?;
+        self.usable("write")?;
+        let mut guard = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        // Another commit may have failed meanwhile.
+        self.usable("write")?;
+        let state = &mut *guard;
+        if let Some(prepared) = self.prepare(batch, state)? {
+            self.write(prepared, state)?;
+        }
+        let revision = state.head.revision;
+        let (latest, changed) = &self.signal;
+        *latest.lock().unwrap_or_else(PoisonError::into_inner) = revision;
+        drop(guard);
+        changed.notify_all();
+        Ok(revision)
+    }
+
+    fn changes_since(&self, since: Revision) -> Result<Changes, StoreError> {
+        let state = self.read()?;
+        Ok(state.log.since(since, state.head.revision))
+    }
+
+    fn wait(&self, after: Revision, timeout: Duration) -> Result<Revision, StoreError> {
+        self.usable("read")?;
+        let (latest, changed) = &self.signal;
+        let latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = changed.wait_timeout_while(latest, timeout, |latest| *latest <= after);
+        let revision = *waited.unwrap_or_else(PoisonError::into_inner).0;
+        self.usable("read")?;
+        Ok(revision)
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        // sled writes its last state when it is dropped, and may panic there after a failure.
+        if let Some(db) = self.db.take()
+            && let Err(why) = guard::catch(|| drop(db))
+        {
+            tracing::warn!(why, "closing the store failed");
+        }
+    }
+}

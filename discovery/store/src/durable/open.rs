@@ -1,0 +1,408 @@
+//! Opening a store: making it, finding out that it is in use, newer or damaged, and repairing it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use muster_model::Timestamp;
+
+use super::{
+    Parts, SledStore, files,
+    files::Files,
+    guard,
+    layout::{self, BadHead, FORMAT, Head, Raw},
+    lock::Lock,
+};
+use crate::{
+    changes::Log,
+    error::{Damaged, Why},
+    store::Revision,
+};
+
+/// sled's page cache in bytes; its own default is a gigabyte.
+const CACHE: u64 = 128 << 20;
+
+/// How often, and after which pause, sled is asked again while threads of a store that this process has just
+/// closed still hold its file.
+const CLOSING: (u32, Duration) = (400, Duration::from_millis(5));
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it, or this one.
+    #[error(
+        "the store in {dir} is in use by {}{}: is `muster run` running? stop it, or use the commands that \
+         talk to it",
+        pid.map_or("another process".to_owned(), |pid| format!("process {pid}")),
+        since.map_or(String::new(), |since| format!(" since {since}")),
+        dir = dir.display()
+    )]
+    InUse {
+        /// The store's directory.
+        dir: PathBuf,
+        /// Who has it, when it says so.
+        pid: Option<u32>,
+        /// Since when.
+        since: Option<Timestamp>,
+    },
+    /// The directory or a file in it cannot be used.
+    #[error("cannot {what} {path}", path = path.display())]
+    Io {
+        /// The operation.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A newer muster made it.
+    #[error(
+        "the store in {dir} has format {has} and this muster knows formats up to {knows}: upgrade muster",
+        dir = dir.display()
+    )]
+    Newer {
+        /// The store's directory.
+        dir: PathBuf,
+        /// The store's format.
+        has: u32,
+        /// The newest format that this binary knows.
+        knows: u32,
+    },
+    /// Its files are damaged.
+    #[error(
+        "the store in {dir} is damaged: {why}; restore the directory from a backup, or move it away and scan \
+         again (what is to be enrolled will be enrolled anew, the history is lost)",
+        dir = dir.display()
+    )]
+    Damaged {
+        /// The store's directory.
+        dir: PathBuf,
+        /// What was found.
+        why: String,
+    },
+    /// Its files can be read, and do not hold all that was acknowledged.
+    #[error(
+        "the store in {dir} has lost something: {why}; restore the directory from a backup, or repair the \
+         store to go on with what is left",
+        dir = dir.display()
+    )]
+    Lost {
+        /// The store's directory.
+        dir: PathBuf,
+        /// What is missing.
+        why: String,
+    },
+}
+
+/// What [`SledStore::repair`] found and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// The last revision that was acknowledged, when that is known.
+    pub acknowledged: Option<Revision>,
+    /// The revision that the files held.
+    pub found: Revision,
+    /// The revision that the store has now: greater than both.
+    pub revision: Revision,
+    /// How many records are left.
+    pub records: u64,
+    /// Records that could not be read, and are gone.
+    pub dropped: Vec<Damaged>,
+}
+
+impl SledStore {
+    /// Opens the store in a directory; makes both when they are not there, for their owner alone.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`] when a process has it open. [`OpenError::Damaged`] and [`OpenError::Lost`] when the
+    /// files are not as they were left. [`OpenError::Newer`], [`OpenError::Io`].
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let opening = Opening::start(dir.as_ref())?;
+        let head = opening.head()?;
+        let log = opening.log(head.revision)?;
+        let store = opening.finish(head, log)?;
+        // One pass over all entries finds what sled does not miss: see the README for what it costs.
+        let health = store
+            .check()
+            .map_err(|error| damaged(dir.as_ref(), error.to_string()))?;
+        match health.missing {
+            Some(why) => Err(OpenError::Lost {
+                dir: dir.as_ref().to_owned(),
+                why,
+            }),
+            None => Ok(store),
+        }
+    }
+
+    /// Opens a store that has lost something, and makes what is left a whole store again: records that cannot
+    /// be read are taken out, and the revision goes past every one that was acknowledged. Nothing is changed
+    /// in a whole store but its revision.
+    ///
+    /// # Errors
+    /// As [`Self::open`], without [`OpenError::Lost`]; [`OpenError::Damaged`] when too little can be read.
+    pub fn repair(dir: impl AsRef<Path>) -> Result<(Self, Repair), OpenError> {
+        let opening = Opening::start(dir.as_ref())?;
+        let (head, repair) = opening.recount()?;
+        let store = opening.finish(head, Log::default())?;
+        Ok((store, repair))
+    }
+}
+
+/// A store whose files are open, and whose content has not been looked at.
+struct Opening {
+    dir: PathBuf,
+    db: sled::Db,
+    mark: Option<Revision>,
+    lock: Lock,
+}
+
+impl Opening {
+    fn start(dir: &Path) -> Result<Self, OpenError> {
+        let failed = |what| {
+            move |source| OpenError::Io {
+                what,
+                path: dir.to_owned(),
+                source,
+            }
+        };
+        files::create(dir).map_err(failed("create the store's directory"))?;
+        let lock = Lock::acquire(dir)?;
+        let mark = files::mark(dir).map_err(failed("read the last acknowledged revision in"))?;
+        let config = sled::Config::new()
+            .path(dir)
+            .cache_capacity(CACHE)
+            // Every commit flushes; nothing is left for a thread to do.
+            .flush_every_ms(None);
+        let (tries, pause) = CLOSING;
+        for _ in 0..tries {
+            match guard::catch(|| config.open()) {
+                Ok(Ok(db)) => {
+                    return Ok(Self {
+                        dir: dir.to_owned(),
+                        db,
+                        mark,
+                        lock,
+                    });
+                }
+                // Our lock is held, so whoever holds sled's is this process, about to let go.
+                Ok(Err(sled::Error::Io(error))) if is_locked(&error) => thread::sleep(pause),
+                Ok(Err(sled::Error::Io(source))) if is_of_disk(&source) => {
+                    return Err(failed("open the store in")(source));
+                }
+                Ok(Err(error)) => return Err(damaged(dir, error.to_string())),
+                Err(panic) => return Err(damaged(dir, panic)),
+            }
+        }
+        Err(OpenError::InUse {
+            dir: dir.to_owned(),
+            pid: None,
+            since: None,
+        })
+    }
+
+    /// A read or write of sled's, with its failure in our words.
+    fn run<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, OpenError> {
+        match guard::catch(|| call(&self.db)) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(damaged(&self.dir, error.to_string())),
+            Err(panic) => Err(damaged(&self.dir, panic)),
+        }
+    }
+
+    /// The head; a new one, written at once, where there is nothing at all.
+    fn head(&self) -> Result<Head, OpenError> {
+        let head = match self.stored_head()? {
+            Some(head) => head.map_err(|why| damaged(&self.dir, why))?,
+            None => {
+                let empty = self.run(|db| db.first())?.is_none();
+                if !empty {
+                    return Err(damaged(&self.dir, "its head is missing".to_owned()));
+                }
+                Head::default()
+            }
+        };
+        if let Some(mark) = self.mark.filter(|mark| *mark > head.revision) {
+            let why = format!(
+                "revision {mark} was acknowledged, and the files end at revision {}",
+                head.revision
+            );
+            return Err(OpenError::Lost {
+                dir: self.dir.clone(),
+                why,
+            });
+        }
+        self.run(|db| match db.contains_key(layout::HEAD)? {
+            true => Ok(()),
+            false => {
+                db.insert(layout::HEAD, head.encode())?;
+                db.flush().map(drop)
+            }
+        })?;
+        Ok(head)
+    }
+
+    /// The head as it is stored: none, one that can be used, or what is wrong with it.
+    fn stored_head(&self) -> Result<Option<Result<Head, String>>, OpenError> {
+        let Some(bytes) = self.run(|db| db.get(layout::HEAD))? else {
+            return Ok(None);
+        };
+        Ok(Some(match Head::decode(&bytes) {
+            Ok(head) => Ok(head),
+            Err(BadHead::Newer(has)) => {
+                return Err(OpenError::Newer {
+                    dir: self.dir.clone(),
+                    has,
+                    knows: FORMAT,
+                });
+            }
+            Err(BadHead::Torn) => Err("its head is torn".to_owned()),
+            Err(BadHead::Checksum) => Err("the checksum of its head does not fit".to_owned()),
+        }))
+    }
+
+    /// The change log, which has to lead up to the head without a gap.
+    fn log(&self, upto: Revision) -> Result<Log, OpenError> {
+        let broken = || OpenError::Lost {
+            dir: self.dir.clone(),
+            why: "its change log has a gap".to_owned(),
+        };
+        let mut log = Log::default();
+        let mut batch: Option<(Revision, Vec<_>)> = None;
+        let mut pages = self.db.scan_prefix(layout::LOG);
+        while let Some((raw, page)) = self.run(|_| pages.next().transpose())? {
+            let revision = layout::log_revision(&raw).ok_or_else(broken)?;
+            let keys = layout::unpack(&page).ok_or_else(broken)?;
+            match &mut batch {
+                Some((present, all)) if *present == revision => all.extend(keys),
+                Some((present, all)) if present.next() == revision => {
+                    log.push(*present, std::mem::replace(all, keys));
+                    *present = revision;
+                }
+                None => batch = Some((revision, keys)),
+                Some(_) => return Err(broken()),
+            }
+        }
+        if let Some((last, keys)) = batch {
+            if last != upto {
+                return Err(broken());
+            }
+            log.push(last, keys);
+        }
+        Ok(log)
+    }
+
+    /// Makes a new head from the entries that can be read, and takes away the others and the log.
+    fn recount(&self) -> Result<(Head, Repair), OpenError> {
+        let found = match self.stored_head()? {
+            Some(Ok(head)) => head.revision,
+            _ => Revision::default(),
+        };
+        let mut head = Head::default();
+        let mut last = found.max(self.mark.unwrap_or_default());
+        let mut dropped = Vec::new();
+        let mut batch = sled::Batch::default();
+        let mut entries = self.db.scan_prefix(layout::DATA);
+        while let Some((raw, bytes)) = self.run(|_| entries.next().transpose())? {
+            match self.readable(&raw, &bytes)? {
+                Ok((key, revision)) => {
+                    head.add(key.as_bytes(), revision);
+                    last = last.max(revision);
+                }
+                Err(damaged) => {
+                    batch.remove(raw);
+                    dropped.push(damaged);
+                }
+            }
+        }
+        let mut pages = self.db.scan_prefix(layout::LOG);
+        while let Some((raw, _)) = self.run(|_| pages.next().transpose())? {
+            batch.remove(raw);
+        }
+        head.revision = last.next();
+        batch.insert(layout::HEAD, head.encode());
+        self.run(|db| db.apply_batch(batch).and_then(|()| db.flush()))?;
+        let repair = Repair {
+            acknowledged: self.mark,
+            found,
+            revision: head.revision,
+            records: head.entries,
+            dropped,
+        };
+        Ok((head, repair))
+    }
+
+    /// Key and revision of an entry whose parts are all there.
+    fn readable(
+        &self,
+        raw: &[u8],
+        bytes: &[u8],
+    ) -> Result<Result<(String, Revision), Damaged>, OpenError> {
+        let key = match layout::text(raw) {
+            Ok(key) => key,
+            Err(damaged) => return Ok(Err(damaged)),
+        };
+        let wrong = |why| {
+            Ok(Err(Damaged {
+                key: key.to_owned(),
+                why,
+            }))
+        };
+        let entry = match Raw::decode(bytes) {
+            Ok(entry) => entry,
+            Err(why) => return wrong(why),
+        };
+        for number in 0..entry.parts() {
+            if !self.run(|db| db.contains_key(layout::part(key, number)))? {
+                return wrong(Why::Part(number));
+            }
+        }
+        Ok(Ok((key.to_owned(), entry.revision)))
+    }
+
+    fn finish(self, head: Head, log: Log) -> Result<SledStore, OpenError> {
+        let Self { dir, db, lock, .. } = self;
+        let failed = |source| OpenError::Io {
+            what: "sync",
+            path: dir.clone(),
+            source,
+        };
+        let files = Files::open(&dir).map_err(failed)?;
+        files.acknowledge(head.revision).map_err(failed)?;
+        Ok(SledStore::assemble(Parts {
+            db,
+            files,
+            lock,
+            head,
+            log,
+        }))
+    }
+}
+
+fn damaged(dir: &Path, why: String) -> OpenError {
+    OpenError::Damaged {
+        dir: dir.to_owned(),
+        why,
+    }
+}
+
+/// Whether it is sled's own lock that failed; it says so only in words.
+fn is_locked(error: &io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
+/// Whether the fault is the disk's or the permissions', and not the files' content.
+fn is_of_disk(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::PermissionDenied
+            | Kind::StorageFull
+            | Kind::ReadOnlyFilesystem
+            | Kind::QuotaExceeded
+            | Kind::NotADirectory
+            | Kind::IsADirectory
+    )
+}
