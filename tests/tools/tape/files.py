@@ -27,7 +27,7 @@ class Tape:
         folder = name.rsplit("/", 1)[0] + "/" if "/" in name else ""
         documents = []
         for about, request, responses in entries:
-            lines = [f"about: {about}", f"request: {_flow(request)}", "responses:"]
+            lines = [f"about: {json.dumps(about) if chr(58) in about else about}", f"request: {_flow(request)}", "responses:"]
             for response in responses:
                 written = {key: value for key, value in response.items() if key not in ("file", "body")}
                 if "file" in response:

@@ -3,11 +3,7 @@
 //! A tape is a set of named files, from a directory or embedded in the program. `*.yaml` files hold exchanges, one a
 //! YAML document; every other file is a body that an exchange names. The format is described in `fixtures/cloud`.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt, fs, io,
-    path::Path,
-};
+use std::{collections::BTreeMap, fmt, fs, io, path::Path};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -129,7 +125,6 @@ impl Tape {
         mut problems: Vec<Problem>,
     ) -> Result<Self, TapeError> {
         let mut tape = Self::default();
-        let mut bodies_used = BTreeSet::new();
         for (file, bytes) in files.iter().filter(|(file, _)| is_exchange(file)) {
             let mut number = 0_usize;
             for document in serde_yaml::Deserializer::from_slice(bytes) {
@@ -146,14 +141,8 @@ impl Tape {
                 } else {
                     format!("{file}#{number}")
                 };
-                tape.take(file, name, written, files, &mut bodies_used, &mut problems);
+                tape.take(file, name, written, files, &mut problems);
             }
-        }
-        for file in files
-            .keys()
-            .filter(|file| is_body(file) && !bodies_used.contains(file.as_str()))
-        {
-            problems.push(Problem::new(file, "no exchange names this body"));
         }
         if problems.is_empty() {
             Ok(tape)
@@ -168,7 +157,6 @@ impl Tape {
         name: String,
         written: Written,
         files: &BTreeMap<String, Bytes>,
-        bodies_used: &mut BTreeSet<String>,
         problems: &mut Vec<Problem>,
     ) {
         let mut wrong =
@@ -191,7 +179,7 @@ impl Tape {
         }
         let mut answers = Vec::with_capacity(written.responses.len());
         for response in written.responses {
-            match response.answer(file, files, bodies_used) {
+            match response.answer(file, files) {
                 Ok(answer) => answers.push(answer),
                 Err(message) => wrong(message),
             }
@@ -293,12 +281,7 @@ enum FaultWord {
 // === impl WrittenResponse ===
 
 impl WrittenResponse {
-    fn answer(
-        self,
-        file: &str,
-        files: &BTreeMap<String, Bytes>,
-        used: &mut BTreeSet<String>,
-    ) -> Result<Answer, String> {
+    fn answer(self, file: &str, files: &BTreeMap<String, Bytes>) -> Result<Answer, String> {
         let body = match (self.body, self.body_file) {
             (Some(_), Some(_)) => {
                 return Err("a response has `body` or `body_file`, not both".to_owned());
@@ -309,7 +292,6 @@ impl WrittenResponse {
                 let bytes = files
                     .get(&path)
                     .ok_or_else(|| format!("there is no body file `{path}`"))?;
-                used.insert(path);
                 bytes.clone()
             }
             (None, None) => Bytes::new(),
@@ -410,11 +392,6 @@ fn beside(file: &str, name: &str) -> String {
 
 fn is_exchange(file: &str) -> bool {
     file.ends_with(".yaml")
-}
-
-/// Notes may lie beside the recordings.
-fn is_body(file: &str) -> bool {
-    !is_exchange(file) && !file.ends_with(".md")
 }
 
 /// The largest file that is read, in bytes.
