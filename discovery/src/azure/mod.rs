@@ -34,7 +34,11 @@ use crate::{Scanner, failure::failure};
 /// The scanner of an Azure scope; none when the scope's service is not one of Azure.
 pub fn azure_scanner(access: Arc<AzureAccess>, scope: Arc<Scope>) -> Option<Box<dyn Scanner>> {
     let product = Product::of(scope.service)?;
-    Some(Box::new(Servers { access, scope, product }))
+    Some(Box::new(Servers {
+        access,
+        scope,
+        product,
+    }))
 }
 
 /// The servers of one product in one subscription or resource group.
@@ -73,7 +77,8 @@ impl Servers {
 
     /// Reads every page into the scan. What was read before an error stays.
     async fn read(&self, listing: &Listing, scan: &mut Scan) -> Result<(), CallError> {
-        arm::check_scope(&self.scope).map_err(|text| CallError::new(Reason::Rejected, listing.name(), text))?;
+        arm::check_scope(&self.scope)
+            .map_err(|text| CallError::new(Reason::Rejected, listing.name(), text))?;
         let mut pages = pages::pages(self.product, listing, &self.access, &self.scope)?;
         while let Some(page) = pages.next().await {
             page?;
