@@ -93,8 +93,8 @@ impl Requirement {
             })
     }
 
-    /// Whether no value, nor absence, satisfies both.
-    fn is_disjoint(&self, other: &Self) -> bool {
+    /// Whether no value, nor absence, satisfies both. True is certain.
+    pub fn is_disjoint(&self, other: &Self) -> bool {
         if self.check(None).is_ok() && other.check(None).is_ok() {
             return false;
         }

@@ -106,7 +106,7 @@ impl fmt::Display for List<'_> {
 }
 
 /// A value that somebody else wrote, for a message: without control characters, and not too long.
-struct Shown<'a>(&'a str);
+pub struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

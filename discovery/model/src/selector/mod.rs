@@ -27,7 +27,10 @@ mod pattern;
 
 use std::collections::BTreeMap;
 
-pub use self::pattern::{MAX_PATTERN_LEN, Pattern, PatternError};
+pub use self::{
+    display::Shown,
+    pattern::{MAX_PATTERN_LEN, Pattern, PatternError},
+};
 
 /// The most keys a selector may have.
 pub const MAX_KEYS: usize = 64;
