@@ -1,0 +1,204 @@
+//! [`Rule`]: a rule as it is judged by.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use muster_model::{Selector, selector::Shown};
+
+use crate::{
+    file::{EnrollFile, RuleFile},
+    labels::{LabelOps, compile_template},
+    problem::Problem,
+    template::{Template, Templates},
+};
+
+/// The most rules of a configuration.
+const MAX_RULES: usize = 1000;
+
+/// The longest name of a rule and the longest reason, in bytes.
+const MAX_TEXT: usize = 256;
+
+/// A rule, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    /// `rule "prod"`.
+    pub who: String,
+    /// Which databases it is for.
+    pub select: Selector,
+    /// What it does to labels.
+    pub labels: LabelOps,
+    /// What it says.
+    pub outcome: Outcome,
+}
+
+/// What a rule says of the databases that it is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// They are enrolled.
+    Enroll(Box<Enroll>),
+    /// They are not; why.
+    Skip(String),
+    /// The next rule is asked.
+    Pass,
+}
+
+/// How databases are enrolled.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Enroll {
+    /// Their name; none for the one that nobody wrote.
+    pub name: Option<Template>,
+    /// Hints for the proxy.
+    pub hints: BTreeMap<String, Template>,
+}
+
+impl Rule {
+    /// Whether nothing comes after it for the databases that it is for.
+    pub(crate) const fn decides(&self) -> bool {
+        !matches!(self.outcome, Outcome::Pass)
+    }
+}
+
+/// Checks all rules; what is wrong with them goes to `problems`.
+pub(crate) fn compile(
+    files: &[RuleFile],
+    templates: &mut Templates,
+    problems: &mut Vec<Problem>,
+) -> Vec<Rule> {
+    if files.len() > MAX_RULES {
+        problems.push(Problem::error(
+            "rules",
+            format!("more than {MAX_RULES} rules"),
+        ));
+        return Vec::new();
+    }
+    if files.is_empty() {
+        problems.push(
+            Problem::warning("rules", "the list is empty, so nothing is enrolled")
+                .hint("leave `rules` out to enroll all that the sources select"),
+        );
+    } else if files.iter().all(|file| file.enroll.is_none()) {
+        problems.push(
+            Problem::warning("rules", "no rule enrolls anything, so nothing is enrolled")
+                .hint("end with a rule that says `enroll: true`"),
+        );
+    }
+    let mut names = BTreeSet::new();
+    files
+        .iter()
+        .enumerate()
+        .map(|(index, file)| {
+            let path = format!("rules[{index}]");
+            check_name(&file.name, &path, problems);
+            if !names.insert(file.name.as_str()) {
+                problems.push(Problem::error(
+                    format!("{path}.name"),
+                    format!("another rule is called `{}` already", Shown(&file.name)),
+                ));
+            }
+            compile_one(file, &path, templates, problems)
+        })
+        .collect()
+}
+
+fn check_name(name: &str, path: &str, problems: &mut Vec<Problem>) {
+    if name.trim().is_empty() || name.len() > MAX_TEXT || name.chars().any(char::is_control) {
+        problems.push(Problem::error(
+            format!("{path}.name"),
+            format!("a rule's name has 1 to {MAX_TEXT} bytes on one line"),
+        ));
+    }
+}
+
+fn compile_one(
+    file: &RuleFile,
+    path: &str,
+    templates: &mut Templates,
+    problems: &mut Vec<Problem>,
+) -> Rule {
+    let outcome = match (&file.enroll, &file.skip) {
+        (Some(_), Some(_)) => {
+            problems.push(
+                Problem::error(path, "it says both `enroll` and `skip`")
+                    .hint("make two rules of it"),
+            );
+            Outcome::Pass
+        }
+        (Some(enroll), None) => {
+            Outcome::Enroll(Box::new(compile_enroll(enroll, path, templates, problems)))
+        }
+        (None, Some(reason)) => {
+            if reason.trim().is_empty()
+                || reason.len() > MAX_TEXT
+                || reason.chars().any(char::is_control)
+            {
+                problems.push(
+                    Problem::error(
+                        format!("{path}.skip"),
+                        format!("a reason has 1 to {MAX_TEXT} bytes on one line"),
+                    )
+                    .hint("it is what people are told who look for the database"),
+                );
+            }
+            if file.labels.is_some() {
+                problems.push(Problem::warning(
+                    format!("{path}.labels"),
+                    "the labels of a database that is skipped are not kept",
+                ));
+            }
+            Outcome::Skip(reason.clone())
+        }
+        (None, None) => {
+            if file.labels.is_none() {
+                problems.push(
+                    Problem::error(path, "the rule does nothing")
+                        .hint("give it `enroll`, `skip: REASON` or `labels`"),
+                );
+            }
+            Outcome::Pass
+        }
+    };
+    let labels = file
+        .labels
+        .as_ref()
+        .map(|labels| LabelOps::compile(labels, &format!("{path}.labels"), templates, problems));
+    Rule {
+        who: format!("rule \"{}\"", file.name),
+        select: file.r#match.clone().unwrap_or_else(Selector::all),
+        labels: labels.unwrap_or_default(),
+        outcome,
+    }
+}
+
+fn compile_enroll(
+    file: &EnrollFile,
+    path: &str,
+    templates: &mut Templates,
+    problems: &mut Vec<Problem>,
+) -> Enroll {
+    let path = format!("{path}.enroll");
+    let name = file.name.as_ref().and_then(|text| {
+        let path = format!("{path}.name");
+        if text.is_empty() {
+            problems.push(
+                Problem::error(&path, "the name is empty").hint("leave it out for the usual name"),
+            );
+        } else if !text.contains("{{")
+            && let Err(why) = crate::names::check(text)
+        {
+            problems.push(Problem::error(&path, why));
+        }
+        compile_template(text, &path, templates, problems)
+    });
+    let mut hints = BTreeMap::new();
+    for (key, text) in &file.hints {
+        let at = format!("{path}.hints.{key}");
+        let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if key.is_empty() || key.len() > 64 || !key.bytes().all(valid) {
+            let message = "a hint's key has 1 to 64 letters, digits, `-`, `_` and `.`";
+            problems.push(Problem::error(&at, message));
+        }
+        if let Some(template) = compile_template(text, &at, templates, problems) {
+            hints.insert(key.clone(), template);
+        }
+    }
+    Enroll { name, hints }
+}
