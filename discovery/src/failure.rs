@@ -4,7 +4,7 @@ use muster_cloud::{CallError, Reason};
 use muster_model::{Failure, FailureReason};
 
 /// The same failure in the model's words.
-pub(crate) fn failure(error: CallError) -> Failure {
+pub fn failure(error: CallError) -> Failure {
     let reason = match error.reason {
         Reason::NoCredentials => FailureReason::NoCredentials,
         Reason::Denied => FailureReason::Denied,
@@ -17,7 +17,12 @@ pub(crate) fn failure(error: CallError) -> Failure {
         Reason::Capped => FailureReason::Capped,
         Reason::Rejected => FailureReason::Rejected,
     };
-    Failure { reason, call: error.call, message: error.message, permission: error.permission }
+    Failure {
+        reason,
+        call: error.call,
+        message: error.message,
+        permission: error.permission,
+    }
 }
 
 #[cfg(test)]

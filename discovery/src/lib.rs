@@ -19,5 +19,6 @@ mod states;
 pub use self::{
     aws::aws_scanner,
     azure::azure_scanner,
+    failure::failure,
     scan::{Scanner, run},
 };

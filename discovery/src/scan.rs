@@ -31,7 +31,10 @@ pub async fn run(
     mut progress: impl FnMut(&Scan),
 ) -> Vec<Scan> {
     let slots = Arc::new(Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)));
-    let scopes: Vec<_> = scanners.iter().map(|scanner| Arc::clone(scanner.scope())).collect();
+    let scopes: Vec<_> = scanners
+        .iter()
+        .map(|scanner| Arc::clone(scanner.scope()))
+        .collect();
     let mut scans: Vec<Option<Scan>> = scopes.iter().map(|_| None).collect();
     let mut places = HashMap::with_capacity(scopes.len());
     let mut tasks = JoinSet::new();
@@ -49,8 +52,9 @@ pub async fn run(
             Ok((id, _)) => *id,
             Err(error) => error.id(),
         };
-        let Some((&place, scope)) =
-            places.get(&id).and_then(|place| Some((place, scopes.get(*place)?)))
+        let Some((&place, scope)) = places
+            .get(&id)
+            .and_then(|place| Some((place, scopes.get(*place)?)))
         else {
             continue;
         };

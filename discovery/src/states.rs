@@ -104,8 +104,14 @@ impl States {
     /// The state as reported with its meaning, and a note where muster does not know it.
     pub(crate) fn state(&self, name: Option<String>) -> (State, Option<String>) {
         let Some(name) = name else {
-            let state = State { name: String::new(), availability: Availability::Unknown };
-            return (state, Some("the provider reports no state; taken as available".to_owned()));
+            let state = State {
+                name: String::new(),
+                availability: Availability::Unknown,
+            };
+            return (
+                state,
+                Some("the provider reports no state; taken as available".to_owned()),
+            );
         };
         let availability = self.judge(&name);
         let note = (availability == Availability::Unknown)
@@ -116,7 +122,12 @@ impl States {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )]
 
     use std::collections::BTreeSet;
 
@@ -125,8 +136,10 @@ mod tests {
     #[test]
     fn no_state_has_two_meanings() {
         for table in [RDS_INSTANCE, CLUSTER, ELASTICACHE] {
-            let all: Vec<_> =
-                [table.available, table.stopped, table.unavailable].concat().into_iter().collect();
+            let all: Vec<_> = [table.available, table.stopped, table.unavailable]
+                .concat()
+                .into_iter()
+                .collect();
             let distinct: BTreeSet<_> = all.iter().collect();
             assert_eq!(all.len(), distinct.len(), "{table:?}");
         }
@@ -138,7 +151,11 @@ mod tests {
             (RDS_INSTANCE, "storage-full", Availability::Available),
             (RDS_INSTANCE, "stopped", Availability::Stopped),
             (RDS_INSTANCE, "starting", Availability::Stopped),
-            (RDS_INSTANCE, "incompatible-network", Availability::Unavailable),
+            (
+                RDS_INSTANCE,
+                "incompatible-network",
+                Availability::Unavailable,
+            ),
             (CLUSTER, "failing-over", Availability::Available),
             (CLUSTER, "stopping", Availability::Stopped),
             (CLUSTER, "cloning-failed", Availability::Unavailable),
@@ -153,7 +170,10 @@ mod tests {
     #[test]
     fn an_unknown_state_is_kept_with_a_note() {
         let (state, note) = CLUSTER.state(Some("hibernating".to_owned()));
-        assert_eq!((state.name.as_str(), state.availability), ("hibernating", Availability::Unknown));
+        assert_eq!(
+            (state.name.as_str(), state.availability),
+            ("hibernating", Availability::Unknown)
+        );
         assert!(note.unwrap().contains("`hibernating`"));
         assert!(CLUSTER.state(None).1.unwrap().contains("no state"));
         assert_eq!(CLUSTER.state(Some("available".to_owned())).1, None);

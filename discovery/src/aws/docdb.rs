@@ -13,9 +13,10 @@ use muster_cloud::aws::AwsRegion;
 use muster_model::{EndpointRole, FailureReason, Kind, Protocol, Scan, Scope, Unread, fact};
 
 use super::{
+    listener::Listener,
     pages::{Calls, Listing},
     rds::PAGE,
-    record::{Checked, Listener, Record},
+    record::{Checked, Record},
 };
 use crate::{Scanner, states};
 
@@ -45,7 +46,10 @@ impl Docdb {
             .pages(
                 CLUSTERS,
                 |marker| {
-                    let request = client.describe_db_clusters().max_records(PAGE).set_marker(marker);
+                    let request = client
+                        .describe_db_clusters()
+                        .max_records(PAGE)
+                        .set_marker(marker);
                     request.filters(filter.clone()).send()
                 },
                 |page| {
@@ -65,12 +69,17 @@ impl Docdb {
             .pages(
                 CLUSTERS,
                 |marker| {
-                    let request = client.describe_db_clusters().max_records(PAGE).set_marker(marker);
+                    let request = client
+                        .describe_db_clusters()
+                        .max_records(PAGE)
+                        .set_marker(marker);
                     request.filters(filter.clone()).send()
                 },
                 |page| {
                     let clusters = page.db_clusters.unwrap_or_default().into_iter();
-                    tags.extend(clusters.filter_map(|it| Some((it.db_cluster_arn?, it.tag_list.unwrap_or_default()))));
+                    tags.extend(clusters.filter_map(|it| {
+                        Some((it.db_cluster_arn?, it.tag_list.unwrap_or_default()))
+                    }));
                     page.marker
                 },
             )
@@ -91,7 +100,9 @@ impl Scanner for Docdb {
         let (clusters, mut listing) = self.clusters(&calls).await;
         // A region that does not know the engine has no cluster of it: that is an answer, not a failure.
         if !listing.answered
-            && let Some(failure) = listing.failure.take_if(|it| it.reason == FailureReason::UnsupportedEngine)
+            && let Some(failure) = listing
+                .failure
+                .take_if(|it| it.reason == FailureReason::UnsupportedEngine)
         {
             listing.answered = true;
             scan.warnings.push(failure);
@@ -109,7 +120,11 @@ impl Scanner for Docdb {
 
 /// Takes one record. Other engines are the RDS scanner's, should an endpoint not know the filter.
 fn take(record: DbCluster, tags: &Tags, scan: &mut Scan) {
-    if record.engine.as_deref().is_some_and(|engine| engine != ENGINE) {
+    if record
+        .engine
+        .as_deref()
+        .is_some_and(|engine| engine != ENGINE)
+    {
         return;
     }
     if let Err(malformed) = map(record, tags, scan) {
@@ -137,16 +152,25 @@ fn map(record: DbCluster, tags: &Tags, scan: &mut Scan) -> Checked<()> {
     seen.created(record.cluster_create_time);
 
     let members = record.db_cluster_members.unwrap_or_default();
-    let writers = members.iter().filter(|member| member.is_cluster_writer == Some(true)).count();
+    let writers = members
+        .iter()
+        .filter(|member| member.is_cluster_writer == Some(true))
+        .count();
     if members.is_empty() {
         seen.note("the provider lists no instances of this cluster");
     }
     let mut listeners = Vec::with_capacity(2);
     if writers > 0 || members.is_empty() {
-        listeners.push(Listener::new(EndpointRole::Cluster, seen.endpoint(record.endpoint, record.port)?));
+        listeners.push(Listener::new(
+            EndpointRole::Cluster,
+            seen.endpoint(record.endpoint, record.port)?,
+        ));
     }
     if writers < members.len() {
-        listeners.push(Listener::new(EndpointRole::Reader, seen.endpoint(record.reader_endpoint, record.port)?));
+        listeners.push(Listener::new(
+            EndpointRole::Reader,
+            seen.endpoint(record.reader_endpoint, record.port)?,
+        ));
     }
     seen.listen(listeners, scan);
     Ok(())

@@ -13,6 +13,7 @@ use crate::Scanner;
 
 mod docdb;
 mod elasticache;
+mod listener;
 mod pages;
 mod rds;
 mod record;
@@ -29,7 +30,12 @@ pub fn aws_scanner(region: AwsRegion, scope: Arc<Scope>) -> Option<Box<dyn Scann
         Service::Rds => Some(Box::new(rds::Rds::new(region, scope))),
         Service::Docdb => Some(Box::new(docdb::Docdb::new(region, scope))),
         Service::Elasticache => Some(Box::new(elasticache::Elasticache::new(region, scope))),
-        Service::ElasticacheServerless => Some(Box::new(serverless::Serverless::new(region, scope))),
-        Service::Postgresql | Service::PostgresqlFlexible | Service::Mysql | Service::MysqlFlexible => None,
+        Service::ElasticacheServerless => {
+            Some(Box::new(serverless::Serverless::new(region, scope)))
+        }
+        Service::Postgresql
+        | Service::PostgresqlFlexible
+        | Service::Mysql
+        | Service::MysqlFlexible => None,
     }
 }

@@ -34,7 +34,10 @@ pub(super) struct Listing {
 
 impl Calls {
     pub(super) const fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, sent: AtomicU32::new(0) }
+        Self {
+            budget,
+            sent: AtomicU32::new(0),
+        }
     }
 
     /// One call, retried as the budget allows.
@@ -83,11 +86,17 @@ impl Calls {
                 return listing;
             };
             if !markers.insert(next.clone()) {
-                let message = format!("the same marker came twice, after {} pages", markers.len() + 1);
+                let message = format!(
+                    "the same marker came twice, after {} pages",
+                    markers.len() + 1
+                );
                 return listing.ended(own_failure(FailureReason::Truncated, call, message));
             }
         }
-        let message = format!("more than {} pages, the limit of one listing", self.budget.max_pages());
+        let message = format!(
+            "more than {} pages, the limit of one listing",
+            self.budget.max_pages()
+        );
         listing.ended(own_failure(FailureReason::Capped, call, message))
     }
 
@@ -98,7 +107,11 @@ impl Calls {
 
     /// Ends a scan: what was read twice counts once, and the coverage is settled. `listings` are the calls that find
     /// databases.
-    pub(super) fn finish(&self, mut scan: Scan, listings: impl IntoIterator<Item = Listing>) -> Scan {
+    pub(super) fn finish(
+        &self,
+        mut scan: Scan,
+        listings: impl IntoIterator<Item = Listing>,
+    ) -> Scan {
         let mut answered = false;
         for listing in listings {
             answered |= listing.answered;
@@ -116,7 +129,13 @@ impl Calls {
             }
             same
         });
-        let key = |record: &Malformed| (record.provider_id.clone(), record.call.clone(), record.message.clone());
+        let key = |record: &Malformed| {
+            (
+                record.provider_id.clone(),
+                record.call.clone(),
+                record.message.clone(),
+            )
+        };
         scan.malformed.sort_by_cached_key(key);
         scan.malformed.dedup();
         scan.finish(answered)
@@ -138,7 +157,12 @@ impl Listing {
 }
 
 fn own_failure(reason: FailureReason, call: &str, message: String) -> Failure {
-    Failure { reason, call: call.to_owned(), message, permission: None }
+    Failure {
+        reason,
+        call: call.to_owned(),
+        message,
+        permission: None,
+    }
 }
 
 #[cfg(test)]

@@ -10,10 +10,11 @@ use std::{
 
 use aws_smithy_types::{DateTime, date_time::Format};
 use muster_model::{
-    Availability, Database, Endpoint, EndpointRole, Kind, Malformed, Protocol, ResourceId, Scan, Scope, State, Unread, Unsupported,
-    fact,
+    Availability, Database, Endpoint, EndpointRole, Kind, Malformed, Protocol, ResourceId, Scan,
+    Scope, State, Unread, Unsupported, fact,
 };
 
+use super::listener::{Listener, set_flag};
 use crate::states::States;
 
 /// The longest text that a record may hold in one field, in bytes.
@@ -30,23 +31,6 @@ pub(super) struct Record {
     database: Database,
 }
 
-/// One endpoint of a resource, and what is true of this endpoint alone.
-#[derive(Debug)]
-pub(super) struct Listener {
-    /// Its role.
-    pub(super) role: EndpointRole,
-    /// What tells it from another endpoint of the same role; part of the id.
-    pub(super) part: Option<String>,
-    /// Where it listens.
-    pub(super) endpoint: Option<Endpoint>,
-    /// The name in the certificate, where it is not the host.
-    pub(super) tls_server_name: Option<String>,
-    /// Whether it has a public address.
-    pub(super) public: Option<bool>,
-    /// The authority that signed its certificate.
-    pub(super) ca: Option<String>,
-}
-
 /// A record's field that cannot be used.
 pub(super) type Checked<T> = Result<T, Malformed>;
 
@@ -61,8 +45,8 @@ impl Record {
         arn: Option<String>,
         identifier: Option<String>,
     ) -> Checked<Self> {
-        let wrong = |provider_id: Option<&str>, message: String| Malformed {
-            provider_id: provider_id.map(str::to_owned),
+        let nameless = |message: String| Malformed {
+            provider_id: None,
             call: call.to_owned(),
             message,
         };
@@ -71,13 +55,23 @@ impl Record {
                 Some(identifier) => format!("`{}`", excerpt(&identifier)),
                 None => "a record without an identifier".to_owned(),
             };
-            return Err(wrong(None, format!("{whose} has no ARN")));
+            return Err(nameless(format!("{whose} has no ARN")));
         };
         let Some((account, region)) = parse_arn(&arn) else {
-            return Err(wrong(None, format!("`{}` is not an ARN", excerpt(&arn))));
+            return Err(nameless(format!("`{}` is not an ARN", excerpt(&arn))));
         };
-        let account = if account.is_empty() { scope.account.as_str() } else { account }.to_owned();
-        let region = if region.is_empty() { scope.region.as_str() } else { region }.to_owned();
+        let account = if account.is_empty() {
+            scope.account.as_str()
+        } else {
+            account
+        }
+        .to_owned();
+        let region = if region.is_empty() {
+            scope.region.as_str()
+        } else {
+            region
+        }
+        .to_owned();
         let derived = BTreeMap::from(
             [
                 ("account-id", account.as_str()),
@@ -105,7 +99,10 @@ impl Record {
                 tls_server_name: None,
                 engine: String::new(),
                 engine_version: String::new(),
-                state: State { name: String::new(), availability: Availability::Unknown },
+                state: State {
+                    name: String::new(),
+                    availability: Availability::Unknown,
+                },
                 tags: BTreeMap::new(),
                 derived,
                 facts: BTreeMap::new(),
@@ -125,22 +122,28 @@ impl Record {
 
     /// The record is not usable, and why.
     pub(super) fn wrong(&self, message: impl Into<String>) -> Malformed {
-        Malformed { provider_id: Some(self.arn.clone()), call: self.call.to_owned(), message: message.into() }
+        Malformed {
+            provider_id: Some(self.arn.clone()),
+            call: self.call.to_owned(),
+            message: message.into(),
+        }
     }
 
     /// A text of bearable length; an empty one is none.
     pub(super) fn text(&self, what: &str, value: Option<String>) -> Checked<Option<String>> {
         match value {
-            Some(text) if text.len() > MAX_TEXT => {
-                Err(self.wrong(format!("its {what} is {} bytes long, more than {MAX_TEXT}", text.len())))
-            }
+            Some(text) if text.len() > MAX_TEXT => Err(self.wrong(format!(
+                "its {what} is {} bytes long, more than {MAX_TEXT}",
+                text.len()
+            ))),
             value => Ok(value.filter(|text| !text.is_empty())),
         }
     }
 
     /// A text that has to be there.
     pub(super) fn need(&self, what: &str, value: Option<String>) -> Checked<String> {
-        self.text(what, value)?.ok_or_else(|| self.wrong(format!("it has no {what}")))
+        self.text(what, value)?
+            .ok_or_else(|| self.wrong(format!("it has no {what}")))
     }
 
     /// Takes engine and version; `protocol` is none for an engine that muster does not speak.
@@ -156,7 +159,9 @@ impl Record {
             self.derive("engine-version", version.clone());
         }
         if protocol.is_none() {
-            self.unsupported(Unsupported::Engine { engine: engine.clone() });
+            self.unsupported(Unsupported::Engine {
+                engine: engine.clone(),
+            });
         }
         self.database.protocol = protocol;
         self.database.engine = engine;
@@ -199,7 +204,10 @@ impl Record {
     }
 
     /// Takes tags as the SDK's records hold them.
-    pub(super) fn tags(&mut self, tags: impl Iterator<Item = (Option<String>, Option<String>)>) -> Checked<()> {
+    pub(super) fn tags(
+        &mut self,
+        tags: impl Iterator<Item = (Option<String>, Option<String>)>,
+    ) -> Checked<()> {
         for (key, value) in tags {
             match self.text("tag key", key)? {
                 Some(key) => {
@@ -262,7 +270,11 @@ impl Record {
     }
 
     /// An endpoint; none where there is no host yet. A host without a port that a client could use is an error.
-    pub(super) fn endpoint(&self, host: Option<String>, port: Option<i32>) -> Checked<Option<Endpoint>> {
+    pub(super) fn endpoint(
+        &self,
+        host: Option<String>,
+        port: Option<i32>,
+    ) -> Checked<Option<Endpoint>> {
         let Some(host) = host.filter(|host| !host.is_empty()) else {
             return Ok(None);
         };
@@ -280,11 +292,20 @@ impl Record {
 
     /// Puts one database an endpoint into the scan.
     pub(super) fn listen(self, listeners: Vec<Listener>, scan: &mut Scan) {
-        let Self { arn, product, database, .. } = self;
+        let Self {
+            arn,
+            product,
+            database,
+            ..
+        } = self;
         let mut template = Some(database);
         let last = listeners.len().saturating_sub(1);
         for (place, listener) in listeners.into_iter().enumerate() {
-            let copy = if place == last { template.take() } else { template.clone() };
+            let copy = if place == last {
+                template.take()
+            } else {
+                template.clone()
+            };
             if let Some(database) = copy {
                 scan.found.push(listener.database(&arn, product, database));
             }
@@ -292,57 +313,32 @@ impl Record {
     }
 }
 
-// === impl Listener ===
-
-impl Listener {
-    /// An endpoint of which nothing else is known.
-    pub(super) const fn new(role: EndpointRole, endpoint: Option<Endpoint>) -> Self {
-        Self { role, part: None, endpoint, tls_server_name: None, public: None, ca: None }
-    }
-
-    fn database(self, arn: &str, product: &str, mut database: Database) -> Database {
-        let description = match &self.role {
-            EndpointRole::Instance | EndpointRole::Cluster | EndpointRole::Serverless => {
-                format!("{product} ({}) in {}", database.engine, database.region)
-            }
-            EndpointRole::Custom(name) => {
-                format!("{product} ({}) in {}, custom endpoint {name}", database.engine, database.region)
-            }
-            role => format!("{product} ({}) in {}, {} endpoint", database.engine, database.region, role.as_str()),
-        };
-        database.facts.insert(fact::DESCRIPTION.to_owned(), description);
-        database.derived.insert("endpoint-type".to_owned(), self.role.as_str().to_owned());
-        set_flag(&mut database, fact::PUBLIC, self.public);
-        if let Some(ca) = self.ca {
-            database.facts.insert(fact::CA.to_owned(), ca);
-        }
-        database.id = match (&self.role, &self.part) {
-            (role @ EndpointRole::Custom(_), None) => ResourceId::of(arn, &role.to_string()),
-            (role, None) => ResourceId::of(arn, role.as_str()),
-            (role, Some(part)) => ResourceId::of(arn, &format!("{role}:{part}")),
-        };
-        database.role = self.role;
-        database.endpoint = self.endpoint;
-        database.tls_server_name = self.tls_server_name;
-        database
-    }
-}
-
-fn set_flag(database: &mut Database, name: &str, value: Option<bool>) {
-    if let Some(value) = value {
-        database.facts.insert(name.to_owned(), if value { "true" } else { "false" }.to_owned());
-    }
-}
-
 /// Account and region of an ARN; either may be empty. None when the text is no ARN, or one that could not be told
 /// from other ids (`#` parts an id from its endpoint's role).
 fn parse_arn(arn: &str) -> Option<(&str, &str)> {
-    if arn.len() > MAX_TEXT || arn.bytes().any(|byte| byte <= b' ' || byte >= 0x7f || byte == b'#') {
+    if arn.len() > MAX_TEXT
+        || arn
+            .bytes()
+            .any(|byte| byte <= b' ' || byte >= 0x7f || byte == b'#')
+    {
         return None;
     }
     let mut parts = arn.splitn(6, ':');
-    let (Some("arn"), Some(_partition), Some(_service), Some(region), Some(account), Some(resource)) =
-        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    let (
+        Some("arn"),
+        Some(_partition),
+        Some(_service),
+        Some(region),
+        Some(account),
+        Some(resource),
+    ) = (
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+        parts.next(),
+    )
     else {
         return None;
     };
@@ -352,13 +348,18 @@ fn parse_arn(arn: &str) -> Option<(&str, &str)> {
 /// Whether a text can be a host name or an address; it goes into connection strings.
 fn is_host(text: &str) -> bool {
     text.len() <= MAX_HOST
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':'))
 }
 
 /// The beginning of a text from outside, for a message: one line, at most 80 characters.
 pub(super) fn excerpt(text: &str) -> String {
-    let mut short: String =
-        text.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut short: String = text
+        .chars()
+        .take(80)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect();
     if text.chars().nth(80).is_some() {
         short.push('\u{2026}');
     }

@@ -46,7 +46,10 @@ impl Tags {
         scan: &mut Scan,
     ) -> Self {
         match region.tags(&[resource_type]).await {
-            Ok(by_arn) => Self { complete: true, by_arn },
+            Ok(by_arn) => Self {
+                complete: true,
+                by_arn,
+            },
             Err(error) => {
                 scan.warnings.push(failure(error));
                 Self::one_by_one(client, calls, arns, scan).await
@@ -55,7 +58,12 @@ impl Tags {
     }
 
     /// A call per resource. Once the first answers are refusals and nothing was ever granted, the rest is not asked.
-    async fn one_by_one(client: &Client, calls: &Calls, arns: Vec<String>, scan: &mut Scan) -> Self {
+    async fn one_by_one(
+        client: &Client,
+        calls: &Calls,
+        arns: Vec<String>,
+        scan: &mut Scan,
+    ) -> Self {
         let (granted, refused) = (AtomicBool::new(false), AtomicBool::new(false));
         let answers = stream::iter(arns)
             .map(|arn| {
@@ -64,11 +72,17 @@ impl Tags {
                     if refused.load(Ordering::Relaxed) && !granted.load(Ordering::Relaxed) {
                         return (arn, None);
                     }
-                    let answer =
-                        calls.call(LIST_TAGS, || client.list_tags_for_resource().resource_name(&arn).send()).await;
+                    let answer = calls
+                        .call(LIST_TAGS, || {
+                            client.list_tags_for_resource().resource_name(&arn).send()
+                        })
+                        .await;
                     match &answer {
                         Ok(_) => granted.store(true, Ordering::Relaxed),
-                        Err(CallError { reason: Reason::Denied, .. }) => refused.store(true, Ordering::Relaxed),
+                        Err(CallError {
+                            reason: Reason::Denied,
+                            ..
+                        }) => refused.store(true, Ordering::Relaxed),
                         Err(_) => {}
                     }
                     (arn, Some(answer))
@@ -82,13 +96,18 @@ impl Tags {
             match answer {
                 Some(Ok(answer)) => {
                     let list = answer.tag_list.unwrap_or_default().into_iter();
-                    let list = list.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())));
+                    let list =
+                        list.filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())));
                     tags.by_arn.insert(arn, list.collect());
                 }
                 Some(Err(error)) => {
                     let warning = failure(error);
                     // One warning says as much as one a resource.
-                    if !scan.warnings.iter().any(|it| it.call == warning.call && it.reason == warning.reason) {
+                    if !scan
+                        .warnings
+                        .iter()
+                        .any(|it| it.call == warning.call && it.reason == warning.reason)
+                    {
                         scan.warnings.push(warning);
                     }
                 }
@@ -101,7 +120,10 @@ impl Tags {
     /// Gives a record its tags, or says that they are not known.
     pub(super) fn give(&self, record: &mut Record) -> Checked<()> {
         match self.by_arn.get(record.arn()) {
-            Some(tags) => record.tags(tags.iter().map(|(key, value)| (Some(key.clone()), Some(value.clone())))),
+            Some(tags) => record.tags(
+                tags.iter()
+                    .map(|(key, value)| (Some(key.clone()), Some(value.clone()))),
+            ),
             None if self.complete => Ok(()),
             None => {
                 record.unread(Unread::Tags);

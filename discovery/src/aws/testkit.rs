@@ -1,5 +1,10 @@
 //! What the tests of this folder share.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::sync::Arc;
 
@@ -16,7 +21,13 @@ pub(super) fn empty(service: Service) -> Scan {
 /// The end of a scan whose listings were all read.
 pub(super) fn finished(scan: Scan) -> Scan {
     let calls = Calls::new(Arc::new(Budget::new(BudgetConfig::default(), 0)));
-    calls.finish(scan, [Listing { answered: true, failure: None }])
+    calls.finish(
+        scan,
+        [Listing {
+            answered: true,
+            failure: None,
+        }],
+    )
 }
 
 /// The one database that was found.

@@ -4,19 +4,26 @@
 /// the text does not start with a number.
 pub(super) fn at_least(version: &str, major: u32, minor: u32) -> Option<bool> {
     let mut parts = version.splitn(3, '.');
-    let have = (number(parts.next()?)?, parts.next().map_or(Some(0), number)?);
+    let have = (
+        number(parts.next()?)?,
+        parts.next().map_or(Some(0), number)?,
+    );
     Some(have >= (major, minor))
 }
 
 /// The part of an Aurora MySQL version that counts Aurora's own releases: `1.22.2` of `5.6.mysql_aurora.1.22.2`, and
 /// the whole text where there is no such part (`5.6.10a`).
 pub(super) fn aurora_release(version: &str) -> &str {
-    version.split_once(".mysql_aurora.").map_or(version, |(_, release)| release)
+    version
+        .split_once(".mysql_aurora.")
+        .map_or(version, |(_, release)| release)
 }
 
 /// The number that a text starts with: 6 of `6-log`.
 fn number(text: &str) -> Option<u32> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     text.get(..digits)?.parse().ok()
 }
 

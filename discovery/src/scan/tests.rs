@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -48,7 +53,11 @@ fn actors(acts: Vec<Act>) -> Vec<Box<dyn Scanner>> {
     acts.into_iter()
         .enumerate()
         .map(|(n, act)| {
-            let scope = Arc::new(Scope::aws("111111111111", &format!("region-{n}"), Service::Rds));
+            let scope = Arc::new(Scope::aws(
+                "111111111111",
+                &format!("region-{n}"),
+                Service::Rds,
+            ));
             Box::new(Actor(scope, act)) as Box<dyn Scanner>
         })
         .collect()
@@ -61,12 +70,21 @@ async fn a_panicking_scanner_is_an_unread_scope_and_the_others_are_kept_in_order
         heard.push(scan.scope.region.to_string());
     })
     .await;
-    let regions: Vec<_> = scans.iter().map(|scan| scan.scope.region.as_str()).collect();
+    let regions: Vec<_> = scans
+        .iter()
+        .map(|scan| scan.scope.region.as_str())
+        .collect();
     assert_eq!(regions, ["region-0", "region-1", "region-2"]);
     assert!(scans[0].coverage.is_complete() && scans[2].coverage.is_complete());
-    let Coverage::Unread(failures) = &scans[1].coverage else { panic!("{:?}", scans[1].coverage) };
+    let Coverage::Unread(failures) = &scans[1].coverage else {
+        panic!("{:?}", scans[1].coverage)
+    };
     assert_eq!(failures[0].reason, FailureReason::Internal);
-    assert!(failures[0].message.contains("lost the thread"), "{}", failures[0].message);
+    assert!(
+        failures[0].message.contains("lost the thread"),
+        "{}",
+        failures[0].message
+    );
     heard.sort();
     assert_eq!(heard, regions);
 }
@@ -78,13 +96,22 @@ async fn scanners_run_side_by_side_up_to_the_cap() {
     assert_eq!(run(met, 3, |_| ()).await.len(), 3);
 
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let counted = actors((0..12).map(|_| Act::Count(Arc::clone(&now), Arc::clone(&most))).collect());
+    let counted = actors(
+        (0..12)
+            .map(|_| Act::Count(Arc::clone(&now), Arc::clone(&most)))
+            .collect(),
+    );
     assert_eq!(run(counted, 4, |_| ()).await.len(), 12);
     assert_eq!(most.load(Ordering::SeqCst), 4);
 }
 
 #[tokio::test]
 async fn a_cap_of_nothing_is_a_cap_of_one() {
-    assert_eq!(run(actors(vec![Act::Find, Act::Find]), 0, |_| ()).await.len(), 2);
+    assert_eq!(
+        run(actors(vec![Act::Find, Act::Find]), 0, |_| ())
+            .await
+            .len(),
+        2
+    );
     assert!(run(Vec::new(), 0, |_| ()).await.is_empty());
 }

@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use aws_sdk_docdb::types::{DbClusterMember, builders::DbClusterBuilder};
 use muster_model::{Availability, Unsupported};
@@ -20,7 +25,11 @@ fn cluster(version: &str, members: &[bool]) -> DbClusterBuilder {
         .db_cluster_resource_id("cluster-DOC")
         .port(27017);
     for writer in members {
-        cluster = cluster.db_cluster_members(DbClusterMember::builder().is_cluster_writer(*writer).build());
+        cluster = cluster.db_cluster_members(
+            DbClusterMember::builder()
+                .is_cluster_writer(*writer)
+                .build(),
+        );
     }
     cluster
 }
@@ -32,7 +41,10 @@ fn scanned(record: DbCluster, tags: &Tags) -> Scan {
 }
 
 fn tagged() -> Tags {
-    Tags::from([(ARN.to_owned(), vec![rds::Tag::builder().key("env").value("prod").build()])])
+    Tags::from([(
+        ARN.to_owned(),
+        vec![rds::Tag::builder().key("env").value("prod").build()],
+    )])
 }
 
 #[test]
@@ -46,8 +58,14 @@ fn a_cluster_has_a_cluster_endpoint_and_a_reader() {
         ]
     );
     for it in &scan.found {
-        assert_eq!((it.kind, it.protocol, &it.unsupported), (Kind::Docdb, Some(Protocol::Mongodb), &None));
-        assert_eq!((it.region.as_str(), it.tags["env"].as_str()), ("eu-west-1", "prod"));
+        assert_eq!(
+            (it.kind, it.protocol, &it.unsupported),
+            (Kind::Docdb, Some(Protocol::Mongodb), &None)
+        );
+        assert_eq!(
+            (it.region.as_str(), it.tags["env"].as_str()),
+            ("eu-west-1", "prod")
+        );
         assert_eq!(it.derived["teleport.dev/discovery-type"], "docdb");
         assert_eq!(it.fact(fact::RESOURCE_ID), Some("cluster-DOC"));
         assert!(it.unread.is_empty());
@@ -56,7 +74,11 @@ fn a_cluster_has_a_cluster_endpoint_and_a_reader() {
 
 #[test]
 fn a_cluster_without_a_writer_has_only_readers() {
-    for (members, want) in [(&[true][..], &["cluster"][..]), (&[false], &["reader"]), (&[], &["cluster"])] {
+    for (members, want) in [
+        (&[true][..], &["cluster"][..]),
+        (&[false], &["reader"]),
+        (&[], &["cluster"]),
+    ] {
         let scan = scanned(cluster("5.0.0", members).build(), &tagged());
         let roles: Vec<_> = scan.found.iter().map(|it| it.role.as_str()).collect();
         assert_eq!(roles, want, "{members:?}");
@@ -65,13 +87,27 @@ fn a_cluster_without_a_writer_has_only_readers() {
 
 #[test]
 fn versions_before_five_are_listed_as_too_old() {
-    for (version, want) in [("5.0.0", true), ("8.0.0", true), ("4.0.0", false), ("3.6.0", false), ("new", false), ("", false)] {
+    for (version, want) in [
+        ("5.0.0", true),
+        ("8.0.0", true),
+        ("4.0.0", false),
+        ("3.6.0", false),
+        ("new", false),
+        ("", false),
+    ] {
         let scan = scanned(cluster(version, &[true]).build(), &tagged());
         let it = only(&scan);
         assert_eq!(it.unsupported.is_none(), want, "{version}");
         if let Some(why) = &it.unsupported {
             let need = "5.0".to_owned();
-            assert_eq!(*why, Unsupported::Version { engine: "docdb".to_owned(), have: version.to_owned(), need });
+            assert_eq!(
+                *why,
+                Unsupported::Version {
+                    engine: "docdb".to_owned(),
+                    have: version.to_owned(),
+                    need
+                }
+            );
         }
     }
 }
@@ -84,9 +120,22 @@ fn tags_that_could_not_be_read_are_marked() {
 
 #[test]
 fn other_engines_are_not_for_this_scanner_and_a_stopped_cluster_stays() {
-    assert!(scanned(cluster("1.2", &[true]).engine("neptune").build(), &tagged()).found.is_empty());
-    let scan = scanned(cluster("5.0.0", &[true]).status("stopped").build(), &tagged());
+    assert!(
+        scanned(cluster("1.2", &[true]).engine("neptune").build(), &tagged())
+            .found
+            .is_empty()
+    );
+    let scan = scanned(
+        cluster("5.0.0", &[true]).status("stopped").build(),
+        &tagged(),
+    );
     assert_eq!(only(&scan).state.availability, Availability::Stopped);
-    let scan = scanned(cluster("5.0.0", &[true]).set_db_cluster_arn(None).build(), &tagged());
-    assert_eq!((scan.malformed.len(), scan.coverage.as_str()), (1, "partial"));
+    let scan = scanned(
+        cluster("5.0.0", &[true]).set_db_cluster_arn(None).build(),
+        &tagged(),
+    );
+    assert_eq!(
+        (scan.malformed.len(), scan.coverage.as_str()),
+        (1, "partial")
+    );
 }

@@ -6,7 +6,8 @@ use muster_model::{EndpointRole, Kind, Protocol, Scan, Unread, Unsupported, fact
 use super::{Around, GROUPS};
 use crate::{
     aws::{
-        record::{Checked, Listener, Record},
+        listener::Listener,
+        record::{Checked, Record},
         version::at_least,
     },
     states,
@@ -40,7 +41,11 @@ fn map(record: ReplicationGroup, around: &Around, scan: &mut Scan) -> Checked<()
         },
     };
     let protocol = cache_protocol(&engine);
-    seen.engine(engine, nodes().find_map(|node| node.version.clone()), protocol)?;
+    seen.engine(
+        engine,
+        nodes().find_map(|node| node.version.clone()),
+        protocol,
+    )?;
     if seen.version().is_empty() && !around.nodes_complete {
         seen.unread(Unread::Version);
     }
@@ -49,11 +54,15 @@ fn map(record: ReplicationGroup, around: &Around, scan: &mut Scan) -> Checked<()
 
     let subnets = nodes().find_map(|node| node.subnets.as_deref());
     seen.vpc(subnets.and_then(|name| around.networks.get(name)).cloned())?;
-    if !seen.has_vpc() && !(around.nodes_complete && around.networks_complete) {
+    let all_read = around.nodes_complete && around.networks_complete;
+    if !seen.has_vpc() && !all_read {
         seen.unread(Unread::Vpc);
     }
 
-    let tls = match (record.transit_encryption_enabled, record.transit_encryption_mode) {
+    let tls = match (
+        record.transit_encryption_enabled,
+        record.transit_encryption_mode,
+    ) {
         (Some(true), Some(TransitEncryptionMode::Preferred)) => "optional",
         (Some(true), _) => "required",
         _ => {
@@ -67,7 +76,8 @@ fn map(record: ReplicationGroup, around: &Around, scan: &mut Scan) -> Checked<()
     login(&mut seen, &user_groups)?;
     seen.created(record.replication_group_create_time);
 
-    let clustered = record.cluster_enabled == Some(true) || record.cluster_mode == Some(ClusterMode::Enabled);
+    let clustered =
+        record.cluster_enabled == Some(true) || record.cluster_mode == Some(ClusterMode::Enabled);
     let mut listeners = Vec::with_capacity(2);
     if clustered {
         seen.fact(fact::MODE, Some("cluster".to_owned()))?;
@@ -77,11 +87,21 @@ fn map(record: ReplicationGroup, around: &Around, scan: &mut Scan) -> Checked<()
         let shards = record.node_groups.unwrap_or_default();
         let several = shards.len() > 1;
         for shard in shards {
-            let part = if several { Some(seen.need("node group's id", shard.node_group_id)?) } else { None };
+            let part = if several {
+                Some(seen.need("node group's id", shard.node_group_id)?)
+            } else {
+                None
+            };
             let primary = place(&seen, shard.primary_endpoint)?;
-            listeners.push(Listener { part: part.clone(), ..Listener::new(EndpointRole::Primary, primary) });
+            listeners.push(Listener {
+                part: part.clone(),
+                ..Listener::new(EndpointRole::Primary, primary)
+            });
             if let Some(endpoint) = place(&seen, shard.reader_endpoint)? {
-                listeners.push(Listener { part, ..Listener::new(EndpointRole::Reader, Some(endpoint)) });
+                listeners.push(Listener {
+                    part,
+                    ..Listener::new(EndpointRole::Reader, Some(endpoint))
+                });
             }
         }
         if listeners.is_empty() {
@@ -111,7 +131,10 @@ pub(in crate::aws) fn login(seen: &mut Record, user_groups: &[String]) -> Checke
 }
 
 /// Where an endpoint of the SDK's listens.
-pub(in crate::aws) fn place(seen: &Record, endpoint: Option<Endpoint>) -> Checked<Option<muster_model::Endpoint>> {
+pub(in crate::aws) fn place(
+    seen: &Record,
+    endpoint: Option<Endpoint>,
+) -> Checked<Option<muster_model::Endpoint>> {
     match endpoint {
         Some(endpoint) => seen.endpoint(endpoint.address, endpoint.port),
         None => Ok(None),

@@ -77,7 +77,13 @@ impl Scanner for Elasticache {
         let listing = calls
             .pages(
                 GROUPS,
-                |marker| client.describe_replication_groups().max_records(PAGE).set_marker(marker).send(),
+                |marker| {
+                    client
+                        .describe_replication_groups()
+                        .max_records(PAGE)
+                        .set_marker(marker)
+                        .send()
+                },
                 |page| {
                     groups.extend(page.replication_groups.unwrap_or_default());
                     page.marker
@@ -85,7 +91,10 @@ impl Scanner for Elasticache {
             )
             .await;
         if !groups.is_empty() {
-            let arns = groups.iter().filter_map(|group| group.arn.clone()).collect();
+            let arns = groups
+                .iter()
+                .filter_map(|group| group.arn.clone())
+                .collect();
             let around = read_around(&self.region, &client, &calls, arns, &mut scan).await;
             for record in groups {
                 group::take(record, &around, &mut scan);
@@ -105,38 +114,78 @@ async fn read_around(
     let mut nodes = HashMap::new();
     let read_nodes = calls.pages(
         NODES,
-        |marker| client.describe_cache_clusters().max_records(PAGE).set_marker(marker).send(),
+        |marker| {
+            client
+                .describe_cache_clusters()
+                .max_records(PAGE)
+                .set_marker(marker)
+                .send()
+        },
         |page| {
             for node in page.cache_clusters.unwrap_or_default() {
                 // Nodes of no group say nothing of any.
                 if let (Some(id), Some(_)) = (node.cache_cluster_id, node.replication_group_id) {
                     let subnets = node.cache_subnet_group_name;
-                    nodes.insert(id, Node { engine: node.engine, version: node.engine_version, subnets });
+                    nodes.insert(
+                        id,
+                        Node {
+                            engine: node.engine,
+                            version: node.engine_version,
+                            subnets,
+                        },
+                    );
                 }
             }
             page.marker
         },
     );
     let networks = networks(client, calls);
-    let tags = Tags::read(region, client, calls, "elasticache:replicationgroup", arns, scan);
-    let (nodes_read, ((networks, networks_read), tags)) = join(read_nodes, join(networks, tags)).await;
-    let (nodes_complete, networks_complete) = (nodes_read.is_complete(), networks_read.is_complete());
-    scan.warnings.extend(nodes_read.failure.into_iter().chain(networks_read.failure));
-    let networks =
-        networks.into_iter().filter_map(|group| Some((group.cache_subnet_group_name?, group.vpc_id?))).collect();
-    Around { nodes, nodes_complete, networks, networks_complete, tags }
+    let tags = Tags::read(
+        region,
+        client,
+        calls,
+        "elasticache:replicationgroup",
+        arns,
+        scan,
+    );
+    let (nodes_read, ((networks, networks_read), tags)) =
+        join(read_nodes, join(networks, tags)).await;
+    let (nodes_complete, networks_complete) =
+        (nodes_read.is_complete(), networks_read.is_complete());
+    scan.warnings
+        .extend(nodes_read.failure.into_iter().chain(networks_read.failure));
+    let networks = networks
+        .into_iter()
+        .filter_map(|group| Some((group.cache_subnet_group_name?, group.vpc_id?)))
+        .collect();
+    Around {
+        nodes,
+        nodes_complete,
+        networks,
+        networks_complete,
+        tags,
+    }
 }
 
 /// Reads the subnet groups of the region.
 pub(super) async fn networks(
     client: &Client,
     calls: &Calls,
-) -> (Vec<aws_sdk_elasticache::types::CacheSubnetGroup>, super::pages::Listing) {
+) -> (
+    Vec<aws_sdk_elasticache::types::CacheSubnetGroup>,
+    super::pages::Listing,
+) {
     let mut groups = Vec::new();
     let listing = calls
         .pages(
             SUBNETS,
-            |marker| client.describe_cache_subnet_groups().max_records(PAGE).set_marker(marker).send(),
+            |marker| {
+                client
+                    .describe_cache_subnet_groups()
+                    .max_records(PAGE)
+                    .set_marker(marker)
+                    .send()
+            },
             |page| {
                 groups.extend(page.cache_subnet_groups.unwrap_or_default());
                 page.marker

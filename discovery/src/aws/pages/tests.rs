@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use std::sync::Mutex;
 
@@ -14,7 +19,13 @@ const CALL: &str = "rds:DescribeDBInstances";
 type Page = Result<(Vec<u32>, &'static str), CallError>;
 
 fn calls(max_pages: usize) -> Calls {
-    Calls::new(Arc::new(Budget::new(BudgetConfig { max_pages, ..BudgetConfig::default() }, 0)))
+    Calls::new(Arc::new(Budget::new(
+        BudgetConfig {
+            max_pages,
+            ..BudgetConfig::default()
+        },
+        0,
+    )))
 }
 
 /// Reads recorded pages one after the other; gives what was read, the markers asked for, and how it ended.
@@ -28,7 +39,13 @@ async fn read(max_pages: usize, pages: Vec<Page>) -> (Vec<u32>, Vec<String>, Lis
             CALL,
             |marker| {
                 asked.lock().unwrap().push(marker.unwrap_or_default());
-                std::future::ready(pages.lock().unwrap().next().expect("a page more than recorded"))
+                std::future::ready(
+                    pages
+                        .lock()
+                        .unwrap()
+                        .next()
+                        .expect("a page more than recorded"),
+                )
             },
             |(records, marker): (Vec<u32>, &str)| {
                 found.extend(records);
@@ -44,7 +61,10 @@ async fn read(max_pages: usize, pages: Vec<Page>) -> (Vec<u32>, Vec<String>, Lis
 async fn every_page_is_read_and_an_empty_one_is_no_end() {
     let pages = vec![Ok((vec![1, 2], "a")), Ok((vec![], "b")), Ok((vec![3], ""))];
     let (found, asked, listing) = read(10, pages).await;
-    assert_eq!((found, asked), (vec![1, 2, 3], vec![String::new(), "a".into(), "b".into()]));
+    assert_eq!(
+        (found, asked),
+        (vec![1, 2, 3], vec![String::new(), "a".into(), "b".into()])
+    );
     assert!(listing.answered && listing.is_complete());
 }
 
@@ -57,8 +77,15 @@ async fn a_marker_that_comes_twice_ends_the_listing_as_truncated() {
         let (found, _, listing) = read(10, pages).await;
         assert_eq!(found, [1, 2], "what was read is kept");
         let failure = listing.failure.unwrap();
-        assert_eq!((failure.reason, failure.call.as_str()), (FailureReason::Truncated, CALL));
-        assert!(failure.message.contains("the same marker came twice"), "{}", failure.message);
+        assert_eq!(
+            (failure.reason, failure.call.as_str()),
+            (FailureReason::Truncated, CALL)
+        );
+        assert!(
+            failure.message.contains("the same marker came twice"),
+            "{}",
+            failure.message
+        );
     }
 }
 
@@ -78,13 +105,18 @@ async fn a_failure_in_the_middle_keeps_what_was_read() {
     let (found, _, listing) = read(10, vec![Ok((vec![1], "a")), Err(denied())]).await;
     assert_eq!((found, listing.answered), (vec![1], true));
     let failure = listing.failure.as_ref().unwrap();
-    assert_eq!((failure.reason, failure.permission.as_deref()), (FailureReason::Denied, Some(CALL)));
+    assert_eq!(
+        (failure.reason, failure.permission.as_deref()),
+        (FailureReason::Denied, Some(CALL))
+    );
     let scan = calls(1).finish(empty(Service::Rds), [listing]);
     assert!(matches!(&scan.coverage, Coverage::Partial(failures) if failures.len() == 1));
 
     let (_, _, listing) = read(10, vec![Err(denied())]).await;
     let scan = calls(1).finish(empty(Service::Rds), [listing]);
-    assert!(matches!(&scan.coverage, Coverage::Unread(failures) if failures[0].reason == FailureReason::Denied));
+    assert!(
+        matches!(&scan.coverage, Coverage::Unread(failures) if failures[0].reason == FailureReason::Denied)
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use muster_model::{EndpointRole, Kind, Protocol, Scan, Unread, Unsupported, fact
 use super::{CLUSTERS, members::Members};
 use crate::{
     aws::{
-        record::{Checked, Listener, Record, excerpt},
+        listener::Listener,
+        record::{Checked, Record, excerpt},
         version::aurora_release,
     },
     states,
@@ -34,8 +35,13 @@ fn map(record: DbCluster, members: &Members, scan: &mut Scan) -> Checked<()> {
         "postgres" => (Kind::Rds, "RDS Multi-AZ cluster", Some(Protocol::Postgres)),
         _ => (Kind::Rds, "cluster", None),
     };
-    let mut seen =
-        Record::new(&scan.scope, CLUSTERS, (kind, product), record.db_cluster_arn, record.db_cluster_identifier)?;
+    let mut seen = Record::new(
+        &scan.scope,
+        CLUSTERS,
+        (kind, product),
+        record.db_cluster_arn,
+        record.db_cluster_identifier,
+    )?;
     let engine = seen.need("engine", Some(engine))?;
     seen.engine(engine, record.engine_version, protocol)?;
     let mode = match kind {
@@ -50,7 +56,13 @@ fn map(record: DbCluster, members: &Members, scan: &mut Scan) -> Checked<()> {
     }
     seen.fact(fact::MODE, mode)?;
     seen.state(&states::CLUSTER, record.status)?;
-    seen.tags(record.tag_list.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)))?;
+    seen.tags(
+        record
+            .tag_list
+            .unwrap_or_default()
+            .into_iter()
+            .map(|tag| (tag.key, tag.value)),
+    )?;
     seen.flag(fact::IAM_AUTH, record.iam_database_authentication_enabled);
     seen.fact(fact::RESOURCE_ID, record.db_cluster_resource_id)?;
     seen.created(record.cluster_create_time);
@@ -58,7 +70,12 @@ fn map(record: DbCluster, members: &Members, scan: &mut Scan) -> Checked<()> {
     let parts = record.db_cluster_members.unwrap_or_default();
     let (writers, readers): (Vec<_>, Vec<_>) = parts
         .iter()
-        .map(|part| (part.db_instance_identifier.as_deref().unwrap_or_default(), part.is_cluster_writer == Some(true)))
+        .map(|part| {
+            (
+                part.db_instance_identifier.as_deref().unwrap_or_default(),
+                part.is_cluster_writer == Some(true),
+            )
+        })
         .partition(|(_, writes)| *writes);
     let of = |parts: &[(&str, bool)]| members.common(parts.iter().map(|(name, _)| *name));
     let (writer, reader) = (of(&writers), of(&readers));
@@ -72,7 +89,10 @@ fn map(record: DbCluster, members: &Members, scan: &mut Scan) -> Checked<()> {
         seen.note("the provider lists no instances of this cluster");
     }
 
-    let ca = seen.text("certificate authority", record.certificate_details.and_then(|it| it.ca_identifier))?;
+    let ca = seen.text(
+        "certificate authority",
+        record.certificate_details.and_then(|it| it.ca_identifier),
+    )?;
     let public = record.publicly_accessible;
     let primary = seen.endpoint(record.endpoint, record.port)?;
     let mut listeners = Vec::with_capacity(2);
@@ -116,6 +136,9 @@ fn map(record: DbCluster, members: &Members, scan: &mut Scan) -> Checked<()> {
 /// `analytics.cluster-custom-c0ffee.us-east-1.rds.amazonaws.com`.
 fn custom_name(host: &str) -> Option<String> {
     let (name, rest) = host.split_once(".cluster-custom-")?;
-    let label = (1..=63).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let label = (1..=63).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     (label && !rest.is_empty()).then(|| name.to_owned())
 }

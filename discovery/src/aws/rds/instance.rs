@@ -8,13 +8,20 @@ use super::{
     members::{Member, Members},
 };
 use crate::{
-    aws::record::{Checked, Listener, MAX_TEXT, Record},
+    aws::{
+        listener::Listener,
+        record::{Checked, MAX_TEXT, Record},
+    },
     states,
 };
 
 /// Takes one record: a member of a cluster only serves its cluster.
 pub(super) fn take(record: DbInstance, members: &mut Members, scan: &mut Scan) {
-    if record.db_cluster_identifier.as_deref().is_some_and(|cluster| !cluster.is_empty()) {
+    if record
+        .db_cluster_identifier
+        .as_deref()
+        .is_some_and(|cluster| !cluster.is_empty())
+    {
         remember(record, members);
     } else if let Err(malformed) = map(record, scan) {
         scan.malformed.push(malformed);
@@ -22,11 +29,23 @@ pub(super) fn take(record: DbInstance, members: &mut Members, scan: &mut Scan) {
 }
 
 fn remember(record: DbInstance, members: &mut Members) {
-    let Some(identifier) = record.db_instance_identifier else { return };
+    let Some(identifier) = record.db_instance_identifier else {
+        return;
+    };
     let short = |text: &String| !text.is_empty() && text.len() <= MAX_TEXT;
-    let vpc = record.db_subnet_group.and_then(|group| group.vpc_id).filter(short);
+    let vpc = record
+        .db_subnet_group
+        .and_then(|group| group.vpc_id)
+        .filter(short);
     let ca = record.ca_certificate_identifier.filter(short);
-    members.insert(identifier, Member { vpc, public: record.publicly_accessible, ca });
+    members.insert(
+        identifier,
+        Member {
+            vpc,
+            public: record.publicly_accessible,
+            ca,
+        },
+    );
 }
 
 fn map(record: DbInstance, scan: &mut Scan) -> Checked<()> {
@@ -51,7 +70,13 @@ fn map(record: DbInstance, scan: &mut Scan) -> Checked<()> {
         seen.need_version(10, 6);
     }
     seen.state(&states::RDS_INSTANCE, record.db_instance_status)?;
-    seen.tags(record.tag_list.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)))?;
+    seen.tags(
+        record
+            .tag_list
+            .unwrap_or_default()
+            .into_iter()
+            .map(|tag| (tag.key, tag.value)),
+    )?;
     seen.vpc(record.db_subnet_group.and_then(|group| group.vpc_id))?;
     seen.flag(fact::IAM_AUTH, record.iam_database_authentication_enabled);
     seen.flag(fact::PUBLIC, record.publicly_accessible);

@@ -26,7 +26,10 @@ impl Members {
     /// What the named instances have in common; none where they differ, or where it is not known of all of them.
     pub(super) fn common<'a>(&self, names: impl Iterator<Item = &'a str>) -> Member {
         let known: Option<Vec<_>> = names.map(|name| self.all.get(name)).collect();
-        let Some(((first, rest), known)) = known.as_ref().and_then(|known| Some((known.split_first()?, known))) else {
+        let Some(((first, rest), known)) = known
+            .as_ref()
+            .and_then(|known| Some((known.split_first()?, known)))
+        else {
             return Member::default();
         };
         let vpc = if rest.iter().all(|member| member.vpc == first.vpc) {
@@ -35,8 +38,14 @@ impl Members {
             // All instances of a cluster are in one network: if they seem not to be, the answer is not to be trusted.
             None
         };
-        let public = first.public.filter(|_| known.iter().all(|member| member.public == first.public));
-        let ca = if rest.iter().all(|member| member.ca == first.ca) { first.ca.clone() } else { None };
+        let public = first
+            .public
+            .filter(|_| known.iter().all(|member| member.public == first.public));
+        let ca = if rest.iter().all(|member| member.ca == first.ca) {
+            first.ca.clone()
+        } else {
+            None
+        };
         Member { vpc, public, ca }
     }
 }

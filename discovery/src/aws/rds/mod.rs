@@ -54,7 +54,13 @@ impl Scanner for Rds {
 
         let read_clusters = calls.pages(
             CLUSTERS,
-            |marker| client.describe_db_clusters().max_records(PAGE).set_marker(marker).send(),
+            |marker| {
+                client
+                    .describe_db_clusters()
+                    .max_records(PAGE)
+                    .set_marker(marker)
+                    .send()
+            },
             |page| {
                 clusters.extend(page.db_clusters.unwrap_or_default());
                 page.marker
@@ -62,7 +68,13 @@ impl Scanner for Rds {
         );
         let read_instances = calls.pages(
             INSTANCES,
-            |marker| client.describe_db_instances().max_records(PAGE).set_marker(marker).send(),
+            |marker| {
+                client
+                    .describe_db_instances()
+                    .max_records(PAGE)
+                    .set_marker(marker)
+                    .send()
+            },
             |page| {
                 for record in page.db_instances.unwrap_or_default() {
                     instance::take(record, &mut members, &mut scan);
@@ -70,7 +82,8 @@ impl Scanner for Rds {
                 page.marker
             },
         );
-        let (clusters_read, instances_read): (Listing, Listing) = join(read_clusters, read_instances).await;
+        let (clusters_read, instances_read): (Listing, Listing) =
+            join(read_clusters, read_instances).await;
 
         members.complete = instances_read.is_complete();
         for record in clusters {

@@ -19,8 +19,9 @@ use super::{
         group::{cache_protocol, login, place},
         networks,
     },
+    listener::Listener,
     pages::Calls,
-    record::{Checked, Listener, Record},
+    record::{Checked, Record},
     tags::Tags,
 };
 use crate::{Scanner, states};
@@ -67,7 +68,13 @@ impl Scanner for Serverless {
         let listing = calls
             .pages(
                 CACHES,
-                |token| client.describe_serverless_caches().max_results(PAGE).set_next_token(token).send(),
+                |token| {
+                    client
+                        .describe_serverless_caches()
+                        .max_results(PAGE)
+                        .set_next_token(token)
+                        .send()
+                },
                 |page| {
                     caches.extend(page.serverless_caches.unwrap_or_default());
                     page.next_token
@@ -75,12 +82,24 @@ impl Scanner for Serverless {
             )
             .await;
         if !caches.is_empty() {
-            let arns = caches.iter().filter_map(|cache| cache.arn.clone()).collect();
-            let tags =
-                Tags::read(&self.region, &client, &calls, "elasticache:serverlesscache", arns, &mut scan);
+            let arns = caches
+                .iter()
+                .filter_map(|cache| cache.arn.clone())
+                .collect();
+            let tags = Tags::read(
+                &self.region,
+                &client,
+                &calls,
+                "elasticache:serverlesscache",
+                arns,
+                &mut scan,
+            );
             let ((groups, groups_read), tags) = join(networks(&client, &calls), tags).await;
             scan.warnings.extend(groups_read.failure);
-            let around = Around { networks: by_subnet(groups), tags };
+            let around = Around {
+                networks: by_subnet(groups),
+                tags,
+            };
             for record in caches {
                 take(record, &around, &mut scan);
             }
@@ -92,8 +111,15 @@ impl Scanner for Serverless {
 fn by_subnet(groups: Vec<CacheSubnetGroup>) -> HashMap<String, String> {
     let mut networks = HashMap::new();
     for group in groups {
-        let (Some(vpc), Some(subnets)) = (group.vpc_id, group.subnets) else { continue };
-        networks.extend(subnets.into_iter().filter_map(|it| it.subnet_identifier).map(|it| (it, vpc.clone())));
+        let (Some(vpc), Some(subnets)) = (group.vpc_id, group.subnets) else {
+            continue;
+        };
+        networks.extend(
+            subnets
+                .into_iter()
+                .filter_map(|it| it.subnet_identifier)
+                .map(|it| (it, vpc.clone())),
+        );
     }
     networks
 }
@@ -114,18 +140,31 @@ fn map(record: ServerlessCache, around: &Around, scan: &mut Scan) -> Checked<()>
     )?;
     let engine = seen.need("engine", record.engine)?;
     let protocol = cache_protocol(&engine);
-    seen.engine(engine, record.full_engine_version.or(record.major_engine_version), protocol)?;
+    seen.engine(
+        engine,
+        record.full_engine_version.or(record.major_engine_version),
+        protocol,
+    )?;
     seen.state(&states::ELASTICACHE, record.status)?;
     around.tags.give(&mut seen)?;
     let subnets = record.subnet_ids.unwrap_or_default();
-    seen.vpc(subnets.iter().find_map(|subnet| around.networks.get(subnet)).cloned())?;
+    seen.vpc(
+        subnets
+            .iter()
+            .find_map(|subnet| around.networks.get(subnet))
+            .cloned(),
+    )?;
     if !seen.has_vpc() {
         seen.unread(Unread::Vpc);
     }
     // A serverless cache cannot be had without encryption in transit.
     seen.fact(fact::TLS, Some("required".to_owned()))?;
     seen.fact(fact::MODE, Some("serverless".to_owned()))?;
-    let user_group: Vec<_> = record.user_group_id.into_iter().filter(|id| !id.is_empty()).collect();
+    let user_group: Vec<_> = record
+        .user_group_id
+        .into_iter()
+        .filter(|id| !id.is_empty())
+        .collect();
     login(&mut seen, &user_group)?;
     seen.created(record.create_time);
 
