@@ -1,0 +1,158 @@
+//! The configuration: one YAML file, parsed strictly, with every problem reported in one run.
+//!
+//! `file` is what the user wrote, `check` makes a [`Config`] of it or says all that is wrong. After that nothing
+//! in a [`Config`] means "maybe wrong". The way there: `document` reads YAML into a tree that knows its lines,
+//! `decode` makes `file`'s types of it past every error, `check` judges what they say.
+//!
+//! There is nothing secret in the file, and nothing in it is expanded: no variables, no `~`, no includes.
+
+pub mod check;
+mod decode;
+mod document;
+pub mod file;
+mod problem;
+pub mod show;
+#[cfg(test)]
+mod tests;
+mod words;
+mod yaml;
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use muster_matchers::RuleFile;
+use muster_model::{AccountId, Selector, Service};
+use muster_plan::Settings;
+
+pub use self::{
+    check::{Loaded, load, parse, static_filters},
+    problem::{ConfigError, Located, Problem},
+    show::Overrides,
+    words::{aws_services, azure_services},
+};
+
+/// The discovery group of a configuration that names none.
+pub const GROUP: &str = "default";
+/// Complete scans that have to miss a database.
+pub const GRACE_SCANS: u32 = 2;
+/// Time since the first of them.
+pub const GRACE_TIME: &str = "30m";
+/// The largest part of the targets that one plan removes.
+pub const BRAKE_SHARE: &str = "20%";
+/// What one plan may always remove.
+pub const BRAKE_AT_LEAST: usize = 1;
+/// Requests a second.
+pub const PER_SECOND: u32 = 10;
+/// Requests at once.
+pub const CONCURRENCY: u32 = 4;
+/// Times that a request is tried.
+pub const ATTEMPTS: u32 = 6;
+/// Time for one attempt.
+pub const TIMEOUT: &str = "30s";
+/// Pages of one listing.
+pub const MAX_PAGES: usize = 10_000;
+/// Scopes read at once.
+pub const SCOPES_AT_ONCE: usize = 16;
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it came from; none for the embedded example.
+    pub path: Option<PathBuf>,
+    /// The directory of the store.
+    pub store: PathBuf,
+    /// What a plan may do.
+    pub settings: Settings,
+    /// AWS sources, in the order of the file.
+    pub aws: Vec<AwsSource>,
+    /// Azure sources, in the order of the file.
+    pub azure: Vec<AzureSource>,
+    /// Matcher rules; `None` when the file has no `rules`, which enrolls all that the sources select.
+    pub rules: Option<Vec<RuleFile>>,
+    /// How hard the clouds may be asked.
+    pub requests: Requests,
+    /// Where Azure is, when it is not the public cloud.
+    pub azure_endpoints: AzureEndpoints,
+}
+
+/// One entry of `sources.aws`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AwsSource {
+    /// Its path in the file: `sources.aws[0]`.
+    pub name: String,
+    /// What to read.
+    pub services: BTreeSet<Service>,
+    /// Where; `None` for every region that the account has enabled.
+    pub regions: Option<BTreeSet<String>>,
+    /// As whom. Never empty.
+    pub accounts: Vec<AwsAccountRef>,
+    /// Which of what is found.
+    pub tags: Selector,
+}
+
+/// An AWS account, by how to get into it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AwsAccountRef {
+    /// The account of the ambient credentials.
+    Ambient,
+    /// The account of a role that the ambient credentials may assume.
+    Role {
+        /// The role's ARN.
+        arn: String,
+        /// The external id that its trust policy asks for.
+        external_id: Option<String>,
+    },
+}
+
+/// One entry of `sources.azure`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AzureSource {
+    /// Its path in the file: `sources.azure[0]`.
+    pub name: String,
+    /// What to read.
+    pub services: BTreeSet<Service>,
+    /// Subscription ids; `None` for every one that the credentials see.
+    pub subscriptions: Option<BTreeSet<String>>,
+    /// Resource groups; `None` for all.
+    pub resource_groups: Option<BTreeSet<String>>,
+    /// Regions, normalised (`westeurope`); `None` for all.
+    pub regions: Option<BTreeSet<String>>,
+    /// Which of what is found.
+    pub tags: Selector,
+}
+
+/// How hard the clouds may be asked: per account, region and service.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Requests {
+    /// Requests a second.
+    pub per_second: u32,
+    /// Requests at once.
+    pub concurrency: u32,
+    /// Times that one request is tried.
+    pub attempts: u32,
+    /// Seconds that one attempt may take.
+    pub timeout_seconds: u64,
+    /// Pages of one listing.
+    pub max_pages: usize,
+    /// Scopes read at once.
+    pub scopes_at_once: usize,
+}
+
+/// Where Azure is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AzureEndpoints {
+    /// The authority that gives tokens.
+    pub authority: Option<String>,
+    /// The management endpoint.
+    pub management: Option<String>,
+}
+
+impl AwsAccountRef {
+    /// The account's number, as far as the configuration says it: that of ambient credentials is known only
+    /// when they are used.
+    pub fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Ambient => None,
+            Self::Role { arn, .. } => arn.split(':').nth(4).map(AccountId::new),
+        }
+    }
+}
