@@ -196,10 +196,13 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
+    /// When the next credentials expire, or that there are none.
+    type Answer = Result<Option<u64>, ()>;
+
     /// Gives what the script says, and counts.
     #[derive(Clone, Debug, Default)]
     struct Script {
-        answers: Arc<Mutex<Vec<Result<Option<u64>, ()>>>>,
+        answers: Arc<Mutex<Vec<Answer>>>,
         asked: Arc<AtomicU64>,
     }
 
@@ -230,7 +233,7 @@ mod tests {
         }
     }
 
-    fn cached(answers: &[Result<Option<u64>, ()>]) -> (Cached, Clock, Script) {
+    fn cached(answers: &[Answer]) -> (Cached, Clock, Script) {
         let script = Script::default();
         script.answers.lock().unwrap().extend_from_slice(answers);
         let clock = Clock::default();

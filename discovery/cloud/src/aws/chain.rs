@@ -123,7 +123,7 @@ impl Source for Chain {
                     ));
                     // A source that is set up but broken ends the search, as in the SDK: going on
                     // would find someone else's credentials.
-                    if !absent && *kind != Kind::Metadata {
+                    if !absent {
                         break;
                     }
                 }
@@ -178,7 +178,11 @@ impl Kind {
                 let missing = missing.into_iter().find(|name| !set(name));
                 format!("{} is not set", missing.unwrap_or("AWS_ACCESS_KEY_ID"))
             }
-            Self::Profile if absent => no_profile(env),
+            // A profile that names something missing says so; without a profile it says nothing.
+            Self::Profile if absent => match std::error::Error::source(error) {
+                Some(source) => chain(source),
+                None => no_profile(env),
+            },
             Self::WebIdentity if absent => {
                 let missing = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"];
                 let missing = missing.into_iter().find(|name| !set(name));

@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::xml::Broken;
 use crate::error::{CallError, Classified, Classify, Reason, Retry, chain};
 
 /// An answer that says no.
@@ -44,7 +45,7 @@ where
         }
         match self {
             Self::ServiceError(context) if context.raw().status().is_success() => {
-                unreadable(call, context.err())
+                broken(call, &Broken::Nonsense(chain(context.err())))
             }
             Self::ServiceError(context) => {
                 let (raw, error) = (context.raw(), context.err());
@@ -56,7 +57,7 @@ where
                 };
                 refused(call, refusal)
             }
-            Self::ResponseError(_) => unreadable(call, self),
+            Self::ResponseError(_) => broken(call, &Broken::Cut(chain(self))),
             Self::DispatchFailure(failure) => match failure.as_connector_error() {
                 Some(error) => undelivered(call, error),
                 None => CallError::new(Reason::Unreachable, call, chain(self)).retry(Retry::Yes),
@@ -118,7 +119,7 @@ struct Meaning {
 fn meaning(status: u16, code: &str, lower: &str) -> Meaning {
     let is = |codes: &[&str]| {
         let exception = code.strip_suffix("Exception").unwrap_or(code);
-        codes.iter().any(|known| exception == *known)
+        codes.contains(&exception)
     };
     let plain = |reason| Meaning {
         reason,
@@ -218,6 +219,9 @@ fn meaning(status: u16, code: &str, lower: &str) -> Meaning {
 
 /// A request that was not sent, or not answered.
 pub(super) fn undelivered(call: &str, error: &ConnectorError) -> Classified {
+    if let Some(unsound) = find::<Broken>(error) {
+        return broken(call, unsound);
+    }
     let text = chain(error);
     if error.is_user() {
         return CallError::new(Reason::Rejected, call, text).fatal();
@@ -235,34 +239,13 @@ pub(super) fn undelivered(call: &str, error: &ConnectorError) -> Classified {
 }
 
 /// An answer of success that is none: it ended early, or makes no sense.
-fn unreadable(call: &str, error: &(dyn Error + 'static)) -> Classified {
-    let text = chain(error);
-    if ends_early(&text) {
-        let text = format!("the answer ended in the middle: {text}");
-        CallError::new(Reason::Truncated, call, text).retry(Retry::Yes)
-    } else {
-        let text = format!("the answer makes no sense: {text}");
-        CallError::new(Reason::Malformed, call, text).fatal()
+pub(super) fn broken(call: &str, broken: &Broken) -> Classified {
+    let text = broken.to_string();
+    match broken {
+        Broken::Cut(_) => CallError::new(Reason::Truncated, call, text).retry(Retry::Yes),
+        Broken::Nonsense(_) => CallError::new(Reason::Malformed, call, text).fatal(),
     }
 }
-
-/// Whether an error of hyper or of the SDK's XML reader means that bytes are missing at the end.
-/// Neither has a type for it that could be asked.
-fn ends_early(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    ENDS.iter().any(|end| lower.contains(end))
-}
-
-const ENDS: [&str; 8] = [
-    "end of file before message length reached",
-    "connection closed before message completed",
-    "error reading a body from connection",
-    "unexpected eof",
-    "unexpected end of stream",
-    "unexpected end of input",
-    "expected end of",
-    "unexpectedendofstream",
-];
 
 /// `Retry-After` in whole seconds, or the milliseconds that some AWS services send.
 pub(super) fn retry_after(headers: &Headers) -> Option<Duration> {

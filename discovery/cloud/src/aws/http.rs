@@ -4,7 +4,8 @@
 //! TLS is always verified, against the system's roots (`SSL_CERT_FILE` and `SSL_CERT_DIR` choose
 //! others). The proxy variables of the environment are followed, except for this machine and the
 //! metadata services, which no proxy can reach. Redirects are not followed: none of the layers here
-//! knows how.
+//! knows how. Answers of the Query protocol are read here, whole and bounded, and looked over (see
+//! [`super::xml`]) before any reader gets them.
 
 use std::time::Duration;
 
@@ -19,10 +20,19 @@ use aws_smithy_runtime_api::client::{
         HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
         SharedHttpConnector,
     },
-    orchestrator::HttpRequest,
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
+use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
+use bytes::{Bytes, BytesMut};
 use url::{Host, Url};
+
+use super::xml::{self, Broken};
+use crate::error::chain;
+
+/// The longest answer that is read, in bytes: 32 MiB.
+const MAX_BODY: usize = 32 << 20;
 
 /// Makes connections, and keeps them. Its time-outs are set when it is built, so all who share it
 /// share one pool.
@@ -98,12 +108,53 @@ impl HttpClient for Http {
 
 impl HttpConnector for Route {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if is_near(request.uri()) {
+        let query = request
+            .headers()
+            .get("content-type")
+            .is_some_and(|kind: &str| kind.starts_with("application/x-www-form-urlencoded"));
+        let answer = if is_near(request.uri()) {
             self.direct.call(request)
         } else {
             self.outside.call(request)
+        };
+        if query {
+            HttpConnectorFuture::new(async { whole(answer.await?).await })
+        } else {
+            answer
         }
     }
+}
+
+/// An answer of the Query protocol, once its body is there and sound.
+async fn whole(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    if !response.status().is_success() {
+        return Ok(response);
+    }
+    let body = read(response.take_body()).await;
+    let checked = body.and_then(|body| xml::check(&body).map(|()| body));
+    let body = checked.map_err(|broken| ConnectorError::other(broken.into(), None))?;
+    *response.body_mut() = SdkBody::from(body);
+    Ok(response)
+}
+
+/// The whole body, if it is not too long and does not break off.
+pub(super) async fn read(body: SdkBody) -> Result<Bytes, Broken> {
+    if let Some(bytes) = body.bytes() {
+        return Ok(Bytes::copy_from_slice(bytes));
+    }
+    let mut stream = ByteStream::new(body);
+    let mut whole = BytesMut::new();
+    while let Some(part) = stream.next().await {
+        let part = part.map_err(|error| Broken::Cut(chain(&error)))?;
+        if whole.len() + part.len() > MAX_BODY {
+            return Err(Broken::Nonsense(format!(
+                "it is longer than {} MiB",
+                MAX_BODY >> 20
+            )));
+        }
+        whole.extend_from_slice(&part);
+    }
+    Ok(whole.freeze())
 }
 
 /// This machine, or an address that means something only on it.

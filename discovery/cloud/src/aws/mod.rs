@@ -14,6 +14,7 @@ mod query;
 mod regions;
 mod role;
 mod tags;
+mod xml;
 
 use std::{
     collections::{BTreeMap, HashMap},

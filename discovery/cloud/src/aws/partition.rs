@@ -59,6 +59,16 @@ pub(super) fn endpoint(
     region: &str,
     call: &str,
 ) -> Result<Url, CallError> {
+    let not_a_region = || {
+        CallError::new(
+            Reason::Rejected,
+            call,
+            format!("`{region}` is not a region's name"),
+        )
+    };
+    if !is_label(region) {
+        return Err(not_a_region());
+    }
     let explicit = sdk
         .endpoint_url()
         .filter(|_| sdk.get_origin("endpoint_url").is_client_config());
@@ -67,19 +77,11 @@ pub(super) fn endpoint(
         .or_else(|| own_endpoint(sdk, service));
     let text = match configured.or_else(|| sdk.endpoint_url().map(str::to_owned)) {
         Some(text) => text,
-        None => public_endpoint(
-            service,
-            region,
-            sdk.use_fips().unwrap_or_default(),
-            sdk.use_dual_stack().unwrap_or_default(),
-        )
-        .ok_or_else(|| {
-            CallError::new(
-                Reason::Rejected,
-                call,
-                format!("`{region}` is not a region's name"),
-            )
-        })?,
+        None => {
+            let fips = sdk.use_fips().unwrap_or_default();
+            let dual_stack = sdk.use_dual_stack().unwrap_or_default();
+            public_endpoint(service, region, fips, dual_stack).ok_or_else(not_a_region)?
+        }
     };
     let rejected = |why: &str| {
         CallError::new(

@@ -8,18 +8,16 @@ use aws_sigv4::{
     sign::v4,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
-use bytes::{Bytes, BytesMut};
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
 
 use super::{
     AwsRegion,
-    classify::{Refusal, refused, retry_after, undelivered},
+    classify::{Refusal, broken, refused, retry_after, undelivered},
+    http::read,
     partition::{Service, endpoint},
 };
-use crate::error::{CallError, Classified, Reason, Retry, chain};
-
-/// The longest answer that is read, in bytes: 32 MiB.
-const MAX_BODY: usize = 32 << 20;
+use crate::error::{CallError, Classified, Reason, chain};
 
 /// One call, before it is signed.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +30,11 @@ pub(super) struct Call<'a> {
     pub target: Option<&'static str>,
     pub body: &'a str,
     /// Finds code and message in the body of a refusal.
-    pub explain: fn(&[u8]) -> (Option<String>, Option<String>),
+    pub explain: fn(&[u8]) -> Explained,
 }
+
+/// The error's code and message, as far as they could be read.
+pub(super) type Explained = (Option<String>, Option<String>);
 
 /// Sends one attempt, and gives the body of a success.
 ///
@@ -83,7 +84,9 @@ const AGENT: &str = concat!("muster/", env!("CARGO_PKG_VERSION"));
 
 async fn answer(call: Call<'_>, mut response: HttpResponse) -> Result<Bytes, Classified> {
     let status = response.status();
-    let body = read(call.name, response.take_body()).await;
+    let body = read(response.take_body())
+        .await
+        .map_err(|error| broken(call.name, &error));
     if status.is_success() {
         return body;
     }
@@ -102,24 +105,6 @@ async fn answer(call: Call<'_>, mut response: HttpResponse) -> Result<Bytes, Cla
             retry_after: retry_after(response.headers()),
         },
     ))
-}
-
-/// The whole body, if it is not too long and does not break off.
-async fn read(call: &str, body: SdkBody) -> Result<Bytes, Classified> {
-    let mut stream = ByteStream::new(body);
-    let mut whole = BytesMut::new();
-    while let Some(part) = stream.next().await {
-        let part = part.map_err(|error| {
-            let message = format!("the answer ended in the middle: {}", chain(&error));
-            CallError::new(Reason::Truncated, call, message).retry(Retry::Yes)
-        })?;
-        if whole.len() + part.len() > MAX_BODY {
-            let message = format!("the answer is longer than {} MiB", MAX_BODY >> 20);
-            return Err(CallError::new(Reason::Malformed, call, message).fatal());
-        }
-        whole.extend_from_slice(&part);
-    }
-    Ok(whole.freeze())
 }
 
 /// The headers that sign a POST of `body` to `url` (Signature Version 4).

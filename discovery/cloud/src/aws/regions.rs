@@ -8,9 +8,9 @@ use serde::Deserialize;
 use super::{
     AwsRegion,
     partition::{Service, is_label},
-    query::{Call, send},
+    query::{Call, Explained, send},
 };
-use crate::error::{CallError, Classified, Reason, Retry};
+use crate::error::{CallError, Classified, Reason};
 
 const CALL: &str = "ec2:DescribeRegions";
 
@@ -69,7 +69,6 @@ pub(super) async fn regions(region: &AwsRegion) -> Result<Vec<String>, CallError
         body: "Action=DescribeRegions&Version=2016-11-15",
         explain,
     };
-    // Reading the answer is part of the attempt: one that breaks off is worth another.
     let attempt = || async { parse(&send(region, call).await?) };
     region.budget("ec2").call(CALL, attempt).await
 }
@@ -84,14 +83,8 @@ fn parse(body: &[u8]) -> Result<Vec<String>, Classified> {
         .fatal()
     };
     let text = std::str::from_utf8(body).map_err(|error| malformed(error.to_string()))?;
-    let answer: Answer = quick_xml::de::from_str(text).map_err(|error| {
-        if is_cut(text) {
-            let message = format!("the answer ended in the middle: {error}");
-            CallError::new(Reason::Truncated, CALL, message).retry(Retry::Yes)
-        } else {
-            malformed(error.to_string())
-        }
-    })?;
+    let answer: Answer =
+        quick_xml::de::from_str(text).map_err(|error| malformed(error.to_string()))?;
     let mut regions = Vec::with_capacity(answer.regions.items.len());
     for item in answer.regions.items {
         if item.opt_in.as_deref() == Some("not-opted-in") {
@@ -111,24 +104,7 @@ fn parse(body: &[u8]) -> Result<Vec<String>, Classified> {
     Ok(regions)
 }
 
-/// Whether XML lacks its end: some element was opened and never closed.
-fn is_cut(text: &str) -> bool {
-    use quick_xml::{Reader, events::Event};
-    let mut reader = Reader::from_str(text);
-    let mut depth = 0_i64;
-    loop {
-        match reader.read_event() {
-            Ok(Event::Start(_)) => depth += 1,
-            Ok(Event::End(_)) => depth -= 1,
-            Ok(Event::Eof) => return depth > 0,
-            Ok(_) => {}
-            Err(quick_xml::Error::Syntax(_)) => return true,
-            Err(_) => return false,
-        }
-    }
-}
-
-fn explain(body: &[u8]) -> (Option<String>, Option<String>) {
+fn explain(body: &[u8]) -> Explained {
     let refusal = std::str::from_utf8(body)
         .ok()
         .and_then(|text| quick_xml::de::from_str(text).ok());
@@ -184,19 +160,6 @@ mod tests {
     fn a_region_is_a_host_name_label() {
         let evil = ANSWER.replace(">eu-west-1<", ">evil.example/x<");
         assert_eq!(reason(evil.as_bytes()), Reason::Malformed);
-    }
-
-    #[test]
-    fn an_answer_cut_anywhere_is_truncated() {
-        let end = ANSWER.rfind("</Describe").unwrap();
-        let start = ANSWER.find("<requestId").unwrap();
-        for at in start..end {
-            assert_eq!(
-                reason(&ANSWER.as_bytes()[..at]),
-                Reason::Truncated,
-                "cut at {at}"
-            );
-        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AwsRegion,
     partition::Service,
-    query::{Call, send},
+    query::{Call, Explained, send},
 };
 use crate::error::{CallError, Classified, Reason, Retry};
 
@@ -121,7 +121,7 @@ fn parse(body: &Bytes) -> Result<Page, Classified> {
     })
 }
 
-fn explain(body: &[u8]) -> (Option<String>, Option<String>) {
+fn explain(body: &[u8]) -> Explained {
     let Ok(Refusal { code, message }) = serde_json::from_slice(body) else {
         return (None, None);
     };

@@ -1,0 +1,425 @@
+//! Whose credentials are used: roles, and the chain of sources in environments of their own.
+
+use std::{path::Path, process::Command};
+
+use muster_cloud::{
+    Reason,
+    aws::{AssumeRole, AwsAccess, AwsOptions},
+};
+
+use crate::{
+    CALLER, identity, options, refusal,
+    server::{Request, Say, Server, ok, status},
+};
+
+const REGIONS: &str = "<DescribeRegionsResponse><regionInfo><item><regionName>eu-west-1</regionName>\
+    </item></regionInfo></DescribeRegionsResponse>";
+
+fn role(arn: &str, external_id: Option<&str>) -> AssumeRole {
+    AssumeRole {
+        arn: arn.to_owned(),
+        external_id: external_id.map(str::to_owned),
+    }
+}
+
+fn granted(account: &str) -> Say {
+    ok(format!(
+        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
+         <AssumedRoleUser><AssumedRoleId>R:muster</AssumedRoleId>\
+         <Arn>arn:aws:sts::{account}:assumed-role/muster/muster</Arn></AssumedRoleUser>\
+         <Credentials><AccessKeyId>ASIAROLE{account}</AccessKeyId>\
+         <SecretAccessKey>secret-role</SecretAccessKey><SessionToken>token-role</SessionToken>\
+         <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+         </AssumeRoleResult></AssumeRoleResponse>"
+    ))
+}
+
+fn aws(request: &Request) -> Say {
+    match request.action() {
+        "GetCallerIdentity" => ok(identity("111111111111", CALLER)),
+        "DescribeRegions" => ok(REGIONS),
+        "GetResources" => ok(r#"{"ResourceTagMappingList":[]}"#),
+        _ => Say::HangUp,
+    }
+}
+
+#[tokio::test]
+async fn a_role_is_taken_once_and_used_everywhere() {
+    let server = Server::start(|request, _| match request.action() {
+        "AssumeRole" => granted("222222222222"),
+        _ => aws(request),
+    })
+    .await;
+    let access = AwsAccess::load(options(&server)).await;
+    let role = role("arn:aws:iam::222222222222:role/team/muster", Some("x-1"));
+    let (first, second) = tokio::join!(access.account(Some(&role)), access.account(Some(&role)));
+    let account = first.unwrap();
+    assert_eq!(
+        (account.id(), second.unwrap().id()),
+        ("222222222222", "222222222222")
+    );
+    assert_eq!(account.regions().await.unwrap(), ["eu-west-1"]);
+    for region in ["eu-west-1", "eu-west-2", "eu-west-3"] {
+        account.region(region).tags(&[]).await.unwrap();
+    }
+
+    let taken = server.asked("AssumeRole");
+    assert_eq!(taken.len(), 1);
+    assert!(
+        taken[0].body.contains("ExternalId=x-1"),
+        "{}",
+        taken[0].body
+    );
+    assert!(
+        taken[0]
+            .header("authorization")
+            .contains("Credential=AKIDAMBIENT/")
+    );
+    let used = server.asked("GetResources");
+    assert_eq!(used.len(), 3);
+    for request in used.iter().chain(&server.asked("DescribeRegions")) {
+        assert!(
+            request
+                .header("authorization")
+                .contains("Credential=ASIAROLE222222222222/")
+        );
+        assert_eq!(request.header("x-amz-security-token"), "token-role");
+    }
+    let shown = format!("{access:?} {account:?} {:?}", account.region("eu-west-1"));
+    assert!(
+        !shown.contains("secret") && !shown.contains("token-role"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn sdk_clients_use_the_role_of_their_account() {
+    let server = Server::start(|request, _| match request.action() {
+        "AssumeRole" if request.body.contains("222222222222") => granted("222222222222"),
+        "AssumeRole" => granted("333333333333"),
+        _ => aws(request),
+    })
+    .await;
+    let access = AwsAccess::load(options(&server)).await;
+    for id in ["222222222222", "333333333333", "222222222222"] {
+        let role = role(&format!("arn:aws:iam::{id}:role/muster"), None);
+        let region = access
+            .account(Some(&role))
+            .await
+            .unwrap()
+            .region("eu-west-1");
+        aws_sdk_sts::Client::new(region.sdk_config())
+            .get_caller_identity()
+            .send()
+            .await
+            .unwrap();
+        let last = server.asked("GetCallerIdentity").pop().unwrap();
+        assert!(
+            last.header("authorization")
+                .contains(&format!("ASIAROLE{id}/")),
+            "{id}"
+        );
+    }
+    assert_eq!(server.asked("AssumeRole").len(), 2);
+}
+
+#[tokio::test]
+async fn a_refused_role_says_who_asked_and_what_is_missing() {
+    let arn = "arn:aws:iam::222222222222:role/muster";
+    let named = format!(
+        "User: arn:aws:sts::111111111111:assumed-role/ci/i-1 is not authorized to perform: \
+         sts:AssumeRole on resource: {arn}"
+    );
+    for (message, caller) in [
+        (
+            named.as_str(),
+            "arn:aws:sts::111111111111:assumed-role/ci/i-1",
+        ),
+        ("Access denied", CALLER),
+    ] {
+        let body = refusal("AccessDenied", message);
+        let server = Server::start(move |request, _| match request.action() {
+            "AssumeRole" => status(403, body.clone()),
+            _ => aws(request),
+        })
+        .await;
+        let access = AwsAccess::load(options(&server)).await;
+        let error = access
+            .account(Some(&role(arn, Some("x-1"))))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.reason, error.call.as_str()),
+            (Reason::Denied, "sts:AssumeRole")
+        );
+        assert_eq!(error.permission.as_deref(), Some("sts:AssumeRole"));
+        let want = format!("{caller} may not assume {arn} with external id `x-1`: ");
+        assert!(error.message.starts_with(&want), "{error}");
+        assert!(
+            error.message.contains("trust policy") && !error.message.contains('\n'),
+            "{error}"
+        );
+        // What is known to be refused is not asked again by every scope.
+        access
+            .account(Some(&role(arn, Some("x-1"))))
+            .await
+            .unwrap_err();
+        assert_eq!(server.asked("AssumeRole").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_role_of_the_wrong_account_is_refused() {
+    let server = Server::start(|request, _| match request.action() {
+        "AssumeRole" => granted("999999999999"),
+        _ => aws(request),
+    })
+    .await;
+    let access = AwsAccess::load(options(&server)).await;
+    let role = role("arn:aws:iam::222222222222:role/muster", None);
+    let error = access.account(Some(&role)).await.unwrap_err();
+    assert_eq!(error.reason, Reason::Malformed);
+    assert!(error.message.contains("999999999999"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_role_is_not_asked_for() {
+    let server = Server::start(|request, _| aws(request)).await;
+    let access = AwsAccess::load(options(&server)).await;
+    let error = access
+        .account(Some(&role("muster", None)))
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason, Reason::Rejected);
+    assert!(
+        error.message.contains("`muster` is not the ARN of a role"),
+        "{error}"
+    );
+    assert!(server.asked("AssumeRole").is_empty());
+}
+
+// --- Environments: each in a process of its own, since a process has only one. ---
+
+/// Runs [`child`] with these variables and no others. Gives what it printed.
+fn run(env: &[(&str, &str)]) -> String {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "credentials::child",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env_clear()
+        .envs(env.iter().copied())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = text
+        .lines()
+        .find_map(|line| line.split_once("RESULT "))
+        .map(|(_, rest)| rest.to_owned());
+    said.unwrap_or_else(|| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+#[test]
+#[ignore = "started by the tests below, each with an environment of its own"]
+fn child() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let result = runtime.block_on(async {
+        let options = AwsOptions {
+            budgets: muster_cloud::BudgetConfig {
+                attempts: 1,
+                ..Default::default()
+            },
+            ..AwsOptions::default()
+        };
+        let access = AwsAccess::load(options).await;
+        let role = std::env::var("TEST_ROLE").ok().map(|arn| role(&arn, None));
+        let account = access.account(role.as_ref()).await?;
+        Ok::<_, muster_cloud::CallError>((account.id().to_owned(), account.regions().await?))
+    });
+    match result {
+        Ok((id, regions)) => println!("RESULT ok {id} {}", regions.join(",")),
+        Err(error) => println!("RESULT {} {error}", error.reason),
+    }
+}
+
+/// A server whose runtime outlives the blocking wait for a child.
+fn server(
+    say: impl Fn(&Request, usize) -> Say + Send + Sync + 'static,
+) -> (Server, tokio::runtime::Runtime) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    (runtime.block_on(Server::start(say)), runtime)
+}
+
+const OFF: (&str, &str) = ("AWS_EC2_METADATA_DISABLED", "true");
+
+#[test]
+fn no_credentials_lists_every_source() {
+    let said = run(&[OFF, ("HOME", "/nowhere")]);
+    assert_eq!(
+        said,
+        "no-credentials aws:credentials: no AWS credentials; \
+         environment: AWS_ACCESS_KEY_ID is not set; \
+         profile: neither ~/.aws/config nor ~/.aws/credentials exists; \
+         web identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set; \
+         container: AWS_CONTAINER_CREDENTIALS_*_URI is not set; \
+         instance metadata: off by AWS_EC2_METADATA_DISABLED"
+    );
+}
+
+#[test]
+fn a_silent_metadata_service_does_not_hold_up_for_long() {
+    let (server, _runtime) = server(|_, _| Say::Silence);
+    let start = std::time::Instant::now();
+    let said = run(&[
+        ("HOME", "/nowhere"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &server.url),
+    ]);
+    let took = start.elapsed();
+    assert!(
+        said.contains("instance metadata: no answer (in a container, its hop limit must be 2)"),
+        "{said}"
+    );
+    // Once for the region, once for the credentials.
+    assert!(took < std::time::Duration::from_secs(8), "{took:?}");
+}
+
+#[test]
+fn the_metadata_service_gives_region_and_credentials() {
+    let (metadata, _first) = server(|request, _| match request.action() {
+        "/latest/api/token" => Say::Answer(
+            200,
+            vec![("x-aws-ec2-metadata-token-ttl-seconds", "21600".to_owned())],
+            "T".to_owned(),
+        ),
+        "/latest/meta-data/placement/region" => ok("cn-northwest-1"),
+        "/latest/meta-data/iam/security-credentials/" => ok("role"),
+        "/latest/meta-data/iam/security-credentials/role" => ok(
+            r#"{"Code":"Success","LastUpdated":"2024-01-01T00:00:00Z","Type":"AWS-HMAC","AccessKeyId":"ASIAIMDS","SecretAccessKey":"s","Token":"t","Expiration":"2099-01-01T00:00:00Z"}"#,
+        ),
+        _ => status(404, ""),
+    });
+    let (cloud, _second) = server(|request, _| aws(request));
+    let said = run(&[
+        ("HOME", "/nowhere"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.url),
+        ("AWS_ENDPOINT_URL", &cloud.url),
+    ]);
+    assert_eq!(said, "ok 111111111111 eu-west-1");
+    let asked = cloud.asked("GetCallerIdentity");
+    assert!(
+        asked[0].header("authorization").contains("ASIAIMDS/"),
+        "{asked:?}"
+    );
+    assert!(
+        asked[0]
+            .header("authorization")
+            .contains("/cn-northwest-1/sts/"),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn each_service_may_have_an_endpoint_of_its_own() {
+    let (sts, _first) = server(|request, _| aws(request));
+    let (ec2, _second) = server(|request, _| aws(request));
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "AKIDENV"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        OFF,
+    ];
+    let mut env = vec![
+        ("HOME", "/nowhere"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ENDPOINT_URL", sts.url.as_str()),
+        ("AWS_ENDPOINT_URL_EC2", ec2.url.as_str()),
+    ];
+    env.extend(keys);
+    assert_eq!(run(&env), "ok 111111111111 eu-west-1");
+    assert_eq!(
+        (
+            sts.asked("GetCallerIdentity").len(),
+            sts.asked("DescribeRegions").len()
+        ),
+        (1, 0)
+    );
+    let asked = ec2.asked("DescribeRegions");
+    assert_eq!(asked.len(), 1);
+    let scope = asked[0].header("authorization");
+    assert!(
+        scope.contains("Credential=AKIDENV/") && scope.contains("/eu-central-1/ec2/"),
+        "{scope}"
+    );
+}
+
+#[test]
+fn profiles_work_as_elsewhere() {
+    let (cloud, _runtime) = server(|request, _| match request.action() {
+        "AssumeRole" => granted("222222222222"),
+        _ => aws(request),
+    });
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join(".aws");
+    std::fs::create_dir(&dir).unwrap();
+    write(
+        &dir.join("config"),
+        &format!(
+            "[profile base]\nregion = eu-north-1\naws_access_key_id = AKIDBASE\naws_secret_access_key = s\n\
+             [profile shop]\nregion = eu-north-1\nrole_arn = arn:aws:iam::222222222222:role/x\n\
+             source_profile = base\nservices = local\n\
+             [profile process]\nregion = eu-north-1\nservices = local\n\
+             credential_process = printf '{{\"Version\":1,\"AccessKeyId\":\"AKIDPROCESS\",\"SecretAccessKey\":\"s\"}}'\n\
+             [profile loop]\nrole_arn = arn:aws:iam::222222222222:role/x\nsource_profile = gone\n\
+             [services local]\nsts =\n  endpoint_url = {url}\nec2 =\n  endpoint_url = {url}\n",
+            url = cloud.url
+        ),
+    );
+    let home = home.path().to_str().unwrap();
+    let run = |profile: &str| {
+        run(&[
+            OFF,
+            ("HOME", home),
+            ("AWS_PROFILE", profile),
+            ("PATH", "/usr/bin:/bin"),
+            ("AWS_ENDPOINT_URL_STS", &cloud.url),
+        ])
+    };
+    assert_eq!(run("process"), "ok 111111111111 eu-west-1");
+    let asked = cloud.asked("GetCallerIdentity").pop().unwrap();
+    assert!(
+        asked
+            .header("authorization")
+            .contains("Credential=AKIDPROCESS/"),
+        "{asked:?}"
+    );
+
+    assert_eq!(run("shop"), "ok 111111111111 eu-west-1");
+    let asked = cloud.asked("GetCallerIdentity").pop().unwrap();
+    assert!(
+        asked
+            .header("authorization")
+            .contains("Credential=ASIAROLE222222222222/"),
+        "{asked:?}"
+    );
+
+    let said = run("loop");
+    assert!(
+        said.starts_with("no-credentials") && said.contains("gone"),
+        "{said}"
+    );
+    let said = run("missing");
+    assert!(
+        said.contains("profile: profile `missing` was not defined"),
+        "{said}"
+    );
+}
+
+fn write(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+}
