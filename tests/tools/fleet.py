@@ -103,9 +103,9 @@ def _caches(elasticache, account):
             **more,
         )
 
-    make("cart", "redis", "7.1", NumCacheClusters=2, TransitEncryptionEnabled=True, AutomaticFailoverEnabled=True)
+    make("cart", "redis", "7.1", NumNodeGroups=1, ReplicasPerNodeGroup=1, TransitEncryptionEnabled=True, AutomaticFailoverEnabled=True)
     make("legacy", "redis", "6.2", NumCacheClusters=1, TransitEncryptionEnabled=False)
-    make("search", "valkey", "8.0", NumNodeGroups=2, ReplicasPerNodeGroup=1, TransitEncryptionEnabled=True, AutomaticFailoverEnabled=True)
+    make("search", "valkey", "8.0", ClusterMode="enabled", NumNodeGroups=2, ReplicasPerNodeGroup=1, TransitEncryptionEnabled=True, AutomaticFailoverEnabled=True)
 
 
 def pages(client, operation, key, **arguments):

@@ -15,15 +15,32 @@ from moto.core.responses import ActionResult
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.rds.models import DBCluster, DBInstance
 from moto.rds.responses import RDSResponse
-from moto.rds.utils import ClusterEngine
+from moto.rds.utils import ClusterEngine, DbInstanceEngine
 
 
 def add_documentdb():
     """DocumentDB is the RDS API with the engine `docdb`."""
-    engines = ClusterEngine.list_cluster_engines
-    ClusterEngine.list_cluster_engines = classmethod(lambda cls: sorted([*engines(), "docdb"]))
+    for kind, listing in ((ClusterEngine, "list_cluster_engines"), (DbInstanceEngine, "valid_db_instance_engine")):
+        engines = [*getattr(kind, listing)(), "docdb"]
+        setattr(kind, listing, classmethod(lambda cls, engines=engines: engines))
+    # For sizes and versions it is taken for an Aurora engine.
     for kind in (DBCluster, DBInstance):
-        kind.default_port = staticmethod(lambda engine, known=kind.default_port: 27017 if engine == "docdb" else known(engine))
+        for name in [name for name, it in vars(kind).items() if name.startswith("default_") and isinstance(it, staticmethod)]:
+            known, other = getattr(kind, name), 27017 if name == "default_port" else None
+            setattr(kind, name, staticmethod(_also_documentdb(known, other)))
+
+
+def _also_documentdb(known, other):
+    def default(*given, **named):
+        given = [_aurora(value) for value in given] if other is None else given
+        named = {key: _aurora(value) for key, value in named.items()} if other is None else named
+        return other if "docdb" in (*given, *named.values()) else known(*given, **named)
+
+    return default
+
+
+def _aurora(value):
+    return "aurora-postgresql" if value == "docdb" else value
 
 
 def add_custom_endpoints():
