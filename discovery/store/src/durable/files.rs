@@ -9,10 +9,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{FlockOperation, flock};
+
 use crate::store::Revision;
 
 /// Where the last acknowledged revision stands.
 const MARK: &str = "acknowledged";
+/// The directory that is sled's.
+pub(super) const DATA: &str = "data";
+/// Where a repair writes.
+pub(super) const REPAIRING: &str = "repairing";
+/// What a repair has written, before it takes the place of the data.
+const REPAIRED: &str = "repaired";
+/// Where a repair leaves what it found; a number follows.
+const DAMAGED: &str = "damaged";
 /// sled's log, which holds everything but oversized pages.
 const LOG: &str = "db";
 /// The oversized pages.
@@ -73,6 +83,47 @@ pub(super) fn mark(dir: &Path) -> io::Result<Option<Revision>> {
     Ok(whole.then(|| Revision(u64::from_be_bytes(revision))))
 }
 
+/// Lets what a repair has written take the place of the data, which is kept beside it.
+pub(super) fn swap(dir: &Path) -> io::Result<PathBuf> {
+    let repairing = dir.join(REPAIRING);
+    File::open(repairing.join(LOG))?.sync_all()?;
+    sync_dir(&repairing)?;
+    let aside = (1_u32..)
+        .map(|number| dir.join(format!("{DAMAGED}-{number}")))
+        .find(|path| !path.exists())
+        .ok_or(io::ErrorKind::AlreadyExists)?;
+    fs::rename(&repairing, dir.join(REPAIRED))?;
+    sync_dir(dir)?;
+    fs::rename(dir.join(DATA), &aside)?;
+    sync_dir(dir)?;
+    finish_swap(dir)?;
+    Ok(aside)
+}
+
+/// Ends a [`swap`] that was broken off after the data had been put aside.
+pub(super) fn finish_swap(dir: &Path) -> io::Result<()> {
+    let (repaired, data) = (dir.join(REPAIRED), dir.join(DATA));
+    if repaired.exists() {
+        if data.exists() {
+            // Broken off before: the data is still there, and a repair can be asked for again.
+            return fs::remove_dir_all(repaired);
+        }
+        fs::rename(repaired, data)?;
+        sync_dir(dir)?;
+    }
+    Ok(())
+}
+
+/// Whether nobody holds the lock of sled's in a directory any more.
+pub(super) fn is_closed(data: &Path) -> io::Result<bool> {
+    let file = File::open(data.join(LOG))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 impl Files {
     /// Opens them in a directory that sled has opened.
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
@@ -82,14 +133,19 @@ impl Files {
             .truncate(false)
             .mode(0o600)
             .open(dir.join(MARK))?;
-        let log = File::options().read(true).write(true).open(dir.join(LOG))?;
+        let data = dir.join(DATA);
+        let log = File::options()
+            .read(true)
+            .write(true)
+            .open(data.join(LOG))?;
         let mut files = Self {
             log,
             mark,
-            blobs: dir.join(BLOBS),
+            blobs: data.join(BLOBS),
             synced: BTreeSet::new(),
         };
         files.sync()?;
+        sync_dir(&data)?;
         sync_dir(dir)?;
         Ok(files)
     }

@@ -186,6 +186,11 @@ pub(super) fn part(key: &str, number: u32) -> Vec<u8> {
     bytes
 }
 
+/// Whether a part has the length that one of its number has; the last may have any.
+pub(super) fn fits(part: &[u8], number: u32, count: u32) -> bool {
+    number.saturating_add(1) == count || part.len() == PART
+}
+
 /// What the keys of all parts of one key begin with.
 pub(super) fn parts_of(key: &str) -> Vec<u8> {
     let len = u16::try_from(key.len()).unwrap_or(u16::MAX);

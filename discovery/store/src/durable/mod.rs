@@ -16,11 +16,9 @@ mod guard;
 mod layout;
 mod lock;
 mod open;
+mod repair;
 
-pub use self::{
-    layout::FORMAT,
-    open::{OpenError, Repair},
-};
+pub use self::{layout::FORMAT, open::OpenError, repair::Repair};
 
 use self::{
     files::Files,
@@ -237,8 +235,7 @@ impl SledStore {
             else {
                 return Ok(Err(Why::Part(number)));
             };
-            // All parts but the last are of full length.
-            if part.len() != layout::PART && number + 1 != parts {
+            if !layout::fits(&part, number, parts) {
                 return Ok(Err(Why::Part(number)));
             }
             value.extend_from_slice(&part);

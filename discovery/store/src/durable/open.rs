@@ -1,4 +1,4 @@
-//! Opening a store: making it, finding out that it is in use, newer or damaged, and repairing it.
+//! Opening a store: making it, or finding out that it is in use, newer or damaged.
 
 use std::{
     io,
@@ -13,14 +13,10 @@ use super::{
     Parts, SledStore, files,
     files::Files,
     guard,
-    layout::{self, BadHead, FORMAT, Head, Raw},
+    layout::{self, BadHead, FORMAT, Head},
     lock::Lock,
 };
-use crate::{
-    changes::Log,
-    error::{Damaged, Why},
-    store::Revision,
-};
+use crate::{changes::Log, store::Revision};
 
 /// sled's page cache in bytes; its own default is a gigabyte.
 const CACHE: u64 = 128 << 20;
@@ -98,21 +94,6 @@ pub enum OpenError {
     },
 }
 
-/// What [`SledStore::repair`] found and did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repair {
-    /// The last revision that was acknowledged, when that is known.
-    pub acknowledged: Option<Revision>,
-    /// The revision that the files held.
-    pub found: Revision,
-    /// The revision that the store has now: greater than both.
-    pub revision: Revision,
-    /// How many records are left.
-    pub records: u64,
-    /// Records that could not be read, and are gone.
-    pub dropped: Vec<Damaged>,
-}
-
 impl SledStore {
     /// Opens the store in a directory; makes both when they are not there, for their owner alone.
     ///
@@ -136,31 +117,18 @@ impl SledStore {
             None => Ok(store),
         }
     }
-
-    /// Opens a store that has lost something, and makes what is left a whole store again: records that cannot
-    /// be read are taken out, and the revision goes past every one that was acknowledged. Nothing is changed
-    /// in a whole store but its revision.
-    ///
-    /// # Errors
-    /// As [`Self::open`], without [`OpenError::Lost`]; [`OpenError::Damaged`] when too little can be read.
-    pub fn repair(dir: impl AsRef<Path>) -> Result<(Self, Repair), OpenError> {
-        let opening = Opening::start(dir.as_ref())?;
-        let (head, repair) = opening.recount()?;
-        let store = opening.finish(head, Log::default())?;
-        Ok((store, repair))
-    }
 }
 
 /// A store whose files are open, and whose content has not been looked at.
-struct Opening {
-    dir: PathBuf,
-    db: sled::Db,
-    mark: Option<Revision>,
-    lock: Lock,
+pub(super) struct Opening {
+    pub(super) dir: PathBuf,
+    pub(super) db: sled::Db,
+    pub(super) mark: Option<Revision>,
+    pub(super) lock: Lock,
 }
 
 impl Opening {
-    fn start(dir: &Path) -> Result<Self, OpenError> {
+    pub(super) fn start(dir: &Path) -> Result<Self, OpenError> {
         let failed = |what| {
             move |source| OpenError::Io {
                 what,
@@ -170,41 +138,22 @@ impl Opening {
         };
         files::create(dir).map_err(failed("create the store's directory"))?;
         let lock = Lock::acquire(dir)?;
+        files::finish_swap(dir).map_err(failed("finish the repair of"))?;
         let mark = files::mark(dir).map_err(failed("read the last acknowledged revision in"))?;
-        let config = sled::Config::new()
-            .path(dir)
-            .cache_capacity(CACHE)
-            // Every commit flushes; nothing is left for a thread to do.
-            .flush_every_ms(None);
-        let (tries, pause) = CLOSING;
-        for _ in 0..tries {
-            match guard::catch(|| config.open()) {
-                Ok(Ok(db)) => {
-                    return Ok(Self {
-                        dir: dir.to_owned(),
-                        db,
-                        mark,
-                        lock,
-                    });
-                }
-                // Our lock is held, so whoever holds sled's is this process, about to let go.
-                Ok(Err(sled::Error::Io(error))) if is_locked(&error) => thread::sleep(pause),
-                Ok(Err(sled::Error::Io(source))) if is_of_disk(&source) => {
-                    return Err(failed("open the store in")(source));
-                }
-                Ok(Err(error)) => return Err(damaged(dir, error.to_string())),
-                Err(panic) => return Err(damaged(dir, panic)),
-            }
-        }
-        Err(OpenError::InUse {
+        let db = open_sled(dir, &dir.join(files::DATA))?;
+        Ok(Self {
             dir: dir.to_owned(),
-            pid: None,
-            since: None,
+            db,
+            mark,
+            lock,
         })
     }
 
     /// A read or write of sled's, with its failure in our words.
-    fn run<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, OpenError> {
+    pub(super) fn run<T>(
+        &self,
+        call: impl FnOnce(&sled::Db) -> sled::Result<T>,
+    ) -> Result<T, OpenError> {
         match guard::catch(|| call(&self.db)) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(damaged(&self.dir, error.to_string())),
@@ -213,7 +162,7 @@ impl Opening {
     }
 
     /// The head; a new one, written at once, where there is nothing at all.
-    fn head(&self) -> Result<Head, OpenError> {
+    pub(super) fn head(&self) -> Result<Head, OpenError> {
         let head = match self.stored_head()? {
             Some(head) => head.map_err(|why| damaged(&self.dir, why))?,
             None => {
@@ -245,7 +194,7 @@ impl Opening {
     }
 
     /// The head as it is stored: none, one that can be used, or what is wrong with it.
-    fn stored_head(&self) -> Result<Option<Result<Head, String>>, OpenError> {
+    pub(super) fn stored_head(&self) -> Result<Option<Result<Head, String>>, OpenError> {
         let Some(bytes) = self.run(|db| db.get(layout::HEAD))? else {
             return Ok(None);
         };
@@ -264,7 +213,7 @@ impl Opening {
     }
 
     /// The change log, which has to lead up to the head without a gap.
-    fn log(&self, upto: Revision) -> Result<Log, OpenError> {
+    pub(super) fn log(&self, upto: Revision) -> Result<Log, OpenError> {
         let broken = || OpenError::Lost {
             dir: self.dir.clone(),
             why: "its change log has a gap".to_owned(),
@@ -294,75 +243,7 @@ impl Opening {
         Ok(log)
     }
 
-    /// Makes a new head from the entries that can be read, and takes away the others and the log.
-    fn recount(&self) -> Result<(Head, Repair), OpenError> {
-        let found = match self.stored_head()? {
-            Some(Ok(head)) => head.revision,
-            _ => Revision::default(),
-        };
-        let mut head = Head::default();
-        let mut last = found.max(self.mark.unwrap_or_default());
-        let mut dropped = Vec::new();
-        let mut batch = sled::Batch::default();
-        let mut entries = self.db.scan_prefix(layout::DATA);
-        while let Some((raw, bytes)) = self.run(|_| entries.next().transpose())? {
-            match self.readable(&raw, &bytes)? {
-                Ok((key, revision)) => {
-                    head.add(key.as_bytes(), revision);
-                    last = last.max(revision);
-                }
-                Err(damaged) => {
-                    batch.remove(raw);
-                    dropped.push(damaged);
-                }
-            }
-        }
-        let mut pages = self.db.scan_prefix(layout::LOG);
-        while let Some((raw, _)) = self.run(|_| pages.next().transpose())? {
-            batch.remove(raw);
-        }
-        head.revision = last.next();
-        batch.insert(layout::HEAD, head.encode());
-        self.run(|db| db.apply_batch(batch).and_then(|()| db.flush()))?;
-        let repair = Repair {
-            acknowledged: self.mark,
-            found,
-            revision: head.revision,
-            records: head.entries,
-            dropped,
-        };
-        Ok((head, repair))
-    }
-
-    /// Key and revision of an entry whose parts are all there.
-    fn readable(
-        &self,
-        raw: &[u8],
-        bytes: &[u8],
-    ) -> Result<Result<(String, Revision), Damaged>, OpenError> {
-        let key = match layout::text(raw) {
-            Ok(key) => key,
-            Err(damaged) => return Ok(Err(damaged)),
-        };
-        let wrong = |why| {
-            Ok(Err(Damaged {
-                key: key.to_owned(),
-                why,
-            }))
-        };
-        let entry = match Raw::decode(bytes) {
-            Ok(entry) => entry,
-            Err(why) => return wrong(why),
-        };
-        for number in 0..entry.parts() {
-            if !self.run(|db| db.contains_key(layout::part(key, number)))? {
-                return wrong(Why::Part(number));
-            }
-        }
-        Ok(Ok((key.to_owned(), entry.revision)))
-    }
-
-    fn finish(self, head: Head, log: Log) -> Result<SledStore, OpenError> {
+    pub(super) fn finish(self, head: Head, log: Log) -> Result<SledStore, OpenError> {
         let Self { dir, db, lock, .. } = self;
         let failed = |source| OpenError::Io {
             what: "sync",
@@ -381,7 +262,38 @@ impl Opening {
     }
 }
 
-fn damaged(dir: &Path, why: String) -> OpenError {
+/// Opens sled in a directory of the store in `dir`, whose lock is held.
+pub(super) fn open_sled(dir: &Path, data: &Path) -> Result<sled::Db, OpenError> {
+    let config = sled::Config::new()
+        .path(data)
+        .cache_capacity(CACHE)
+        // Every commit flushes; nothing is left for a thread to do.
+        .flush_every_ms(None);
+    let (tries, pause) = CLOSING;
+    for _ in 0..tries {
+        match guard::catch(|| config.open()) {
+            Ok(Ok(db)) => return Ok(db),
+            // Our lock is held, so whoever holds sled's is this process, about to let go.
+            Ok(Err(sled::Error::Io(error))) if is_locked(&error) => thread::sleep(pause),
+            Ok(Err(sled::Error::Io(source))) if is_of_disk(&source) => {
+                return Err(OpenError::Io {
+                    what: "open the store in",
+                    path: dir.to_owned(),
+                    source,
+                });
+            }
+            Ok(Err(error)) => return Err(damaged(dir, error.to_string())),
+            Err(panic) => return Err(damaged(dir, panic)),
+        }
+    }
+    Err(OpenError::InUse {
+        dir: dir.to_owned(),
+        pid: None,
+        since: None,
+    })
+}
+
+pub(super) fn damaged(dir: &Path, why: String) -> OpenError {
     OpenError::Damaged {
         dir: dir.to_owned(),
         why,

@@ -1,0 +1,188 @@
+//! Making a whole store of what is left of one.
+//!
+//! What can be read is copied into new files: a tree in which sled has lost a page cannot be trusted to be
+//! mended in place. The old files are kept aside.
+
+use std::{fs, path::Path, path::PathBuf, thread, time::Duration};
+
+use super::{
+    SledStore, files, guard,
+    layout::{self, Body, Head, Raw},
+    open::{OpenError, Opening, damaged, open_sled},
+};
+use crate::{
+    changes::Log,
+    error::{Damaged, Why},
+    store::Revision,
+};
+
+/// How many entries are copied in one go.
+const CHUNK: usize = 1000;
+
+/// How often, and after which pause, it is looked whether sled's threads have let go of closed files.
+const CLOSING: (u32, Duration) = (400, Duration::from_millis(5));
+
+/// What [`SledStore::repair`] found and did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// The last revision that was acknowledged, when that is known.
+    pub acknowledged: Option<Revision>,
+    /// The revision that the files held; 0 when they did not even hold that.
+    pub found: Revision,
+    /// The revision that the store has now: greater than both.
+    pub revision: Revision,
+    /// How many records are left.
+    pub records: u64,
+    /// Records that could not be read, and are gone.
+    pub dropped: Vec<Damaged>,
+    /// Where the files are that it found; nothing reads them any more.
+    pub aside: PathBuf,
+}
+
+impl SledStore {
+    /// Opens a store that has lost something ([`OpenError::Lost`]): copies what can be read into a whole store
+    /// that takes its place, and goes past every revision that was acknowledged. The records that are left
+    /// keep their revisions; the change log begins anew.
+    ///
+    /// # Errors
+    /// As [`Self::open`], without [`OpenError::Lost`]; [`OpenError::Damaged`] when too little can be read.
+    pub fn repair(dir: impl AsRef<Path>) -> Result<(Self, Repair), OpenError> {
+        let dir = dir.as_ref();
+        let failed = |what| {
+            move |source| OpenError::Io {
+                what,
+                path: dir.to_owned(),
+                source,
+            }
+        };
+        let old = Opening::start(dir)?;
+        let new = dir.join(files::REPAIRING);
+        if new.exists() {
+            fs::remove_dir_all(&new).map_err(failed("remove an unfinished repair in"))?;
+        }
+        let (head, dropped, found) = old.copy(&new)?;
+        let Opening { db, mark, lock, .. } = old;
+        close(dir, db, &dir.join(files::DATA))?;
+        let aside = files::swap(dir).map_err(failed("swap the files of"))?;
+        let db = open_sled(dir, &dir.join(files::DATA))?;
+        let store = Opening {
+            dir: dir.to_owned(),
+            db,
+            mark,
+            lock,
+        }
+        .finish(head, Log::default())?;
+        let repair = Repair {
+            acknowledged: mark,
+            found,
+            revision: head.revision,
+            records: head.entries,
+            dropped,
+            aside,
+        };
+        Ok((store, repair))
+    }
+}
+
+impl Opening {
+    /// Copies the entries that can be read into a new tree, with a head and without a log. Returns that head,
+    /// the entries that cannot be read, and the revision of the old head.
+    fn copy(&self, to: &Path) -> Result<(Head, Vec<Damaged>, Revision), OpenError> {
+        let found = match self.stored_head()? {
+            Some(Ok(head)) => head.revision,
+            _ => Revision::default(),
+        };
+        let new = open_sled(&self.dir, to)?;
+        let mut head = Head::default();
+        let mut last = found.max(self.mark.unwrap_or_default());
+        let mut dropped = Vec::new();
+        let mut entries = self.db.scan_prefix(layout::DATA);
+        loop {
+            let mut batch = sled::Batch::default();
+            let mut copied = 0;
+            while copied < CHUNK
+                && let Some((raw, bytes)) = self.run(|_| entries.next().transpose())?
+            {
+                copied += 1;
+                match self.copy_entry(&raw, &bytes, &mut batch)? {
+                    Ok((key, revision)) => {
+                        head.add(key.as_bytes(), revision);
+                        last = last.max(revision);
+                    }
+                    Err(damaged) => dropped.push(damaged),
+                }
+            }
+            head.revision = last.next();
+            if copied == 0 {
+                batch.insert(layout::HEAD, head.encode());
+            }
+            self.run(|_| new.apply_batch(batch))?;
+            if copied == 0 {
+                break;
+            }
+        }
+        self.run(|_| new.flush())?;
+        close(&self.dir, new, to)?;
+        Ok((head, dropped, found))
+    }
+
+    /// Adds one entry to a batch when it can be read with all its parts.
+    fn copy_entry(
+        &self,
+        raw: &[u8],
+        bytes: &[u8],
+        batch: &mut sled::Batch,
+    ) -> Result<Result<(String, Revision), Damaged>, OpenError> {
+        let key = match layout::text(raw) {
+            Ok(key) => key,
+            Err(damaged) => return Ok(Err(damaged)),
+        };
+        let wrong = |why| {
+            Ok(Err(Damaged {
+                key: key.to_owned(),
+                why,
+            }))
+        };
+        let entry = match Raw::decode(bytes) {
+            Ok(entry) => entry,
+            Err(why) => return wrong(why),
+        };
+        let mut parts = Vec::new();
+        if let Body::Parts(count) = entry.body {
+            for number in 0..count {
+                let name = layout::part(key, number);
+                match self.run(|db| db.get(&name))? {
+                    Some(part) if layout::fits(&part, number, count) => parts.push((name, part)),
+                    _ => return wrong(Why::Part(number)),
+                }
+            }
+        }
+        parts
+            .into_iter()
+            .for_each(|(name, part)| batch.insert(name, part));
+        batch.insert(raw, bytes);
+        Ok(Ok((key.to_owned(), entry.revision)))
+    }
+}
+
+/// Closes a tree, and returns when its files may be moved.
+fn close(dir: &Path, db: sled::Db, data: &Path) -> Result<(), OpenError> {
+    guard::catch(|| drop(db)).map_err(|panic| damaged(dir, panic))?;
+    let (tries, pause) = CLOSING;
+    for _ in 0..tries {
+        let closed = files::is_closed(data).map_err(|source| OpenError::Io {
+            what: "close the store in",
+            path: dir.to_owned(),
+            source,
+        })?;
+        if closed {
+            return Ok(());
+        }
+        thread::sleep(pause);
+    }
+    Err(OpenError::InUse {
+        dir: dir.to_owned(),
+        pid: Some(std::process::id()),
+        since: None,
+    })
+}

@@ -1,0 +1,105 @@
+//! A writer that is killed again and again.
+
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::process::ExitStatusExt,
+    thread,
+};
+
+use muster_store::{Changes, Key, Revision, SledStore, Store};
+use tempfile::TempDir;
+
+use crate::{
+    child,
+    work::{self, Draw, Expected},
+};
+
+const ROUNDS: u32 = 40;
+
+#[test]
+fn nothing_acknowledged_is_lost_and_no_half_batch_is_seen_when_the_writer_is_killed() {
+    let seed = std::env::var("MUSTER_STORE_TEST_SEED").map_or_else(
+        |_| u64::from(std::process::id()) << 20 | 0x5EED,
+        |seed| seed.parse().unwrap(),
+    );
+    eprintln!("seed {seed} (set MUSTER_STORE_TEST_SEED to run it again)");
+    let mut draw = Draw(seed);
+    let root = TempDir::new().unwrap();
+    let dir = root.path().join("store");
+    let mut expected = Expected::default();
+    let (mut acknowledged, mut before_any_ack, mut unheard) = (0, 0, 0);
+    for round in 0..ROUNDS {
+        let mut child = child::start(&["write", dir.to_str().unwrap(), &seed.to_string()]);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // Now and then before the first acknowledgement: while it opens or makes the store.
+        let upto = if draw.below(5) == 0 {
+            0
+        } else {
+            1 + draw.below(40)
+        };
+        let mut last = 0;
+        let mut hear = |line: std::io::Result<String>| {
+            if let Some(number) = line.unwrap().strip_prefix("ack ") {
+                last = number.parse::<u64>().unwrap();
+                return true;
+            }
+            false
+        };
+        let mut heard = 0;
+        while heard < upto {
+            heard += u64::from(hear(lines.next().expect("the writer ended by itself")));
+        }
+        // And then at any point of the next batches, or of its start.
+        let spins = if upto == 0 {
+            draw.below(60_000)
+        } else {
+            draw.below(4_000)
+        };
+        (0..spins).for_each(|_| thread::yield_now());
+        child.kill().unwrap();
+        // What it said before its end has been acknowledged, too.
+        for line in lines {
+            hear(line);
+        }
+        let status = child.wait().unwrap();
+        assert_eq!(
+            status.signal(),
+            Some(9),
+            "round {round}: the writer ended by itself"
+        );
+        before_any_ack += u32::from(last == 0);
+
+        let store = SledStore::open(&dir).unwrap();
+        let revision = store.revision().unwrap();
+        assert!(
+            revision.0 >= last.max(acknowledged),
+            "round {round}: {last} acknowledged, {revision} there"
+        );
+        assert!(
+            revision.0 <= last.max(acknowledged) + 1 || last == 0,
+            "round {round}: {last} acknowledged, {revision} there"
+        );
+        unheard += u32::from(last != 0 && revision.0 > last);
+        assert!(
+            &work::entries(&store) == expected.upto(seed, revision),
+            "round {round}: half a batch"
+        );
+        assert_eq!(store.check().unwrap().missing, None, "round {round}");
+        if revision > Revision(0) {
+            let Changes::Known { keys, .. } =
+                store.changes_since(Revision(revision.0 - 1)).unwrap()
+            else {
+                panic!("round {round}: the last batch is not in the log");
+            };
+            assert!(keys.contains(&Key::new("last").unwrap()), "round {round}");
+        }
+        acknowledged = revision.0;
+    }
+    eprintln!(
+        "{ROUNDS} kills, {before_any_ack} before any acknowledgement, {unheard} after an unheard commit"
+    );
+    assert!(
+        acknowledged > u64::from(ROUNDS),
+        "hardly anything was written: {acknowledged}"
+    );
+}
