@@ -4,7 +4,7 @@
 //! made from them. Every field is optional here, so that serde never stops at the first that is missing; `check`
 //! says which are needed. Words, durations and the like stay text, for `check` to judge.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use muster_matchers::RuleFile;
 use muster_model::Selector;
@@ -204,7 +204,7 @@ pub struct Endpoints {
 
 /// One value, or a list of them.
 #[derive(Clone, Debug, JsonSchema)]
-#[schemars(untagged)]
+#[schemars(untagged, inline)]
 pub enum Many<T> {
     /// A single value, which stands for a list of one.
     One(T),
@@ -213,13 +213,12 @@ pub enum Many<T> {
 }
 
 /// A time with its units: `30m`, `1h30m`, `0`.
-#[derive(Clone, Debug, JsonSchema)]
-#[schemars(inline)]
-pub struct Duration(#[schemars(regex(pattern = r"^(0|([0-9]+[smhd])+)$"))] pub String);
+#[derive(Clone, Debug)]
+pub struct Duration(pub String);
 
 /// A part of a hundred: `20%`.
 #[derive(Clone, Debug, JsonSchema)]
-#[schemars(inline)]
+#[schemars(inline, extend("title" = "percent"))]
 pub struct Percent(#[schemars(regex(pattern = r"^[0-9]{1,3}%$"))] pub String);
 
 // === schemas of words ===
@@ -315,6 +314,24 @@ impl<'de> Visitor<'de> for AccountVisitor {
 }
 
 // === impl Duration, Percent ===
+
+impl JsonSchema for Duration {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let pattern = "^(0|([0-9]+[smhd])+)$";
+        schemars::json_schema!({
+            "title": "time",
+            "anyOf": [{ "type": "string", "pattern": pattern }, { "const": 0 }]
+        })
+    }
+}
 
 /// A scalar of any type as text, so that `10` can be told to lack its unit.
 macro_rules! text {

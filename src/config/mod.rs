@@ -7,10 +7,12 @@
 //! There is nothing secret in the file, and nothing in it is expanded: no variables, no `~`, no includes.
 
 pub mod check;
+pub mod create;
 mod decode;
 mod document;
 pub mod file;
 mod problem;
+pub mod schema;
 pub mod show;
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,7 @@ use muster_plan::Settings;
 
 pub use self::{
     check::{Loaded, load, parse, static_filters},
+    create::{CreateOptions, create},
     problem::{ConfigError, Located, Problem},
     show::Overrides,
     words::{aws_services, azure_services},

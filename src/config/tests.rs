@@ -9,6 +9,7 @@
 )]
 
 mod hostile;
+mod made;
 
 use std::{
     fs,
