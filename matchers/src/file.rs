@@ -78,7 +78,7 @@ pub struct LabelsFile {
     pub add: BTreeMap<String, String>,
 }
 
-/// An [`EnrollFile`] in its long form.
+/// How a database is enrolled.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct EnrollMap {
