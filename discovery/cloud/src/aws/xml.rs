@@ -96,6 +96,7 @@ fn start(tag: &[u8]) -> Result<(&[u8], bool, &[u8]), Broken> {
             [b'>', rest @ ..] => return Ok((name, false, rest)),
             [b'/', b'>', rest @ ..] => return Ok((name, true, rest)),
             [b'/'] | [] => return Err(in_markup()),
+            [b'/', ..] => return Err(nonsense("a stray slash in a tag")),
             [b'<', ..] => return Err(nonsense("a tag inside a tag")),
             // A `>` in quotes ends nothing.
             [quote @ (b'"' | b'\''), value @ ..] => {
@@ -204,6 +205,7 @@ mod tests {
             "<AResponse><b<c/></AResponse>",
             "<AResponse><1,2></AResponse>",
             "<AResponse>< a/></AResponse>",
+            "<AResponse><a/k='v'></a></AResponse>",
         ] {
             assert!(
                 matches!(check(body.as_bytes()), Err(Broken::Nonsense(_))),
