@@ -1,1 +1,26 @@
+//! muster finds the databases that an organisation runs in its clouds and decides which of them people may
+//! reach.
+//!
+//! ```text
+//! clock -> scan -> inventory -> match -> plan -> enroll
+//!          clouds   (store)    (matchers)  diff   (store)
+//! ```
+//!
+//! This crate is the only place that sees every other one.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`cli`] | the commands, and how they end |
+//! | [`config`] | the configuration file: read strictly, all problems at once |
+//! | [`pipeline`] | the line above as a few functions |
+//! | [`report`] | a plan as text, JSON, Markdown, HTML or CSV |
+//! | [`install`] | what is to be set up outside: cloud policies |
+//! | [`demo`] | the embedded example fleet |
 
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod exit;
+pub mod install;
+pub mod pipeline;
+pub mod report;

@@ -1,0 +1,112 @@
+//! `muster apply`: carries out a plan, a saved one or the one that is made now.
+
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use muster_plan::TargetWrite;
+use muster_store::{Revision, Store};
+
+use super::{
+    Common, Failure, ReportArgs,
+    context::{Context, now},
+    plan::load,
+    stdout,
+};
+use crate::{
+    exit::Exit,
+    pipeline::{
+        commit::{commit, trim},
+        run::Writes,
+        saved::{self, Basis, SavedError},
+    },
+    report,
+};
+
+/// Arguments of `muster apply`.
+#[derive(Args, Debug)]
+pub struct Apply {
+    /// A plan saved by `muster plan --out`. Without it, the clouds are read and the plan is made now.
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    report: ReportArgs,
+    /// Do not ask before something is removed. Without a terminal nobody is asked.
+    #[arg(short, long)]
+    yes: bool,
+    /// End with 3 when a scope was not completely read.
+    #[arg(long)]
+    detailed_exitcode: bool,
+    /// Release the brake: this plan may remove any number.
+    #[arg(long, conflicts_with = "plan")]
+    allow_mass_removal: bool,
+    /// The oldest that a saved plan may be, in minutes.
+    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+    max_age: u64,
+}
+
+impl Apply {
+    pub(super) async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let mut context = Context::load(common)?;
+        context.config.settings.brake.released |= self.allow_mass_removal;
+        context.warn();
+        let store = context.store()?;
+        match &self.plan {
+            Some(path) => self.saved(path, &context, &store),
+            None => self.fresh(common, &context, &store).await,
+        }
+    }
+
+    fn saved(&self, path: &Path, context: &Context, store: &dyn Store) -> Result<Exit, Failure> {
+        let refused = |error: &SavedError| {
+            let failure = Failure::new(format!("cannot apply {}", path.display())).cause(error);
+            match error {
+                SavedError::Stale { .. } => failure.hint("nothing was changed; look at a new plan: `muster plan --out FILE`"),
+                SavedError::Io { .. } | SavedError::NotAPlan { .. } => failure,
+            }
+        };
+        let saved = saved::read(path).map_err(|error| refused(&error))?;
+        let revision = store.revision().map_err(|error| Failure::new("cannot read the store").cause(&error))?;
+        let basis = Basis { store: &context.config.store, revision, config: &context.bytes };
+        let writes = saved.check(basis, now(), self.max_age.saturating_mul(60)).map_err(|error| refused(&error))?;
+        self.write(store, &writes, revision)?;
+        Ok(Exit::Done)
+    }
+
+    async fn fresh(&self, common: &Common, context: &Context, store: &dyn Store) -> Result<Exit, Failure> {
+        let state = load(store)?;
+        let scanned = context.scan(&[]).await?;
+        scanned.something()?;
+        let run = scanned.plan(&state, &context.config.settings);
+        report::render(&run.plan, self.report.format, &common.report(&self.report), &mut stdout())?;
+        self.write(store, &run.writes, state.revision)?;
+        Ok(if self.detailed_exitcode && !scanned.is_complete() { Exit::Incomplete } else { Exit::Done })
+    }
+
+    fn write(&self, store: &dyn Store, writes: &Writes, revision: Revision) -> Result<(), Failure> {
+        let removals = writes.targets.iter().filter(|write| matches!(write, TargetWrite::Delete(_))).count();
+        if removals > 0 && !self.yes && io::stdin().is_terminal() && !confirmed(removals)? {
+            return Err(Failure::new("not applied").because("it was not confirmed").hint("nothing was changed"));
+        }
+        commit(store, writes, revision)
+            .map_err(|error| Failure::new("cannot apply the plan").cause(&error).hint("nothing was changed"))?;
+        trim(store, now()).map_err(|error| Failure::new("cannot trim the history").cause(&error))?;
+        let mut err = anstream::stderr().lock();
+        writeln!(
+            err,
+            "Applied: {} enrolled or updated, {removals} removed.",
+            writes.targets.len().saturating_sub(removals)
+        )?;
+        Ok(())
+    }
+}
+
+fn confirmed(removals: usize) -> Result<bool, Failure> {
+    let mut err = anstream::stderr().lock();
+    write!(err, "This removes {removals} of the enrolled databases. Type `yes` to go on: ")?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
+}

@@ -1,0 +1,23 @@
+//! `muster completions SHELL`.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::{Cli, Failure, stdout};
+use crate::exit::Exit;
+
+/// Arguments of `muster completions`.
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// The shell.
+    shell: Shell,
+}
+
+impl Completions {
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "muster", &mut script);
+        std::io::Write::write_all(&mut stdout(), &script)?;
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,203 @@
+//! `muster config create|check|schema|show`.
+
+use std::{
+    io::Write,
+    path::PathBuf,
+};
+
+use clap::{Args, Subcommand};
+
+use super::{
+    Common, Failure,
+    context::{bad_config, config_path, write_file},
+    stdout,
+};
+use crate::{
+    config::{
+        self,
+        check::Located,
+        create::{self, CreateOptions},
+        schema,
+        show::{self, Overrides},
+    },
+    exit::Exit,
+};
+
+/// Subcommands of `muster config`.
+#[derive(Subcommand, Debug)]
+pub enum Config {
+    /// Write a commented configuration.
+    Create(Create),
+    /// Check the configuration: every problem at once, without asking any cloud.
+    Check(Check),
+    /// Print the JSON schema, for editors.
+    Schema,
+    /// Print the configuration as muster understands it, with its defaults.
+    Show(Show),
+}
+
+/// Arguments of `muster config create`.
+#[derive(Args, Debug)]
+pub struct Create {
+    /// What to read in AWS: rds, docdb, elasticache, elasticache-serverless.
+    #[arg(long, value_delimiter = ',', value_name = "TYPE")]
+    aws_types: Vec<String>,
+    /// Where; `*` for every region that the account has enabled.
+    #[arg(long, value_delimiter = ',', value_name = "REGION")]
+    aws_regions: Vec<String>,
+    /// Only what has these tags.
+    #[arg(long, value_delimiter = ',', value_name = "KEY=VALUE")]
+    aws_tags: Vec<String>,
+    /// A role to assume, for another account: ARN, or ARN=EXTERNAL_ID. May be given several times.
+    #[arg(long, value_name = "ARN[=EXTERNAL_ID]")]
+    assume_role: Vec<String>,
+    /// What to read in Azure: postgres, mysql.
+    #[arg(long, value_delimiter = ',', value_name = "TYPE")]
+    azure_types: Vec<String>,
+    /// In which subscriptions; `*` for all that the credentials see.
+    #[arg(long, value_delimiter = ',', value_name = "ID")]
+    azure_subscriptions: Vec<String>,
+    /// In which resource groups.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    azure_resource_groups: Vec<String>,
+    /// In which regions.
+    #[arg(long, value_delimiter = ',', value_name = "REGION")]
+    azure_regions: Vec<String>,
+    /// Only what has these tags.
+    #[arg(long, value_delimiter = ',', value_name = "KEY=VALUE")]
+    azure_tags: Vec<String>,
+    /// What a plan may do: sync, upsert-only or create-only.
+    #[arg(long, value_name = "POLICY")]
+    policy: Option<String>,
+    /// The discovery group.
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+    /// Where to write it; default: standard output.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write over an existing file.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Arguments of `muster config check`.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Warnings count as errors.
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+/// Arguments of `muster config show`.
+#[derive(Args, Debug)]
+pub struct Show {
+    /// Say where each value came from.
+    #[arg(long)]
+    origin: bool,
+}
+
+impl Config {
+    pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
+        match self {
+            Self::Create(args) => args.run(common),
+            Self::Check(args) => args.run(common),
+            Self::Schema => {
+                stdout().write_all(schema::json().as_bytes())?;
+                Ok(Exit::Done)
+            }
+            Self::Show(args) => args.run(common),
+        }
+    }
+}
+
+impl Create {
+    fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let options = CreateOptions {
+            aws_types: self.aws_types,
+            aws_regions: all_or(self.aws_regions),
+            aws_tags: tags(&self.aws_tags)?,
+            assume_roles: self.assume_role.iter().map(|role| arn_and_id(role)).collect(),
+            azure_types: self.azure_types,
+            azure_subscriptions: all_or(self.azure_subscriptions),
+            azure_resource_groups: all_or(self.azure_resource_groups),
+            azure_regions: all_or(self.azure_regions),
+            azure_tags: tags(&self.azure_tags)?,
+            store: common.store.as_ref().map(|store| store.display().to_string()),
+            policy: self.policy,
+            group: self.group,
+        };
+        let text = create::create(&options).map_err(|error| {
+            let failure = Failure::new("cannot make a configuration of these arguments").exits(Exit::Usage);
+            error.problems.iter().fold(failure, |failure, problem| {
+                failure.because(format!("{}: {}", problem.path, problem.message))
+            })
+        })?;
+        let Some(path) = &self.output else {
+            stdout().write_all(text.as_bytes())?;
+            return Ok(Exit::Done);
+        };
+        let cannot = || Failure::new(format!("cannot write {}", path.display()));
+        if path.exists() && !self.force {
+            return Err(cannot().because("it is there already").hint("name another file, or give --force"));
+        }
+        write_file(path, text.as_bytes()).map_err(|error| cannot().cause(&error))?;
+        let path = path.display();
+        writeln!(anstream::stderr().lock(), "Wrote {path}. Next: `muster --config {path} config check`, then `muster --config {path} plan`.")?;
+        Ok(Exit::Done)
+    }
+}
+
+/// `*` among the values means all of them, which is what none means.
+fn all_or(values: Vec<String>) -> Vec<String> {
+    if values.iter().any(|value| value == "*") { Vec::new() } else { values }
+}
+
+fn tags(texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => Err(Failure::new(format!("cannot use the tag `{text}`")).because("it is not KEY=VALUE").exits(Exit::Usage)),
+    };
+    texts.iter().map(pair).collect()
+}
+
+/// `ARN` or `ARN=EXTERNAL_ID`.
+fn arn_and_id(text: &str) -> (String, Option<String>) {
+    match text.split_once('=') {
+        Some((arn, id)) => (arn.to_owned(), Some(id.to_owned())),
+        None => (text.to_owned(), None),
+    }
+}
+
+impl Check {
+    fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let path = config_path(common)?;
+        let loaded = config::check::load(&path).map_err(|error| bad_config(&error))?;
+        let mut out = stdout();
+        for problem in &loaded.warnings {
+            writeln!(out, "{}", Located { file: &path, problem })?;
+        }
+        let sources = loaded.config.aws.len() + loaded.config.azure.len();
+        let rules = loaded.config.rules.as_ref().map_or(0, Vec::len);
+        writeln!(out, "{}: {sources} sources, {rules} rules, {} warnings", path.display(), loaded.warnings.len())?;
+        out.flush()?;
+        if self.deny_warnings && !loaded.warnings.is_empty() {
+            return Err(Failure::new("the configuration has warnings")
+                .because("--deny-warnings was given")
+                .exits(Exit::Config));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Show {
+    fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let path = config_path(common)?;
+        let loaded = config::check::load(&path).map_err(|error| bad_config(&error))?;
+        let from_env = std::env::var_os("MUSTER_STORE").is_some_and(|dir| common.store.as_ref().is_some_and(|store| store.as_os_str() == dir));
+        let overrides = Overrides {
+            store: common.store.clone().map(|store| (store, if from_env { "env MUSTER_STORE" } else { "flag" })),
+        };
+        stdout().write_all(show::show(&loaded, &overrides, self.origin).as_bytes())?;
+        Ok(Exit::Done)
+    }
+}

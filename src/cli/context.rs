@@ -1,0 +1,277 @@
+//! What a command works with: the configuration, the store, the clock, and the scans of a run.
+
+use std::{
+    fs,
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use muster_discovery::run as scan_all;
+use muster_matchers::Chain;
+use muster_model::{Scan, Scope, Timestamp};
+use muster_store::SledStore;
+
+use super::{Common, Failure, run_id};
+use crate::{
+    config::{self, Config, Problem},
+    exit::Exit,
+    pipeline::{
+        run::{Ask, Run, remember, run},
+        sources::{Elsewhere, Expansion, expand},
+        state::State,
+    },
+};
+
+/// A checked configuration, with the bytes it came from.
+pub struct Context {
+    /// The configuration.
+    pub config: Config,
+    /// The file's bytes, to recognise it again.
+    pub bytes: Vec<u8>,
+    /// Where the clouds are.
+    pub elsewhere: Elsewhere,
+    /// What is odd about the configuration.
+    pub warnings: Vec<Problem>,
+    quiet: bool,
+}
+
+/// The scans of a run, with what is needed to judge them.
+pub struct Scanned {
+    /// One for each scope.
+    pub scans: Vec<Scan>,
+    /// The matchers, for what these scopes hold.
+    pub chain: Chain,
+    /// Whether every account, region and subscription that the configuration asks for could be found out.
+    pub expanded: bool,
+    /// Whether all scopes were read, not only named ones.
+    pub all: bool,
+    /// When they were made.
+    pub now: Timestamp,
+    /// The run's name.
+    pub run: String,
+}
+
+/// The present time.
+pub fn now() -> Timestamp {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Timestamp::from_unix(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
+
+/// The configuration file that is meant: the one that was named, else the first that is there.
+///
+/// # Errors
+/// When there is none.
+pub fn config_path(common: &Common) -> Result<PathBuf, Failure> {
+    if let Some(path) = &common.config {
+        return Ok(path.clone());
+    }
+    ["muster.yaml", "/etc/muster/muster.yaml"].iter().map(PathBuf::from).find(|path| path.exists()).ok_or_else(|| {
+        Failure::new("cannot find a configuration")
+            .because("there is no muster.yaml here, no /etc/muster/muster.yaml, and neither --config nor MUSTER_CONFIG names one")
+            .hint("write one with `muster config create -o muster.yaml`, or see `muster demo`")
+            .exits(Exit::Config)
+    })
+}
+
+impl Context {
+    /// Reads and checks the configuration.
+    ///
+    /// # Errors
+    /// Every problem of the configuration at once.
+    pub fn load(common: &Common) -> Result<Self, Failure> {
+        let path = config_path(common)?;
+        let loaded = config::check::load(&path).map_err(|error| bad_config(&error))?;
+        let bytes = fs::read(&path).map_err(|error| Failure::new(format!("cannot read {}", path.display())).cause(&error))?;
+        let mut config = loaded.config;
+        if let Some(store) = &common.store {
+            config.store.clone_from(store);
+        }
+        Ok(Self { config, bytes, elsewhere: Elsewhere::default(), warnings: loaded.warnings, quiet: common.quiet })
+    }
+
+    /// A configuration that was not read from a file.
+    pub fn of(config: Config, bytes: Vec<u8>, elsewhere: Elsewhere, quiet: bool) -> Self {
+        Self { config, bytes, elsewhere, warnings: Vec::new(), quiet }
+    }
+
+    /// Tells a person what is odd about the configuration.
+    pub fn warn(&self) {
+        let mut out = anstream::stderr().lock();
+        for warning in &self.warnings {
+            // Nobody reads standard error: nobody is told.
+            let _ = writeln!(out, "warning: {}: {}", warning.path, warning.message);
+        }
+    }
+
+    /// Opens the store; makes it when there is none yet.
+    ///
+    /// # Errors
+    /// When it is in use, damaged, or the directory cannot be written.
+    pub fn store(&self) -> Result<SledStore, Failure> {
+        SledStore::open(&self.config.store).map_err(|error| {
+            Failure::new(format!("cannot open the store {}", self.config.store.display())).cause(&error)
+        })
+    }
+
+    /// What the store holds, and the store; a store that is not there yet holds nothing, and is not made.
+    ///
+    /// # Errors
+    /// When it is there and cannot be opened or read.
+    pub fn state(&self) -> Result<(State, Option<SledStore>), Failure> {
+        if !self.config.store.exists() {
+            return Ok((State::default(), None));
+        }
+        let store = self.store()?;
+        let state = State::load(&store).map_err(|error| Failure::new("cannot read the store").cause(&error))?;
+        Ok((state, Some(store)))
+    }
+
+    /// What the store remembers, judged by the present configuration: no cloud is asked. Every scope counts as
+    /// it was when it was last read.
+    ///
+    /// # Errors
+    /// When a rule is wrong.
+    pub fn remembered(&self, state: &State) -> Result<Run, Failure> {
+        let filters = config::check::static_filters(&self.config);
+        let chain = Chain::build(filters, self.config.rules.as_deref())
+            .map(|(chain, _)| chain)
+            .map_err(|problems| bad_rules(&problems))?;
+        Ok(remember(state, &chain, &self.config.settings, now()))
+    }
+
+    /// Reads every scope of the configuration, or those that are named.
+    ///
+    /// # Errors
+    /// When a scope is named that the configuration does not ask for, or when a rule is wrong.
+    pub async fn scan(&self, only: &[Scope]) -> Result<Scanned, Failure> {
+        let Expansion { mut scanners, mut unread, filters, complete } = expand(&self.config, &self.elsewhere).await;
+        if !only.is_empty() {
+            for scope in only {
+                let known = scanners.iter().any(|scanner| **scanner.scope() == *scope)
+                    || unread.iter().any(|scan| *scan.scope == *scope);
+                if !known {
+                    return Err(Failure::new(format!("cannot scan {scope}"))
+                        .because("no source of the configuration asks for it")
+                        .hint("list the scopes with `muster scope ls`"));
+                }
+            }
+            scanners.retain(|scanner| only.contains(scanner.scope()));
+            unread.retain(|scan| only.contains(&scan.scope));
+        }
+        let chain = Chain::build(filters, self.config.rules.as_deref())
+            .map(|(chain, _)| chain)
+            .map_err(|problems| bad_rules(&problems))?;
+        let now = now();
+        let progress = Progress::start(scanners.len(), self.quiet);
+        let mut scans = scan_all(scanners, self.config.requests.scopes_at_once, |scan| progress.ended(scan)).await;
+        progress.finish();
+        scans.append(&mut unread);
+        scans.sort_by(|a, b| a.scope.cmp(&b.scope));
+        Ok(Scanned { scans, chain, expanded: complete, all: only.is_empty(), now, run: run_id(now) })
+    }
+}
+
+impl Scanned {
+    /// Judges and plans.
+    pub fn plan(&self, state: &State, settings: &muster_plan::Settings) -> Run {
+        let ask = Ask { chain: &self.chain, settings, scopes_known: self.expanded && self.all, now: self.now, run: &self.run };
+        run(state, &self.scans, &ask)
+    }
+
+    /// Whether every scope was read completely.
+    pub fn is_complete(&self) -> bool {
+        self.expanded && self.scans.iter().all(|scan| scan.coverage.is_complete())
+    }
+
+    /// When nothing at all could be read, there is nothing to show but why.
+    ///
+    /// # Errors
+    /// That.
+    pub fn something(&self) -> Result<(), Failure> {
+        let unread = |scan: &Scan| matches!(scan.coverage, muster_model::Coverage::Unread(_));
+        if self.scans.is_empty() || !self.scans.iter().all(unread) {
+            return Ok(());
+        }
+        let mut failure = Failure::new("cannot read any scope");
+        let mut told = std::collections::BTreeSet::new();
+        for scan in &self.scans {
+            for reason in scan.coverage.failures() {
+                if told.insert(reason.to_string()) && told.len() <= 5 {
+                    failure = failure.because(format!("{}: {reason}", scan.scope));
+                }
+            }
+        }
+        if told.len() > 5 {
+            failure = failure.because(format!("and {} other reasons", told.len() - 5));
+        }
+        Err(failure.hint("nothing was changed; print the permissions that are needed with `muster install iam aws` or `muster install iam azure`"))
+    }
+}
+
+/// A configuration with problems.
+pub fn bad_config(error: &config::check::ConfigError) -> Failure {
+    let mut failure = Failure::new(format!("the configuration {} is wrong", error.path.display())).exits(Exit::Config);
+    for line in error.to_string().lines() {
+        failure = failure.because(line);
+    }
+    failure.hint("every setting is described by `muster config schema`, and an example is written by `muster config create`")
+}
+
+fn bad_rules(problems: &[muster_matchers::Problem]) -> Failure {
+    let mut failure = Failure::new("the rules of the configuration are wrong").exits(Exit::Config);
+    for problem in problems {
+        failure = failure.because(format!("{}: {}", problem.path, problem.message));
+    }
+    failure
+}
+
+/// Writes a file next to where it belongs and moves it there, so that it is whole or not there.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let partial = path.with_file_name(name);
+    let written = fs::File::create(&partial).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.and_then(|()| fs::rename(&partial, path)).inspect_err(|_| {
+        // What is left of a failed write is of no use; that it cannot be removed changes nothing.
+        let _ = fs::remove_file(&partial);
+    })
+}
+
+/// Progress on standard error: a bar on a terminal, else nothing.
+struct Progress(Option<indicatif::ProgressBar>);
+
+impl Progress {
+    fn start(scopes: usize, quiet: bool) -> Self {
+        if quiet || !io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let style = indicatif::ProgressStyle::with_template("{spinner} {pos}/{len} scopes {wide_bar} {msg}")
+            .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
+        Self(Some(indicatif::ProgressBar::new(scopes as u64).with_style(style)))
+    }
+
+    fn ended(&self, scan: &Scan) {
+        let Some(bar) = &self.0 else { return };
+        let scope = &scan.scope;
+        if scan.coverage.is_complete() {
+            bar.set_message(format!("{scope}: {} found", scan.found.len()));
+        } else {
+            let reasons: Vec<&str> = scan.coverage.failures().iter().map(|failure| failure.reason.as_str()).collect();
+            bar.println(format!("  {scope}: {}: {}", scan.coverage.as_str(), reasons.join(", ")));
+        }
+        bar.inc(1);
+    }
+
+    fn finish(self) {
+        if let Some(bar) = self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `muster demo`: the whole line on an embedded fleet, twice, so that a newcomer sees what a plan looks like and
+//! what happens when a cloud has a bad day.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use super::{Common, Failure, ReportArgs, context::Context, plan::load, stdout};
+use crate::{
+    config,
+    demo::{self, Day},
+    exit::Exit,
+    pipeline::commit::commit,
+    report,
+};
+
+/// Arguments of `muster demo`.
+#[derive(Args, Debug)]
+pub struct Demo {
+    #[command(flatten)]
+    report: ReportArgs,
+    /// Keep the store and the configuration here, to look around with `--config DIR/muster.yaml`.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Only the first plan: nothing is applied.
+    #[arg(long)]
+    plan_only: bool,
+}
+
+impl Demo {
+    pub(super) async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let scratch = match &self.keep {
+            Some(_) => None,
+            None => Some(Scratch::new()?),
+        };
+        let dir: &Path = match (&self.keep, &scratch) {
+            (Some(dir), _) => dir,
+            (None, Some(scratch)) => &scratch.0,
+            (None, None) => Path::new("."),
+        };
+        std::fs::create_dir_all(dir)
+            .map_err(|error| Failure::new(format!("cannot make {}", dir.display())).cause(&error))?;
+        let path = dir.join("muster.yaml");
+        if self.keep.is_some() && path.exists() {
+            return Err(Failure::new(format!("cannot keep the demo in {}", dir.display()))
+                .because(format!("{} is there already", path.display()))
+                .hint("name an empty directory"));
+        }
+        std::fs::write(&path, demo::CONFIG)
+            .map_err(|error| Failure::new(format!("cannot write {}", path.display())).cause(&error))?;
+        let mut config = config::check::load(&path).map_err(|error| super::context::bad_config(&error))?.config;
+        // The recorded clouds are on this machine: nobody has to be spared.
+        config.requests.per_second = 1_000;
+
+        self.say("muster demo: recorded answers of two AWS accounts and two Azure subscriptions, read by the real scanners.")?;
+        self.say("\n$ muster apply\n")?;
+        self.day(Day::First, config.clone(), common).await?;
+        if self.plan_only {
+            return Ok(Exit::Done);
+        }
+        self.say("\nThe next day a region is denied, a database is gone, one has moved and one is new.")?;
+        self.say("\n$ muster apply\n")?;
+        self.day(Day::Second, config, common).await?;
+        self.say("\nWhat could not be read stays enrolled; what is gone waits for its grace. That is the whole idea.")?;
+        match &self.keep {
+            Some(dir) => self.say(&format!(
+                "\nLook around:\n  muster --config {0}/muster.yaml db ls\n  muster --config {0}/muster.yaml explain legacy-crm\n  muster --config {0}/muster.yaml history",
+                dir.display()
+            ))?,
+            None => self.say("\nNext: `muster demo --keep DIR` to look around, `muster config create -o muster.yaml` for your own clouds.")?,
+        }
+        Ok(Exit::Done)
+    }
+
+    async fn day(&self, day: Day, config: config::Config, common: &Common) -> Result<(), Failure> {
+        let replayer = demo::serve(day).map_err(|error| Failure::new("cannot start the demo").cause(&error))?;
+        let context = Context::of(config, demo::CONFIG.into(), demo::elsewhere(&replayer), common.quiet);
+        let store = context.store()?;
+        let state = load(&store)?;
+        let scanned = context.scan(&[]).await?;
+        let run = scanned.plan(&state, &context.config.settings);
+        report::render(&run.plan, self.report.format, &common.report(&self.report), &mut stdout())?;
+        if !self.plan_only {
+            commit(&store, &run.writes, state.revision)
+                .map_err(|error| Failure::new("cannot apply the plan").cause(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Words between the reports: only where the report is words as well.
+    fn say(&self, text: &str) -> Result<(), Failure> {
+        if self.report.format == report::Format::Text {
+            writeln!(stdout(), "{text}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A directory that is gone afterwards.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self, Failure> {
+        let dir = std::env::temp_dir();
+        let cannot = |error: &std::io::Error| Failure::new(format!("cannot make a directory in {}", dir.display())).cause(error);
+        let mut number = u64::from(std::process::id());
+        for _ in 0..100 {
+            let path = dir.join(format!("muster-demo-{number}"));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(Self(path)),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number = number.wrapping_add(7919),
+                Err(error) => return Err(cannot(&error)),
+            }
+        }
+        Err(cannot(&std::io::ErrorKind::AlreadyExists.into()))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed is only litter in the temporary directory.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

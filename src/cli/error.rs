@@ -1,0 +1,88 @@
+//! How a command fails: what, why, and what to do next, each once, on standard error.
+
+use std::{error::Error, io};
+
+use crate::exit::Exit;
+
+/// A failed command.
+#[derive(Debug)]
+pub struct Failure {
+    what: String,
+    why: Vec<String>,
+    next: Option<String>,
+    exit: Exit,
+    broken_pipe: bool,
+}
+
+impl Failure {
+    /// What failed, on what: lower case, no full stop.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), why: Vec::new(), next: None, exit: Exit::Failed, broken_pipe: false }
+    }
+
+    /// Why: the error and all that stands behind it.
+    #[must_use]
+    pub fn cause(mut self, error: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let text = error.to_string();
+            if self.why.last() != Some(&text) && text != self.what {
+                self.why.push(text);
+            }
+            if let Some(io) = error.downcast_ref::<io::Error>() {
+                self.broken_pipe |= io.kind() == io::ErrorKind::BrokenPipe;
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    /// Why, in words of our own.
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why.push(why.into());
+        self
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn hint(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+
+    /// With which code to end.
+    #[must_use]
+    pub const fn exits(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// The code.
+    pub const fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Whether all that happened is that nobody reads the output any more.
+    pub const fn is_broken_pipe(&self) -> bool {
+        self.broken_pipe
+    }
+
+    /// Writes it.
+    pub fn print(&self, out: &mut dyn io::Write) {
+        // There is nobody left to tell when standard error is gone.
+        let _ = writeln!(out, "error: {}", self.what);
+        for why in &self.why {
+            let _ = writeln!(out, "cause: {why}");
+        }
+        if let Some(next) = &self.next {
+            let _ = writeln!(out, "hint:  {next}");
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::new("cannot write the output").cause(&error)
+    }
+}

@@ -1,0 +1,154 @@
+//! The commands. This file is the table of contents; each command is a file of its own.
+
+mod apply;
+mod args;
+mod completions;
+mod config;
+mod context;
+mod db;
+mod demo;
+pub mod docs;
+mod error;
+mod explain;
+mod history;
+mod install;
+mod plan;
+mod scan;
+mod scope;
+
+use std::{io, process};
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
+
+pub use self::{
+    args::{Common, ListFormat, ReportArgs},
+    error::Failure,
+};
+use crate::exit::Exit;
+
+/// Finds an organisation's cloud databases and decides which are enrolled; nothing happens that a dry run would
+/// not have shown.
+#[derive(Parser, Debug)]
+#[command(name = "muster", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Start here:
+  muster demo                      see a plan without any cloud account
+  muster config create -o FILE     write a commented configuration
+  muster plan                      show what would change; changes nothing
+  muster apply                     change it
+
+Exit codes: 0 done, 1 failed, 2 changes and 3 incomplete (with --detailed-exitcode), 64 usage, 78 configuration.";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Show what muster does, with an embedded example fleet: no account, no network.
+    Demo(demo::Demo),
+    /// Write, check and show the configuration.
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Read the clouds once and remember what is there. Enrolls nothing.
+    Scan(scan::Scan),
+    /// Read the clouds and show what would be enrolled, updated and removed, and why. Changes nothing.
+    Plan(plan::Plan),
+    /// Carry out a plan: a saved one, or the one that is made now.
+    Apply(apply::Apply),
+    /// List what is read: account or subscription, region and service.
+    #[command(subcommand)]
+    Scope(scope::Scope),
+    /// List and show enrolled databases.
+    #[command(subcommand)]
+    Db(db::Db),
+    /// Say why a database is enrolled, or why not: every step from the cloud's answer to the verdict.
+    Explain(explain::Explain),
+    /// Show what changed, when, and by which scan and matcher.
+    History(history::History),
+    /// Print what has to be set up outside muster.
+    #[command(subcommand)]
+    Install(install::Install),
+    /// Print completions for a shell.
+    Completions(completions::Completions),
+}
+
+/// Runs the program and says how it ended.
+pub fn main() -> Exit {
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return usage(&error),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    cli.common.start_log();
+    match run(cli) {
+        Ok(exit) => exit,
+        // Whoever reads our output has seen enough.
+        Err(failure) if failure.is_broken_pipe() => Exit::Done,
+        Err(failure) => {
+            failure.print(&mut anstream::stderr().lock());
+            failure.exit()
+        }
+    }
+}
+
+fn usage(error: &clap::Error) -> Exit {
+    // A closed pipe on the way to `--help | head` is nobody's concern.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
+        _ => Exit::Usage,
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit, Failure> {
+    let common = &cli.common;
+    match cli.command {
+        Command::Demo(args) => block_on(args.run(common)),
+        Command::Config(args) => args.run(common),
+        Command::Scan(args) => block_on(args.run(common)),
+        Command::Plan(args) => block_on(args.run(common)),
+        Command::Apply(args) => block_on(args.run(common)),
+        Command::Scope(args) => block_on(args.run(common)),
+        Command::Db(args) => args.run(common),
+        Command::Explain(args) => block_on(args.run(common)),
+        Command::History(args) => args.run(common),
+        Command::Install(args) => args.run(common),
+        Command::Completions(args) => args.run(),
+    }
+}
+
+/// Runs a command that talks to clouds. SIGINT ends it: nothing is written half.
+fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("cannot start").cause(&error))?;
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            ended = command => ended,
+            signal = tokio::signal::ctrl_c() => match signal {
+                Ok(()) => Ok(Exit::Interrupted),
+                Err(error) => Err(Failure::new("cannot listen for SIGINT").cause(&error)),
+            },
+        }
+    });
+    runtime.shutdown_background();
+    ended
+}
+
+/// The process's number, to tell runs of one second apart.
+fn run_id(now: muster_model::Timestamp) -> String {
+    format!("{}-{}", now, process::id())
+}
+
+/// Standard output. Colours are the caller's to leave out.
+fn stdout() -> impl io::Write {
+    io::BufWriter::new(io::stdout().lock())
+}

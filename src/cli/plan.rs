@@ -1,0 +1,73 @@
+//! `muster plan`: what would change, and why. Changes nothing.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use muster_store::Store;
+
+use super::{
+    Common, Failure, ReportArgs,
+    context::{Context, Scanned, write_file},
+    stdout,
+};
+use crate::{
+    exit::Exit,
+    pipeline::{
+        run::Run,
+        saved::{self, Basis},
+        state::State,
+    },
+    report,
+};
+
+/// Arguments of `muster plan`.
+#[derive(Args, Debug)]
+pub struct Plan {
+    #[command(flatten)]
+    report: ReportArgs,
+    /// Also save the plan here, to be applied by `muster apply FILE`.
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// End with 2 when there are changes, and with 3 when a scope was not completely read.
+    #[arg(long)]
+    detailed_exitcode: bool,
+    /// Release the brake for this plan: it may remove any number.
+    #[arg(long)]
+    allow_mass_removal: bool,
+}
+
+impl Plan {
+    pub(super) async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let mut context = Context::load(common)?;
+        context.config.settings.brake.released |= self.allow_mass_removal;
+        context.warn();
+        let (state, _store) = context.state()?;
+        let scanned = context.scan(&[]).await?;
+        scanned.something()?;
+        let run = scanned.plan(&state, &context.config.settings);
+        if let Some(path) = &self.out {
+            let basis = Basis { store: &context.config.store, revision: state.revision, config: &context.bytes };
+            let bytes = saved::to_json(&run.plan, run.writes.clone(), basis, &common.report(&self.report))
+                .map_err(|error| Failure::new("cannot write the plan as JSON").cause(&error))?;
+            write_file(path, &bytes)
+                .map_err(|error| Failure::new(format!("cannot save the plan as {}", path.display())).cause(&error))?;
+        }
+        report::render(&run.plan, self.report.format, &common.report(&self.report), &mut stdout())?;
+        Ok(exit(&scanned, &run, self.detailed_exitcode))
+    }
+}
+
+/// What the store holds.
+pub(super) fn load(store: &dyn Store) -> Result<State, Failure> {
+    State::load(store).map_err(|error| Failure::new("cannot read the store").cause(&error))
+}
+
+/// The code of a plan.
+pub(super) fn exit(scanned: &Scanned, run: &Run, detailed: bool) -> Exit {
+    let summary = run.plan.summary;
+    match detailed {
+        true if !scanned.is_complete() => Exit::Incomplete,
+        true if summary.add + summary.update + summary.remove > 0 => Exit::Changes,
+        _ => Exit::Done,
+    }
+}

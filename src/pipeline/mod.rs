@@ -1,0 +1,17 @@
+//! The one line: scan -> inventory -> match -> plan -> enroll.
+//!
+//! | part | does |
+//! |---|---|
+//! | [`sources`] | from the configuration's sources to scanners, and to the filters of what they find |
+//! | [`state`] | what the store holds, read once |
+//! | [`run`] | one run: merges the scans, judges, plans. Pure: `muster plan` and `muster apply` share it |
+//! | [`commit`] | writes what a run came to, all or nothing |
+//! | [`saved`] | a plan in a file, to be looked at by a person and applied later |
+//!
+//! Does not decide anything itself: judging is `muster-matchers`', planning `muster-plan`'s.
+
+pub mod commit;
+pub mod run;
+pub mod saved;
+pub mod sources;
+pub mod state;

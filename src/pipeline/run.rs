@@ -1,0 +1,269 @@
+//! One run: what the scans saw is merged, judged and planned. No I/O and no clock: `muster plan` shows what
+//! comes out, `muster apply` and the service write it.
+
+use std::collections::BTreeMap;
+
+use muster_matchers::Chain;
+use muster_model::{
+    Decision, DecisionRecord, Event, HistoryEntry, Provider, Record, ResourceId, Scan, Scope, ScopeRecord, Target,
+    Timestamp,
+};
+use muster_plan::{Action, Input, Inventory, Judged, Plan, ScopeLine, Settings, TargetWrite, plan};
+use serde::{Deserialize, Serialize};
+
+use super::{sources::UNKNOWN, state::State};
+
+/// What one run came to.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What a person sees.
+    pub plan: Plan,
+    /// What the store is to be told.
+    pub writes: Writes,
+    /// Every database that is known after the scans, with its judgement.
+    pub judged: BTreeMap<ResourceId, Judged>,
+}
+
+/// What the store is to be told: all of it, or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Writes {
+    /// Databases that are new, or differ from before.
+    pub records: Vec<Record>,
+    /// Databases that are gone for good.
+    pub forget: Vec<ResourceId>,
+    /// How each scope's scan went.
+    pub scopes: Vec<ScopeRecord>,
+    /// What is enrolled, updated and removed.
+    pub targets: Vec<TargetWrite>,
+    /// Decisions that differ from before.
+    pub decisions: Vec<(ResourceId, DecisionRecord)>,
+    /// What happened.
+    pub history: Vec<HistoryEntry>,
+}
+
+/// What a run is told, beside what the store and the scans say.
+pub struct Ask<'a> {
+    /// The matchers.
+    pub chain: &'a Chain,
+    /// What the plan may do.
+    pub settings: &'a Settings,
+    /// Whether the scans are all that the configuration asks for.
+    pub scopes_known: bool,
+    /// The time.
+    pub now: Timestamp,
+    /// The run's name, for the history.
+    pub run: &'a str,
+}
+
+/// Judges and plans what the store remembers, as if every scope had just been read again with the result of
+/// the last time. For explaining: there is nothing new in it to write.
+pub fn remember(state: &State, chain: &Chain, settings: &Settings, now: Timestamp) -> Run {
+    let inventory = Inventory::new(state.records.values().cloned());
+    // Seen is what the last scan of its scope could have seen: what was complete, or what is not missing.
+    let seen = inventory.iter().filter(|record| record.missing.is_none()).map(|r| r.database.id.clone()).collect();
+    let judged = judge(&inventory, chain).0;
+    let lines: Vec<ScopeLine> = state
+        .scopes
+        .values()
+        .map(|record| ScopeLine {
+            scope: record.scope.clone(),
+            coverage: record.coverage.clone(),
+            found: usize::try_from(record.found).unwrap_or(usize::MAX),
+            malformed: Vec::new(),
+            warnings: Vec::new(),
+        })
+        .collect();
+    let outcome = plan(Input {
+        inventory: &inventory,
+        seen: &seen,
+        targets: &state.targets,
+        judged: &judged,
+        scopes: &lines,
+        scopes_known: false,
+        notes: Vec::new(),
+        settings,
+        now,
+    });
+    Run { plan: outcome.plan, writes: Writes::default(), judged }
+}
+
+/// The judgement of every record, and which rules matched something.
+fn judge(inventory: &Inventory, chain: &Chain) -> (BTreeMap<ResourceId, Judged>, Vec<bool>) {
+    let mut matched = vec![false; chain.rules().len()];
+    let judged = inventory
+        .iter()
+        .map(|record| {
+            let judgement = chain.judge(&record.database);
+            for rule in judgement.matched {
+                if let Some(matched) = matched.get_mut(rule) {
+                    *matched = true;
+                }
+            }
+            let judged = Judged { decision: judgement.decision, trace: judgement.trace };
+            (record.database.id.clone(), judged)
+        })
+        .collect();
+    (judged, matched)
+}
+
+/// Merges, judges and plans.
+pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
+    let mut inventory = Inventory::new(state.records.values().cloned());
+    inventory.adopt(state.targets.values().filter(|target| target.owner.by == "discovery"), ask.now);
+    let merge = inventory.merge(scans, &state.scopes, ask.now, ask.run);
+
+    let (judged, matched) = judge(&inventory, ask.chain);
+
+    let lines: Vec<ScopeLine> = scans
+        .iter()
+        .map(|scan| ScopeLine {
+            scope: scan.scope.clone(),
+            coverage: scan.coverage.clone(),
+            found: scan.found.len(),
+            malformed: scan.malformed.clone(),
+            warnings: scan.warnings.clone(),
+        })
+        .collect();
+    let outcome = plan(Input {
+        inventory: &inventory,
+        seen: &merge.seen,
+        targets: &state.targets,
+        judged: &judged,
+        scopes: &lines,
+        scopes_known: ask.scopes_known,
+        notes: notes(state, ask.chain, &matched),
+        settings: ask.settings,
+        now: ask.now,
+    });
+
+    let mut history = merge.history;
+    history.extend(applied(&outcome.plan, &judged, ask));
+    history.extend(outcome.forget.iter().filter_map(|id| inventory.get(id)).map(|record| HistoryEntry {
+        at: ask.now,
+        id: record.database.id.clone(),
+        name: record.database.base_name(),
+        event: Event::Forgotten,
+        run: ask.run.to_owned(),
+        by: format!("scan {}", record.database.scope),
+        fields: Vec::new(),
+        reason: "missing for longer than the grace".to_owned(),
+    }));
+    let records = merge
+        .changed
+        .iter()
+        .filter(|id| outcome.forget.binary_search(id).is_err())
+        .filter_map(|id| inventory.get(id).cloned())
+        .collect();
+    let decisions = changed_decisions(state, &judged, ask.now);
+    Run {
+        plan: outcome.plan,
+        writes: Writes {
+            records,
+            forget: outcome.forget,
+            // A scope whose account or regions could not be found out has no name to remember it by.
+            scopes: merge.scopes.into_iter().filter(|record| is_named(&record.scope)).collect(),
+            targets: outcome.writes,
+            decisions,
+            history,
+        },
+        judged,
+    }
+}
+
+impl Writes {
+    /// What a mere scan writes: what was seen, and nothing of what follows from it.
+    #[must_use]
+    pub fn inventory_only(self) -> Self {
+        let seen = |entry: &HistoryEntry| {
+            matches!(entry.event, Event::Seen | Event::Changed | Event::Missing | Event::Returned)
+        };
+        Self {
+            history: self.history.into_iter().filter(seen).collect(),
+            records: self.records,
+            scopes: self.scopes,
+            ..Self::default()
+        }
+    }
+}
+
+fn is_named(scope: &Scope) -> bool {
+    scope.account.as_str() != UNKNOWN && (scope.provider == Provider::Azure || scope.region.as_str() != "*")
+}
+
+fn notes(state: &State, chain: &Chain, matched: &[bool]) -> Vec<String> {
+    let mut notes: Vec<String> =
+        state.damaged.iter().map(|damaged| format!("store: {damaged}; it is written anew when it is seen")).collect();
+    for (rule, _) in chain.rules().iter().zip(matched).filter(|(_, matched)| !**matched) {
+        notes.push(format!("rule \"{rule}\" matched nothing"));
+    }
+    notes
+}
+
+fn applied<'a>(
+    plan: &'a Plan,
+    judged: &'a BTreeMap<ResourceId, Judged>,
+    ask: &'a Ask<'_>,
+) -> impl Iterator<Item = HistoryEntry> + 'a {
+    plan.changes.iter().filter_map(move |change| {
+        let event = match change.action {
+            Action::Add => Event::Enrolled,
+            Action::Update => Event::Updated,
+            Action::Remove => Event::Removed,
+            Action::Keep | Action::Held => return None,
+        };
+        let by = match judged.get(&change.id).map(|judged| &judged.decision) {
+            Some(Decision::Enroll(enrollment)) => enrollment.matcher.clone(),
+            _ => "plan".to_owned(),
+        };
+        Some(HistoryEntry {
+            at: ask.now,
+            id: change.id.clone(),
+            name: change.name.clone(),
+            event,
+            run: ask.run.to_owned(),
+            by,
+            fields: change.fields.clone(),
+            reason: change.reason.clone(),
+        })
+    })
+}
+
+fn changed_decisions(
+    state: &State,
+    judged: &BTreeMap<ResourceId, Judged>,
+    now: Timestamp,
+) -> Vec<(ResourceId, DecisionRecord)> {
+    judged
+        .iter()
+        .filter(|(id, judged)| {
+            state
+                .decisions
+                .get(id)
+                .is_none_or(|before| before.decision != judged.decision || before.trace != judged.trace)
+        })
+        .map(|(id, judged)| {
+            let record = DecisionRecord {
+                decision: judged.decision.clone(),
+                trace: judged.trace.clone(),
+                changed: now,
+            };
+            (id.clone(), record)
+        })
+        .collect()
+}
+
+/// What [`Target`]s there are after these writes: for showing, and for tests.
+pub fn after(targets: &BTreeMap<ResourceId, Target>, writes: &Writes) -> BTreeMap<ResourceId, Target> {
+    let mut targets = targets.clone();
+    for write in &writes.targets {
+        match write {
+            TargetWrite::Put(target) => {
+                targets.insert(target.id.clone(), (**target).clone());
+            }
+            TargetWrite::Delete(id) => {
+                targets.remove(id);
+            }
+        }
+    }
+    targets
+}

@@ -1,0 +1,217 @@
+//! A plan in a file: made by `muster plan --out FILE`, looked at by a person, applied by `muster apply FILE`.
+//!
+//! The file is the JSON report with one key more, `saved`, which holds what is to be written. It is applied
+//! only to the store and revision that it was made from, with the configuration that it was made with, and
+//! while it is fresh: what was true when a person looked must still be true.
+
+use std::{fs, io, path::Path};
+
+use muster_model::Timestamp;
+use muster_plan::Plan;
+use muster_store::Revision;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::run::Writes;
+use crate::report;
+
+/// The format of the part that is applied.
+const FORMAT: u32 = 1;
+
+/// The largest file that is read: 512 MiB, as much as the store takes in one batch.
+const MAX_FILE: u64 = 512 << 20;
+
+/// What is to be written, and what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Saved {
+    /// The format's number.
+    format: u32,
+    /// When the plan was made.
+    pub made: Timestamp,
+    /// The store that it is for, as its directory's full path.
+    store: String,
+    /// The store's revision.
+    revision: u64,
+    /// SHA-256 of the configuration file.
+    config: String,
+    /// SHA-256 of the writes, so that an edited file is noticed.
+    digest: String,
+    /// What is to be written.
+    writes: Writes,
+}
+
+/// Why a saved plan is not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum SavedError {
+    /// The file cannot be read or written.
+    #[error("cannot read {path}")]
+    Io {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It is not a saved plan.
+    #[error("{path} is not a saved plan: {why}")]
+    NotAPlan {
+        /// The file.
+        path: String,
+        /// Why.
+        why: String,
+    },
+    /// It is one, and no longer fits.
+    #[error("the plan is stale: {why}")]
+    Stale {
+        /// What has changed.
+        why: String,
+    },
+}
+
+/// What a plan is made from, and must still be when it is applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Basis<'a> {
+    /// The store's directory.
+    pub store: &'a Path,
+    /// Its revision.
+    pub revision: Revision,
+    /// The configuration file's bytes.
+    pub config: &'a [u8],
+}
+
+/// The file's content: report and saved part.
+///
+/// # Errors
+/// When the plan cannot be written as JSON.
+pub fn to_json(plan: &Plan, writes: Writes, basis: Basis<'_>, options: &report::Options) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    report::render(plan, report::Format::Json, options, &mut text)?;
+    let mut report: Value = serde_json::from_slice(&text)?;
+    let saved = Saved {
+        format: FORMAT,
+        made: plan.at,
+        store: store_name(basis.store),
+        revision: basis.revision.0,
+        config: sha256(basis.config),
+        digest: digest(&writes)?,
+        writes,
+    };
+    if let Value::Object(report) = &mut report {
+        report.insert("saved".to_owned(), serde_json::to_value(saved)?);
+    }
+    let mut out = serde_json::to_vec_pretty(&report)?;
+    out.push(b'\n');
+    Ok(out)
+}
+
+/// Reads a saved plan.
+///
+/// # Errors
+/// [`SavedError::Io`], [`SavedError::NotAPlan`].
+pub fn read(path: &Path) -> Result<Saved, SavedError> {
+    let name = path.display().to_string();
+    let not = |why: String| SavedError::NotAPlan { path: name.clone(), why };
+    let io = |source| SavedError::Io { path: name.clone(), source };
+    let length = fs::metadata(path).map_err(io)?.len();
+    if length > MAX_FILE {
+        return Err(not(format!("it has {length} bytes, more than {MAX_FILE}")));
+    }
+    #[derive(Deserialize)]
+    struct File {
+        saved: Option<Saved>,
+    }
+    let file: File = serde_json::from_slice(&fs::read(path).map_err(io)?).map_err(|error| not(error.to_string()))?;
+    let saved = file
+        .saved
+        .ok_or_else(|| not("it has no part to apply (made by `muster plan --format json`, not with --out?)".into()))?;
+    if saved.format != FORMAT {
+        return Err(not(format!("its format is {}, and this muster knows {FORMAT}", saved.format)));
+    }
+    if digest(&saved.writes).ok().as_deref() != Some(saved.digest.as_str()) {
+        return Err(not("what it would write is not what was planned: it was edited or damaged".into()));
+    }
+    Ok(saved)
+}
+
+impl Saved {
+    /// The writes, if everything still is as it was.
+    ///
+    /// # Errors
+    /// [`SavedError::Stale`], with what has changed.
+    pub fn check(self, basis: Basis<'_>, now: Timestamp, max_age_seconds: u64) -> Result<Writes, SavedError> {
+        let stale = |why: String| Err(SavedError::Stale { why });
+        if self.store != store_name(basis.store) {
+            return stale(format!("it was made for the store {}, and this is {}", self.store, store_name(basis.store)));
+        }
+        if self.config != sha256(basis.config) {
+            return stale("the configuration has changed since".to_owned());
+        }
+        if self.revision != basis.revision.0 {
+            let now = basis.revision;
+            return stale(format!("the store was at revision {} and is at {now}: something was applied or scanned since", self.revision));
+        }
+        let age = now.since(self.made);
+        if age > max_age_seconds {
+            return stale(format!("its scans are {age} s old, and {max_age_seconds} s is the most they may be"));
+        }
+        Ok(self.writes)
+    }
+}
+
+fn store_name(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+fn digest(writes: &Writes) -> serde_json::Result<String> {
+    Ok(sha256(&serde_json::to_vec(writes)?))
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    fn saved() -> Saved {
+        Saved {
+            format: FORMAT,
+            made: Timestamp::from_unix(1_000),
+            store: store_name(Path::new("/store")),
+            revision: 7,
+            config: sha256(b"policy: sync"),
+            digest: String::new(),
+            writes: Writes::default(),
+        }
+    }
+
+    const FITS: Basis<'static> = Basis { store: Path::new(""), revision: Revision(7), config: b"policy: sync" };
+
+    fn check(basis: Basis<'_>, at: i64) -> Result<Writes, String> {
+        let basis = Basis { store: Path::new(if basis.store.as_os_str().is_empty() { "/store" } else { "/other" }), ..basis };
+        saved().check(basis, Timestamp::from_unix(at), 60).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_plan_fits_while_everything_is_as_it_was() {
+        assert!(check(FITS, 1_060).is_ok());
+    }
+
+    #[test]
+    fn each_thing_that_changed_is_named() {
+        for (basis, at, why) in [
+            (FITS, 1_061, "61 s old"),
+            (Basis { revision: Revision(8), ..FITS }, 1_000, "revision 7 and is at 8"),
+            (Basis { config: b"policy: create-only", ..FITS }, 1_000, "configuration has changed"),
+            (Basis { store: Path::new("x"), ..FITS }, 1_000, "made for the store /store"),
+        ] {
+            let refused = check(basis, at).unwrap_err();
+            assert!(refused.contains(why), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of the whole: the program as it is run, and the rules that hold between the crates.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod cli;
+mod docs;
+mod layering;

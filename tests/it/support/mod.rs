@@ -1,0 +1,3 @@
+//! What the tests of the whole start beside muster: servers that are not ours.
+
+pub mod moto;
