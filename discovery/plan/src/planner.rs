@@ -461,11 +461,12 @@ impl<'a> Planner<'a> {
         }
         match configured {
             Some(line) => {
+                // The report says it all once for the scope; here the call and the reason are enough.
                 let why = line
                     .coverage
                     .failures()
                     .first()
-                    .map_or_else(String::new, |failure| format!(": {failure}"));
+                    .map_or_else(String::new, |failure| format!(" ({} {})", failure.reason, failure.call));
                 Proof::Incomplete(format!("{} was not completely read{why}", line.scope))
             }
             None if self.scopes_known => Proof::Unconfigured,

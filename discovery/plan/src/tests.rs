@@ -125,7 +125,7 @@ fn an_incomplete_scope_adds_and_updates_and_never_removes() {
     );
     let reason = &outcome.plan.changes[1].reason;
     assert!(
-        reason.contains("rds:DescribeDBInstances: denied"),
+        reason.contains("not completely read (denied rds:DescribeDBInstances)"),
         "{reason}"
     );
     // A rule that no longer wants it removes nothing there either: its labels may be half read.
