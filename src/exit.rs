@@ -24,8 +24,15 @@ pub enum Exit {
 
 impl Exit {
     /// Every code.
-    pub const ALL: &'static [Self] =
-        &[Self::Done, Self::Failed, Self::Changes, Self::Incomplete, Self::Usage, Self::Config, Self::Interrupted];
+    pub const ALL: &'static [Self] = &[
+        Self::Done,
+        Self::Failed,
+        Self::Changes,
+        Self::Incomplete,
+        Self::Usage,
+        Self::Config,
+        Self::Interrupted,
+    ];
 
     /// The number.
     pub const fn code(self) -> u8 {
@@ -43,7 +50,9 @@ impl Exit {
     /// What it means, for the reference page.
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::Done => "Done. For `plan`: nothing to change, or `--detailed-exitcode` was not given.",
+            Self::Done => {
+                "Done. For `plan`: nothing to change, or `--detailed-exitcode` was not given."
+            }
             Self::Failed => "Failed. The message says what failed, why, and what to do next.",
             Self::Changes => "Changes are pending (`plan --detailed-exitcode`).",
             Self::Incomplete => {

@@ -62,36 +62,69 @@ impl Apply {
         let refused = |error: &SavedError| {
             let failure = Failure::new(format!("cannot apply {}", path.display())).cause(error);
             match error {
-                SavedError::Stale { .. } => failure.hint("nothing was changed; look at a new plan: `muster plan --out FILE`"),
+                SavedError::Stale { .. } => failure
+                    .hint("nothing was changed; look at a new plan: `muster plan --out FILE`"),
                 SavedError::Io { .. } | SavedError::NotAPlan { .. } => failure,
             }
         };
         let saved = saved::read(path).map_err(|error| refused(&error))?;
-        let revision = store.revision().map_err(|error| Failure::new("cannot read the store").cause(&error))?;
-        let basis = Basis { store: &context.config.store, revision, config: &context.bytes };
-        let writes = saved.check(basis, now(), self.max_age.saturating_mul(60)).map_err(|error| refused(&error))?;
+        let revision = store
+            .revision()
+            .map_err(|error| Failure::new("cannot read the store").cause(&error))?;
+        let basis = Basis {
+            store: &context.config.store,
+            revision,
+            config: &context.bytes,
+        };
+        let writes = saved
+            .check(basis, now(), self.max_age.saturating_mul(60))
+            .map_err(|error| refused(&error))?;
         self.write(store, &writes, revision)?;
         Ok(Exit::Done)
     }
 
-    async fn fresh(&self, common: &Common, context: &Context, store: &dyn Store) -> Result<Exit, Failure> {
+    async fn fresh(
+        &self,
+        common: &Common,
+        context: &Context,
+        store: &dyn Store,
+    ) -> Result<Exit, Failure> {
         let state = load(store)?;
         let scanned = context.scan(&[]).await?;
         scanned.something()?;
         let run = scanned.plan(&state, &context.config.settings);
-        report::render(&run.plan, self.report.format, &common.report(&self.report), &mut stdout())?;
+        report::render(
+            &run.plan,
+            self.report.format,
+            &common.report(&self.report),
+            &mut stdout(),
+        )?;
         self.write(store, &run.writes, state.revision)?;
-        Ok(if self.detailed_exitcode && !scanned.is_complete() { Exit::Incomplete } else { Exit::Done })
+        Ok(if self.detailed_exitcode && !scanned.is_complete() {
+            Exit::Incomplete
+        } else {
+            Exit::Done
+        })
     }
 
     fn write(&self, store: &dyn Store, writes: &Writes, revision: Revision) -> Result<(), Failure> {
-        let removals = writes.targets.iter().filter(|write| matches!(write, TargetWrite::Delete(_))).count();
+        let removals = writes
+            .targets
+            .iter()
+            .filter(|write| matches!(write, TargetWrite::Delete(_)))
+            .count();
         if removals > 0 && !self.yes && io::stdin().is_terminal() && !confirmed(removals)? {
-            return Err(Failure::new("not applied").because("it was not confirmed").hint("nothing was changed"));
+            return Err(Failure::new("not applied")
+                .because("it was not confirmed")
+                .hint("nothing was changed"));
         }
-        commit(store, writes, revision)
-            .map_err(|error| Failure::new("cannot apply the plan").cause(&error).hint("nothing was changed"))?;
-        trim(store, now()).map_err(|error| Failure::new("cannot trim the history").cause(&error))?;
+        commit(store, writes, revision).map_err(|error| {
+            Failure::new("cannot apply the plan")
+                .cause(&error)
+                .hint("nothing was changed")
+        })?;
+        trim(store, now())
+            .map_err(|error| Failure::new("cannot trim the history").cause(&error))?;
         let mut err = anstream::stderr().lock();
         writeln!(
             err,
@@ -104,7 +137,10 @@ impl Apply {
 
 fn confirmed(removals: usize) -> Result<bool, Failure> {
     let mut err = anstream::stderr().lock();
-    write!(err, "This removes {removals} of the enrolled databases. Type `yes` to go on: ")?;
+    write!(
+        err,
+        "This removes {removals} of the enrolled databases. Type `yes` to go on: "
+    )?;
     err.flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;

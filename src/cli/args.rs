@@ -11,16 +11,42 @@ use crate::report;
 #[derive(Args, Debug, Clone, Default)]
 pub struct Common {
     /// The configuration file. Default: `muster.yaml` here, else `/etc/muster/muster.yaml`.
-    #[arg(short, long, global = true, env = "MUSTER_CONFIG", value_name = "FILE", help_heading = "Common")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "MUSTER_CONFIG",
+        value_name = "FILE",
+        help_heading = "Common"
+    )]
     pub config: Option<PathBuf>,
     /// The store's directory, in place of the one in the configuration.
-    #[arg(long, global = true, env = "MUSTER_STORE", value_name = "DIR", help_heading = "Common")]
+    #[arg(
+        long,
+        global = true,
+        env = "MUSTER_STORE",
+        value_name = "DIR",
+        help_heading = "Common"
+    )]
     pub store: Option<PathBuf>,
     /// Colours: `auto` is on for a terminal, unless NO_COLOR is set.
-    #[arg(long, global = true, env = "MUSTER_COLOR", value_enum, default_value_t, help_heading = "Common")]
+    #[arg(
+        long,
+        global = true,
+        env = "MUSTER_COLOR",
+        value_enum,
+        default_value_t,
+        help_heading = "Common"
+    )]
     pub color: Color,
     /// Columns to write for. Default: the terminal's, else 100.
-    #[arg(long, global = true, env = "MUSTER_WIDTH", value_name = "COLUMNS", help_heading = "Common")]
+    #[arg(
+        long,
+        global = true,
+        env = "MUSTER_WIDTH",
+        value_name = "COLUMNS",
+        help_heading = "Common"
+    )]
     pub width: Option<u16>,
     /// No progress on standard error.
     #[arg(short, long, global = true, help_heading = "Common")]
@@ -29,7 +55,14 @@ pub struct Common {
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Common")]
     pub verbose: u8,
     /// How the log is written: `auto` is text on a terminal, else JSON.
-    #[arg(long, global = true, env = "MUSTER_LOG_FORMAT", value_enum, default_value_t, help_heading = "Common")]
+    #[arg(
+        long,
+        global = true,
+        env = "MUSTER_LOG_FORMAT",
+        value_enum,
+        default_value_t,
+        help_heading = "Common"
+    )]
     pub log_format: LogFormat,
 }
 
@@ -92,7 +125,11 @@ impl Common {
         };
         let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
         // A second start (in tests) changes nothing.
-        let _ = if json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
+        let _ = if json {
+            builder.json().try_init()
+        } else {
+            builder.with_ansi(false).try_init()
+        };
     }
 
     /// Whether to write colours to standard output.
@@ -108,7 +145,8 @@ impl Common {
 
     /// The columns to write for.
     pub fn columns(&self) -> usize {
-        self.width.map_or_else(|| usize::from(terminal_width().unwrap_or(100)), usize::from)
+        self.width
+            .map_or_else(|| usize::from(terminal_width().unwrap_or(100)), usize::from)
     }
 
     /// The options of a plan's report.
@@ -129,5 +167,8 @@ fn terminal_width() -> Option<u16> {
     if !stdout.is_terminal() {
         return None;
     }
-    rustix::termios::tcgetwinsize(&stdout).ok().map(|size| size.ws_col).filter(|columns| *columns > 0)
+    rustix::termios::tcgetwinsize(&stdout)
+        .ok()
+        .map(|size| size.ws_col)
+        .filter(|columns| *columns > 0)
 }

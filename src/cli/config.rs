@@ -1,9 +1,6 @@
 //! `muster config create|check|schema|show`.
 
-use std::{
-    io::Write,
-    path::PathBuf,
-};
+use std::{io::Write, path::PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -116,18 +113,26 @@ impl Create {
             aws_types: self.aws_types,
             aws_regions: all_or(self.aws_regions),
             aws_tags: tags(&self.aws_tags)?,
-            assume_roles: self.assume_role.iter().map(|role| arn_and_id(role)).collect(),
+            assume_roles: self
+                .assume_role
+                .iter()
+                .map(|role| arn_and_id(role))
+                .collect(),
             azure_types: self.azure_types,
             azure_subscriptions: all_or(self.azure_subscriptions),
             azure_resource_groups: all_or(self.azure_resource_groups),
             azure_regions: all_or(self.azure_regions),
             azure_tags: tags(&self.azure_tags)?,
-            store: common.store.as_ref().map(|store| store.display().to_string()),
+            store: common
+                .store
+                .as_ref()
+                .map(|store| store.display().to_string()),
             policy: self.policy,
             group: self.group,
         };
         let text = create::create(&options).map_err(|error| {
-            let failure = Failure::new("cannot make a configuration of these arguments").exits(Exit::Usage);
+            let failure =
+                Failure::new("cannot make a configuration of these arguments").exits(Exit::Usage);
             error.problems.iter().fold(failure, |failure, problem| {
                 failure.because(format!("{}: {}", problem.path, problem.message))
             })
@@ -138,24 +143,35 @@ impl Create {
         };
         let cannot = || Failure::new(format!("cannot write {}", path.display()));
         if path.exists() && !self.force {
-            return Err(cannot().because("it is there already").hint("name another file, or give --force"));
+            return Err(cannot()
+                .because("it is there already")
+                .hint("name another file, or give --force"));
         }
         write_file(path, text.as_bytes()).map_err(|error| cannot().cause(&error))?;
         let path = path.display();
-        writeln!(anstream::stderr().lock(), "Wrote {path}. Next: `muster --config {path} config check`, then `muster --config {path} plan`.")?;
+        writeln!(
+            anstream::stderr().lock(),
+            "Wrote {path}. Next: `muster --config {path} config check`, then `muster --config {path} plan`."
+        )?;
         Ok(Exit::Done)
     }
 }
 
 /// `*` among the values means all of them, which is what none means.
 fn all_or(values: Vec<String>) -> Vec<String> {
-    if values.iter().any(|value| value == "*") { Vec::new() } else { values }
+    if values.iter().any(|value| value == "*") {
+        Vec::new()
+    } else {
+        values
+    }
 }
 
 fn tags(texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
     let pair = |text: &String| match text.split_once('=') {
         Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-        None => Err(Failure::new(format!("cannot use the tag `{text}`")).because("it is not KEY=VALUE").exits(Exit::Usage)),
+        None => Err(Failure::new(format!("cannot use the tag `{text}`"))
+            .because("it is not KEY=VALUE")
+            .exits(Exit::Usage)),
     };
     texts.iter().map(pair).collect()
 }
@@ -174,11 +190,23 @@ impl Check {
         let loaded = config::check::load(&path).map_err(|error| bad_config(&error))?;
         let mut out = stdout();
         for problem in &loaded.warnings {
-            writeln!(out, "{}", Located { file: &path, problem })?;
+            writeln!(
+                out,
+                "{}",
+                Located {
+                    file: &path,
+                    problem
+                }
+            )?;
         }
         let sources = loaded.config.aws.len() + loaded.config.azure.len();
         let rules = loaded.config.rules.as_ref().map_or(0, Vec::len);
-        writeln!(out, "{}: {sources} sources, {rules} rules, {} warnings", path.display(), loaded.warnings.len())?;
+        writeln!(
+            out,
+            "{}: {sources} sources, {rules} rules, {} warnings",
+            path.display(),
+            loaded.warnings.len()
+        )?;
         out.flush()?;
         if self.deny_warnings && !loaded.warnings.is_empty() {
             return Err(Failure::new("the configuration has warnings")
@@ -193,9 +221,17 @@ impl Show {
     fn run(self, common: &Common) -> Result<Exit, Failure> {
         let path = config_path(common)?;
         let loaded = config::check::load(&path).map_err(|error| bad_config(&error))?;
-        let from_env = std::env::var_os("MUSTER_STORE").is_some_and(|dir| common.store.as_ref().is_some_and(|store| store.as_os_str() == dir));
+        let from_env = std::env::var_os("MUSTER_STORE").is_some_and(|dir| {
+            common
+                .store
+                .as_ref()
+                .is_some_and(|store| store.as_os_str() == dir)
+        });
         let overrides = Overrides {
-            store: common.store.clone().map(|store| (store, if from_env { "env MUSTER_STORE" } else { "flag" })),
+            store: common
+                .store
+                .clone()
+                .map(|store| (store, if from_env { "env MUSTER_STORE" } else { "flag" })),
         };
         stdout().write_all(show::show(&loaded, &overrides, self.origin).as_bytes())?;
         Ok(Exit::Done)

@@ -54,7 +54,9 @@ pub struct Scanned {
 
 /// The present time.
 pub fn now() -> Timestamp {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
     Timestamp::from_unix(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
@@ -82,17 +84,31 @@ impl Context {
     pub fn load(common: &Common) -> Result<Self, Failure> {
         let path = config_path(common)?;
         let loaded = config::check::load(&path).map_err(|error| bad_config(&error))?;
-        let bytes = fs::read(&path).map_err(|error| Failure::new(format!("cannot read {}", path.display())).cause(&error))?;
+        let bytes = fs::read(&path).map_err(|error| {
+            Failure::new(format!("cannot read {}", path.display())).cause(&error)
+        })?;
         let mut config = loaded.config;
         if let Some(store) = &common.store {
             config.store.clone_from(store);
         }
-        Ok(Self { config, bytes, elsewhere: Elsewhere::default(), warnings: loaded.warnings, quiet: common.quiet })
+        Ok(Self {
+            config,
+            bytes,
+            elsewhere: Elsewhere::default(),
+            warnings: loaded.warnings,
+            quiet: common.quiet,
+        })
     }
 
     /// A configuration that was not read from a file.
     pub fn of(config: Config, bytes: Vec<u8>, elsewhere: Elsewhere, quiet: bool) -> Self {
-        Self { config, bytes, elsewhere, warnings: Vec::new(), quiet }
+        Self {
+            config,
+            bytes,
+            elsewhere,
+            warnings: Vec::new(),
+            quiet,
+        }
     }
 
     /// Tells a person what is odd about the configuration.
@@ -110,7 +126,11 @@ impl Context {
     /// When it is in use, damaged, or the directory cannot be written.
     pub fn store(&self) -> Result<SledStore, Failure> {
         SledStore::open(&self.config.store).map_err(|error| {
-            Failure::new(format!("cannot open the store {}", self.config.store.display())).cause(&error)
+            Failure::new(format!(
+                "cannot open the store {}",
+                self.config.store.display()
+            ))
+            .cause(&error)
         })
     }
 
@@ -123,7 +143,8 @@ impl Context {
             return Ok((State::default(), None));
         }
         let store = self.store()?;
-        let state = State::load(&store).map_err(|error| Failure::new("cannot read the store").cause(&error))?;
+        let state = State::load(&store)
+            .map_err(|error| Failure::new("cannot read the store").cause(&error))?;
         Ok((state, Some(store)))
     }
 
@@ -145,7 +166,12 @@ impl Context {
     /// # Errors
     /// When a scope is named that the configuration does not ask for, or when a rule is wrong.
     pub async fn scan(&self, only: &[Scope]) -> Result<Scanned, Failure> {
-        let Expansion { mut scanners, mut unread, filters, complete } = expand(&self.config, &self.elsewhere).await;
+        let Expansion {
+            mut scanners,
+            mut unread,
+            filters,
+            complete,
+        } = expand(&self.config, &self.elsewhere).await;
         if !only.is_empty() {
             for scope in only {
                 let known = scanners.iter().any(|scanner| **scanner.scope() == *scope)
@@ -164,18 +190,34 @@ impl Context {
             .map_err(|problems| bad_rules(&problems))?;
         let now = now();
         let progress = Progress::start(scanners.len(), self.quiet);
-        let mut scans = scan_all(scanners, self.config.requests.scopes_at_once, |scan| progress.ended(scan)).await;
+        let mut scans = scan_all(scanners, self.config.requests.scopes_at_once, |scan| {
+            progress.ended(scan)
+        })
+        .await;
         progress.finish();
         scans.append(&mut unread);
         scans.sort_by(|a, b| a.scope.cmp(&b.scope));
-        Ok(Scanned { scans, chain, expanded: complete, all: only.is_empty(), now, run: run_id(now) })
+        Ok(Scanned {
+            scans,
+            chain,
+            expanded: complete,
+            all: only.is_empty(),
+            now,
+            run: run_id(now),
+        })
     }
 }
 
 impl Scanned {
     /// Judges and plans.
     pub fn plan(&self, state: &State, settings: &muster_plan::Settings) -> Run {
-        let ask = Ask { chain: &self.chain, settings, scopes_known: self.expanded && self.all, now: self.now, run: &self.run };
+        let ask = Ask {
+            chain: &self.chain,
+            settings,
+            scopes_known: self.expanded && self.all,
+            now: self.now,
+            run: &self.run,
+        };
         run(state, &self.scans, &ask)
     }
 
@@ -211,7 +253,11 @@ impl Scanned {
 
 /// A configuration with problems.
 pub fn bad_config(error: &config::check::ConfigError) -> Failure {
-    let mut failure = Failure::new(format!("the configuration {} is wrong", error.path.display())).exits(Exit::Config);
+    let mut failure = Failure::new(format!(
+        "the configuration {} is wrong",
+        error.path.display()
+    ))
+    .exits(Exit::Config);
     for line in error.to_string().lines() {
         failure = failure.because(line);
     }
@@ -238,10 +284,12 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    written.and_then(|()| fs::rename(&partial, path)).inspect_err(|_| {
-        // What is left of a failed write is of no use; that it cannot be removed changes nothing.
-        let _ = fs::remove_file(&partial);
-    })
+    written
+        .and_then(|()| fs::rename(&partial, path))
+        .inspect_err(|_| {
+            // What is left of a failed write is of no use; that it cannot be removed changes nothing.
+            let _ = fs::remove_file(&partial);
+        })
 }
 
 /// Progress on standard error: a bar on a terminal, else nothing.
@@ -252,9 +300,13 @@ impl Progress {
         if quiet || !io::stderr().is_terminal() {
             return Self(None);
         }
-        let style = indicatif::ProgressStyle::with_template("{spinner} {pos}/{len} scopes {wide_bar} {msg}")
-            .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
-        Self(Some(indicatif::ProgressBar::new(scopes as u64).with_style(style)))
+        let style = indicatif::ProgressStyle::with_template(
+            "{spinner} {pos}/{len} scopes {wide_bar} {msg}",
+        )
+        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
+        Self(Some(
+            indicatif::ProgressBar::new(scopes as u64).with_style(style),
+        ))
     }
 
     fn ended(&self, scan: &Scan) {
@@ -263,8 +315,17 @@ impl Progress {
         if scan.coverage.is_complete() {
             bar.set_message(format!("{scope}: {} found", scan.found.len()));
         } else {
-            let reasons: Vec<&str> = scan.coverage.failures().iter().map(|failure| failure.reason.as_str()).collect();
-            bar.println(format!("  {scope}: {}: {}", scan.coverage.as_str(), reasons.join(", ")));
+            let reasons: Vec<&str> = scan
+                .coverage
+                .failures()
+                .iter()
+                .map(|failure| failure.reason.as_str())
+                .collect();
+            bar.println(format!(
+                "  {scope}: {}: {}",
+                scan.coverage.as_str(),
+                reasons.join(", ")
+            ));
         }
         bar.inc(1);
     }

@@ -67,24 +67,61 @@ impl Ls {
             .targets
             .values()
             .filter(|target| {
-                selector.as_ref().is_none_or(|selector| selector.matches(|key| target.labels.value(key)).is_ok())
+                selector
+                    .as_ref()
+                    .is_none_or(|selector| selector.matches(|key| target.labels.value(key)).is_ok())
             })
             .filter(|target| words.iter().all(|word| text(target).contains(word)))
             .collect();
         targets.sort_by(|a, b| a.name.cmp(&b.name));
         let columns = [
-            Column { title: "name", wide: false, cell: |target: &&Target| target.name.as_str().into() },
-            Column { title: "description", wide: false, cell: |target| description(target).into() },
-            Column { title: "protocol", wide: true, cell: |target| target.protocol.as_str().into() },
+            Column {
+                title: "name",
+                wide: false,
+                cell: |target: &&Target| target.name.as_str().into(),
+            },
+            Column {
+                title: "description",
+                wide: false,
+                cell: |target| description(target).into(),
+            },
+            Column {
+                title: "protocol",
+                wide: true,
+                cell: |target| target.protocol.as_str().into(),
+            },
             Column {
                 title: "endpoint",
                 wide: true,
-                cell: |target| target.endpoint.as_ref().map(ToString::to_string).unwrap_or_default().into(),
+                cell: |target| {
+                    target
+                        .endpoint
+                        .as_ref()
+                        .map(ToString::to_string)
+                        .unwrap_or_default()
+                        .into()
+                },
             },
-            Column { title: "state", wide: false, cell: |target| target.state.name.as_str().into() },
-            Column { title: "labels", wide: false, cell: |target| labels(target, false).into() },
-            Column { title: "derived labels", wide: true, cell: |target| labels(target, true).into() },
-            Column { title: "id", wide: true, cell: |target| target.id.as_str().into() },
+            Column {
+                title: "state",
+                wide: false,
+                cell: |target| target.state.name.as_str().into(),
+            },
+            Column {
+                title: "labels",
+                wide: false,
+                cell: |target| labels(target, false).into(),
+            },
+            Column {
+                title: "derived labels",
+                wide: true,
+                cell: |target| labels(target, true).into(),
+            },
+            Column {
+                title: "id",
+                wide: true,
+                cell: |target| target.id.as_str().into(),
+            },
         ];
         table(&columns, &targets, self.output, &mut stdout())?;
         Ok(Exit::Done)
@@ -92,27 +129,48 @@ impl Ls {
 }
 
 fn description(target: &Target) -> &str {
-    target.facts.get(fact::DESCRIPTION).map_or("", String::as_str)
+    target
+        .facts
+        .get(fact::DESCRIPTION)
+        .map_or("", String::as_str)
 }
 
 /// The labels that muster derived itself, or all others.
 fn labels(target: &Target, derived: bool) -> String {
-    let mine = target.labels.iter().filter(|(_, label)| (label.origin == Origin::Derived) == derived);
-    mine.map(|(key, label)| format!("{key}={}", label.value)).collect::<Vec<_>>().join(",")
+    let mine = target
+        .labels
+        .iter()
+        .filter(|(_, label)| (label.origin == Origin::Derived) == derived);
+    mine.map(|(key, label)| format!("{key}={}", label.value))
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 impl Show {
     fn run(self, state: &State) -> Result<Exit, Failure> {
         let target = find(state.targets.values(), &self.database, |target| {
-            [target.name.as_str(), target.short_name.as_str(), target.id.as_str(), target.id.provider_id()]
+            [
+                target.name.as_str(),
+                target.short_name.as_str(),
+                target.id.as_str(),
+                target.id.provider_id(),
+            ]
         })
         .map_err(|candidates| nobody(&self.database, &candidates, state))?;
         match self.output {
             ListFormat::Table | ListFormat::Wide => show(target, &mut stdout())?,
             other => {
                 let columns = [
-                    Column { title: "name", wide: false, cell: |target: &&Target| target.name.as_str().into() },
-                    Column { title: "id", wide: false, cell: |target| target.id.as_str().into() },
+                    Column {
+                        title: "name",
+                        wide: false,
+                        cell: |target: &&Target| target.name.as_str().into(),
+                    },
+                    Column {
+                        title: "id",
+                        wide: false,
+                        cell: |target| target.id.as_str().into(),
+                    },
                 ];
                 table(&columns, &[target], other, &mut stdout())?;
             }
@@ -132,12 +190,30 @@ fn show(target: &Target, out: &mut dyn Write) -> io::Result<()> {
     line("id", target.id.as_str())?;
     line("kind", target.kind.as_str())?;
     line("protocol", target.protocol.as_str())?;
-    line("engine", format!("{} {}", target.engine, target.engine_version).trim())?;
-    line("endpoint", &target.endpoint.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string))?;
-    line("tls server name", target.tls_server_name.as_deref().unwrap_or_default())?;
-    line("state", &format!("{} ({})", target.state.name, target.state.availability))?;
+    line(
+        "engine",
+        format!("{} {}", target.engine, target.engine_version).trim(),
+    )?;
+    line(
+        "endpoint",
+        &target
+            .endpoint
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), ToString::to_string),
+    )?;
+    line(
+        "tls server name",
+        target.tls_server_name.as_deref().unwrap_or_default(),
+    )?;
+    line(
+        "state",
+        &format!("{} ({})", target.state.name, target.state.availability),
+    )?;
     line("scope", &target.scope.to_string())?;
-    line("owner", &format!("{} of group {}", target.owner.by, target.owner.group))?;
+    line(
+        "owner",
+        &format!("{} of group {}", target.owner.by, target.owner.group),
+    )?;
     line("reason", &target.reason)?;
     for (title, facts) in [("facts", &target.facts), ("hints", &target.hints)] {
         if !facts.is_empty() {
@@ -154,7 +230,13 @@ fn show(target: &Target, out: &mut dyn Write) -> io::Result<()> {
             Origin::Tag => "tag",
             Origin::Matcher(matcher) => matcher,
         };
-        writeln!(out, "  {}={}  ({})", shown(key), shown(&label.value), shown(origin))?;
+        writeln!(
+            out,
+            "  {}={}  ({})",
+            shown(key),
+            shown(&label.value),
+            shown(origin)
+        )?;
     }
     Ok(())
 }
@@ -173,7 +255,10 @@ fn nobody(name: &str, candidates: &[String], state: &State) -> Failure {
 
 fn text(target: &Target) -> String {
     let mut text = format!("{} {} {}", target.name, target.short_name, target.kind);
-    text += target.facts.get(fact::DESCRIPTION).map_or("", String::as_str);
+    text += target
+        .facts
+        .get(fact::DESCRIPTION)
+        .map_or("", String::as_str);
     for (key, value) in target.labels.values() {
         text += &format!(" {key}={value}");
     }
@@ -196,7 +281,9 @@ fn selector(labels: &[String]) -> Result<Option<muster_model::Selector>, Failure
         asked.entry(key).or_default().push(value);
     }
     let value = serde_json::json!(asked);
-    serde_json::from_value(value)
-        .map(Some)
-        .map_err(|error| Failure::new("cannot filter by these labels").cause(&error).exits(Exit::Usage))
+    serde_json::from_value(value).map(Some).map_err(|error| {
+        Failure::new("cannot filter by these labels")
+            .cause(&error)
+            .exits(Exit::Usage)
+    })
 }

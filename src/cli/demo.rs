@@ -41,17 +41,23 @@ impl Demo {
             (None, Some(scratch)) => &scratch.0,
             (None, None) => Path::new("."),
         };
-        std::fs::create_dir_all(dir)
-            .map_err(|error| Failure::new(format!("cannot make {}", dir.display())).cause(&error))?;
+        std::fs::create_dir_all(dir).map_err(|error| {
+            Failure::new(format!("cannot make {}", dir.display())).cause(&error)
+        })?;
         let path = dir.join("muster.yaml");
         if self.keep.is_some() && path.exists() {
-            return Err(Failure::new(format!("cannot keep the demo in {}", dir.display()))
-                .because(format!("{} is there already", path.display()))
-                .hint("name an empty directory"));
+            return Err(
+                Failure::new(format!("cannot keep the demo in {}", dir.display()))
+                    .because(format!("{} is there already", path.display()))
+                    .hint("name an empty directory"),
+            );
         }
-        std::fs::write(&path, demo::CONFIG)
-            .map_err(|error| Failure::new(format!("cannot write {}", path.display())).cause(&error))?;
-        let mut config = config::check::load(&path).map_err(|error| super::context::bad_config(&error))?.config;
+        std::fs::write(&path, demo::CONFIG).map_err(|error| {
+            Failure::new(format!("cannot write {}", path.display())).cause(&error)
+        })?;
+        let mut config = config::check::load(&path)
+            .map_err(|error| super::context::bad_config(&error))?
+            .config;
         // The recorded clouds are on this machine: nobody has to be spared.
         config.requests.per_second = 1_000;
 
@@ -61,7 +67,9 @@ impl Demo {
         if self.plan_only {
             return Ok(Exit::Done);
         }
-        self.say("\nThe next day a region is denied, a database is gone, one has moved and one is new.")?;
+        self.say(
+            "\nThe next day a region is denied, a database is gone, one has moved and one is new.",
+        )?;
         self.say("\n$ muster apply\n")?;
         self.day(Day::Second, config, common).await?;
         self.say("\nWhat could not be read stays enrolled; what is gone waits for its grace. That is the whole idea.")?;
@@ -76,13 +84,24 @@ impl Demo {
     }
 
     async fn day(&self, day: Day, config: config::Config, common: &Common) -> Result<(), Failure> {
-        let replayer = demo::serve(day).map_err(|error| Failure::new("cannot start the demo").cause(&error))?;
-        let context = Context::of(config, demo::CONFIG.into(), demo::elsewhere(&replayer), common.quiet);
+        let replayer = demo::serve(day)
+            .map_err(|error| Failure::new("cannot start the demo").cause(&error))?;
+        let context = Context::of(
+            config,
+            demo::CONFIG.into(),
+            demo::elsewhere(&replayer),
+            common.quiet,
+        );
         let store = context.store()?;
         let state = load(&store)?;
         let scanned = context.scan(&[]).await?;
         let run = scanned.plan(&state, &context.config.settings);
-        report::render(&run.plan, self.report.format, &common.report(&self.report), &mut stdout())?;
+        report::render(
+            &run.plan,
+            self.report.format,
+            &common.report(&self.report),
+            &mut stdout(),
+        )?;
         if !self.plan_only {
             commit(&store, &run.writes, state.revision)
                 .map_err(|error| Failure::new("cannot apply the plan").cause(&error))?;
@@ -105,13 +124,17 @@ struct Scratch(PathBuf);
 impl Scratch {
     fn new() -> Result<Self, Failure> {
         let dir = std::env::temp_dir();
-        let cannot = |error: &std::io::Error| Failure::new(format!("cannot make a directory in {}", dir.display())).cause(error);
+        let cannot = |error: &std::io::Error| {
+            Failure::new(format!("cannot make a directory in {}", dir.display())).cause(error)
+        };
         let mut number = u64::from(std::process::id());
         for _ in 0..100 {
             let path = dir.join(format!("muster-demo-{number}"));
             match std::fs::create_dir(&path) {
                 Ok(()) => return Ok(Self(path)),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number = number.wrapping_add(7919),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    number = number.wrapping_add(7919)
+                }
                 Err(error) => return Err(cannot(&error)),
             }
         }

@@ -17,7 +17,13 @@ pub struct Failure {
 impl Failure {
     /// What failed, on what: lower case, no full stop.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), why: Vec::new(), next: None, exit: Exit::Failed, broken_pipe: false }
+        Self {
+            what: what.into(),
+            why: Vec::new(),
+            next: None,
+            exit: Exit::Failed,
+            broken_pipe: false,
+        }
     }
 
     /// Why: the error and all that stands behind it.

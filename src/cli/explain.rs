@@ -35,10 +35,19 @@ impl Explain {
             let run = context.remembered(&state)?;
             (run, state.scopes.values().cloned().collect())
         };
-        let mut records: std::collections::BTreeMap<&ResourceId, &Record> = state.records.iter().collect();
-        records.extend(run.writes.records.iter().map(|record| (&record.database.id, record)));
+        let mut records: std::collections::BTreeMap<&ResourceId, &Record> =
+            state.records.iter().collect();
+        records.extend(
+            run.writes
+                .records
+                .iter()
+                .map(|record| (&record.database.id, record)),
+        );
         let wanted = self.database.as_str();
-        let found: Vec<&Record> = records.into_values().filter(|record| is_called(record, wanted, &state, &run.judged)).collect();
+        let found: Vec<&Record> = records
+            .into_values()
+            .filter(|record| is_called(record, wanted, &state, &run.judged))
+            .collect();
         let mut out = stdout();
         if found.is_empty() {
             never_seen(wanted, &state, &run.writes.records, &scopes, &mut out)?;
@@ -49,9 +58,15 @@ impl Explain {
             if n > 0 {
                 writeln!(out)?;
             }
-            let change = run.plan.changes.iter().find(|change| change.id == record.database.id);
+            let change = run
+                .plan
+                .changes
+                .iter()
+                .find(|change| change.id == record.database.id);
             let judged = run.judged.get(&record.database.id);
-            let scope = scopes.iter().find(|scope| scope.scope == record.database.scope);
+            let scope = scopes
+                .iter()
+                .find(|scope| scope.scope == record.database.scope);
             about(record, scope, &mut out)?;
             if let Some(judged) = judged {
                 steps(judged, &mut out)?;
@@ -63,7 +78,13 @@ impl Explain {
             {
                 writeln!(out, "\nHistory (newest first)")?;
                 for entry in &lines.entries {
-                    writeln!(out, "  {}  {:<9} {}", entry.at, entry.event.as_str(), shown(&entry.by))?;
+                    writeln!(
+                        out,
+                        "  {}  {:<9} {}",
+                        entry.at,
+                        entry.event.as_str(),
+                        shown(&entry.by)
+                    )?;
                 }
             }
         }
@@ -102,7 +123,10 @@ fn is_called(
     judged: &std::collections::BTreeMap<ResourceId, muster_plan::Judged>,
 ) -> bool {
     let database = &record.database;
-    let host = database.endpoint.as_ref().map(|endpoint| endpoint.host.as_str());
+    let host = database
+        .endpoint
+        .as_ref()
+        .map(|endpoint| endpoint.host.as_str());
     let target = state.targets.get(&database.id);
     let name = match judged.get(&database.id).map(|judged| &judged.decision) {
         Some(Decision::Enroll(enrollment)) => Some(enrollment.name.as_str()),
@@ -114,7 +138,10 @@ fn is_called(
         || same(&database.identifier)
         || same(&database.base_name())
         || host.is_some_and(same)
-        || database.endpoint.as_ref().is_some_and(|endpoint| same(&endpoint.to_string()))
+        || database
+            .endpoint
+            .as_ref()
+            .is_some_and(|endpoint| same(&endpoint.to_string()))
         || name.is_some_and(same)
         || target.is_some_and(|target| same(&target.name) || same(&target.short_name))
 }
@@ -125,24 +152,55 @@ fn about(record: &Record, scope: Option<&ScopeRecord>, out: &mut dyn Write) -> i
     let mut line = |what: &str, value: &str| writeln!(out, "  {what:<12} {}", shown(value));
     line("id", database.id.as_str())?;
     line("kind", database.kind.as_str())?;
-    line("engine", format!("{} {}", database.engine, database.engine_version).trim())?;
-    line("endpoint", &database.endpoint.as_ref().map_or_else(|| "none yet".to_owned(), ToString::to_string))?;
-    line("state", &format!("{} ({})", database.state.name, database.state.availability))?;
+    line(
+        "engine",
+        format!("{} {}", database.engine, database.engine_version).trim(),
+    )?;
+    line(
+        "endpoint",
+        &database
+            .endpoint
+            .as_ref()
+            .map_or_else(|| "none yet".to_owned(), ToString::to_string),
+    )?;
+    line(
+        "state",
+        &format!("{} ({})", database.state.name, database.state.availability),
+    )?;
     line("first seen", &record.first_seen.to_string())?;
     line("changed", &record.changed.to_string())?;
     match (record.missing, scope) {
         (Some(missing), _) => {
-            line("missing", &format!("since {}, in {} complete scans", missing.since, missing.scans))?;
+            line(
+                "missing",
+                &format!(
+                    "since {}, in {} complete scans",
+                    missing.since, missing.scans
+                ),
+            )?;
         }
         (None, Some(scope)) => {
-            let seen = scope.complete.map_or_else(|| "never".to_owned(), |at| at.to_string());
-            line("last seen", &format!("{seen} (its scope's last complete scan)"))?;
+            let seen = scope
+                .complete
+                .map_or_else(|| "never".to_owned(), |at| at.to_string());
+            line(
+                "last seen",
+                &format!("{seen} (its scope's last complete scan)"),
+            )?;
         }
         (None, None) => {}
     }
     match scope {
         Some(scope) => {
-            line("scope", &format!("{}: {} at {}", scope.scope, scope.coverage.as_str(), scope.attempted))?;
+            line(
+                "scope",
+                &format!(
+                    "{}: {} at {}",
+                    scope.scope,
+                    scope.coverage.as_str(),
+                    scope.attempted
+                ),
+            )?;
             for failure in scope.coverage.failures() {
                 line("", &failure.to_string())?;
             }
@@ -158,11 +216,21 @@ fn about(record: &Record, scope: Option<&ScopeRecord>, out: &mut dyn Write) -> i
 fn steps(judged: &muster_plan::Judged, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nSteps")?;
     for (n, step) in judged.trace.steps.iter().enumerate() {
-        writeln!(out, "  {}. {:<24} {:<9} {}", n + 1, shown(&step.who), shown(&step.outcome), shown(&step.detail))?;
+        writeln!(
+            out,
+            "  {}. {:<24} {:<9} {}",
+            n + 1,
+            shown(&step.who),
+            shown(&step.outcome),
+            shown(&step.detail)
+        )?;
     }
     for tag in &judged.trace.shadowed {
         let (key, value) = (shown(&tag.key), shown(&tag.value));
-        writeln!(out, "  the tag {key}={value} is no label: only muster itself writes `{key}`")?;
+        writeln!(
+            out,
+            "  the tag {key}={value} is no label: only muster itself writes `{key}`"
+        )?;
     }
     if let Decision::Enroll(enrollment) = &judged.decision {
         writeln!(out, "\nLabels")?;
@@ -172,7 +240,13 @@ fn steps(judged: &muster_plan::Judged, out: &mut dyn Write) -> io::Result<()> {
                 muster_model::Origin::Tag => "tag",
                 muster_model::Origin::Matcher(matcher) => matcher,
             };
-            writeln!(out, "  {}={}  ({})", shown(key), shown(&label.value), shown(origin))?;
+            writeln!(
+                out,
+                "  {}={}  ({})",
+                shown(key),
+                shown(&label.value),
+                shown(origin)
+            )?;
         }
     }
     Ok(())
@@ -193,7 +267,9 @@ fn outcome(
     }
     if let Some(judged) = judged {
         let verdict = match &judged.decision {
-            Decision::Enroll(enrollment) => format!("enroll as {}: {}", enrollment.name, enrollment.reason),
+            Decision::Enroll(enrollment) => {
+                format!("enroll as {}: {}", enrollment.name, enrollment.reason)
+            }
             Decision::Skip { reason } => format!("skip: {reason}"),
             Decision::Undecided { matcher, message } => format!("undecided: {matcher}: {message}"),
         };
@@ -202,11 +278,19 @@ fn outcome(
     let next = match change {
         Some(change) => match (&change.hold, change.action) {
             (Some(hold), _) => {
-                format!("held by {} (would {}): {}", hold.safety.as_str(), hold.would.as_str(), change.reason)
+                format!(
+                    "held by {} (would {}): {}",
+                    hold.safety.as_str(),
+                    hold.would.as_str(),
+                    change.reason
+                )
             }
             (None, Action::Add) => "would be enrolled by the next `muster apply`".to_owned(),
             (None, Action::Update) => "would be updated by the next `muster apply`".to_owned(),
-            (None, Action::Remove) => format!("would be removed by the next `muster apply`: {}", change.reason),
+            (None, Action::Remove) => format!(
+                "would be removed by the next `muster apply`: {}",
+                change.reason
+            ),
             (None, Action::Keep | Action::Held) => "stays as it is".to_owned(),
         },
         None => "stays out".to_owned(),
@@ -228,27 +312,58 @@ fn never_seen(
         .values()
         .chain(fresh)
         .map(|record| record.database.base_name())
-        .map(|name| (strsim::levenshtein(&name.to_lowercase(), &wanted.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= 3 || name.to_lowercase().contains(&wanted.to_lowercase()))
+        .map(|name| {
+            (
+                strsim::levenshtein(&name.to_lowercase(), &wanted.to_lowercase()),
+                name,
+            )
+        })
+        .filter(|(distance, name)| {
+            *distance <= 3 || name.to_lowercase().contains(&wanted.to_lowercase())
+        })
         .collect();
     near.sort();
     near.dedup();
     if !near.is_empty() {
-        let names: Vec<String> = near.iter().take(5).map(|(_, name)| shown(name).into_owned()).collect();
+        let names: Vec<String> = near
+            .iter()
+            .take(5)
+            .map(|(_, name)| shown(name).into_owned())
+            .collect();
         writeln!(out, "\nSimilar names: {}", names.join(", "))?;
     }
     writeln!(out, "\nIt can only be found in what is read:")?;
     for scope in scopes {
-        writeln!(out, "  {}: {}, {} found, last scan {}", scope.scope, scope.coverage.as_str(), scope.found, scope.attempted)?;
+        writeln!(
+            out,
+            "  {}: {}, {} found, last scan {}",
+            scope.scope,
+            scope.coverage.as_str(),
+            scope.found,
+            scope.attempted
+        )?;
         for failure in scope.coverage.failures() {
             writeln!(out, "    {}", shown(&failure.to_string()))?;
         }
     }
     writeln!(out, "\nPossible causes:")?;
     if scopes.iter().any(|scope| !scope.coverage.is_complete()) {
-        writeln!(out, "  - it is in one of the scopes that were not completely read")?;
+        writeln!(
+            out,
+            "  - it is in one of the scopes that were not completely read"
+        )?;
     }
-    writeln!(out, "  - no source of the configuration reads its account, region or service")?;
-    writeln!(out, "  - it was made after the last scan: `muster explain --scan {}`", shown(wanted))?;
-    writeln!(out, "  - it has another name: `muster db ls` and `muster plan --show-skipped` list all that was seen")
+    writeln!(
+        out,
+        "  - no source of the configuration reads its account, region or service"
+    )?;
+    writeln!(
+        out,
+        "  - it was made after the last scan: `muster explain --scan {}`",
+        shown(wanted)
+    )?;
+    writeln!(
+        out,
+        "  - it has another name: `muster db ls` and `muster plan --show-skipped` list all that was seen"
+    )
 }

@@ -71,7 +71,11 @@ impl Aws {
             iam::aws_for(services(&self.types, aws_services)?, true)
         };
         let documents = some(documents, "AWS")?;
-        Ok(if self.json { format!("{:#}\n", iam::json(&documents)) } else { iam::text(&documents) })
+        Ok(if self.json {
+            format!("{:#}\n", iam::json(&documents))
+        } else {
+            iam::text(&documents)
+        })
     }
 }
 
@@ -86,7 +90,10 @@ impl Azure {
     }
 }
 
-fn services(types: &[String], of: impl Fn(&str) -> Option<&'static [Service]>) -> Result<Vec<Service>, Failure> {
+fn services(
+    types: &[String],
+    of: impl Fn(&str) -> Option<&'static [Service]>,
+) -> Result<Vec<Service>, Failure> {
     let mut all = Vec::new();
     for name in types {
         let services = of(name).ok_or_else(|| {
@@ -102,9 +109,11 @@ fn services(types: &[String], of: impl Fn(&str) -> Option<&'static [Service]>) -
 
 fn some(documents: Vec<Document>, cloud: &str) -> Result<Vec<Document>, Failure> {
     if documents.is_empty() {
-        return Err(Failure::new(format!("there is no policy to print for {cloud}"))
-            .because(format!("the configuration has no {cloud} source"))
-            .hint("name what is to be read with --types"));
+        return Err(
+            Failure::new(format!("there is no policy to print for {cloud}"))
+                .because(format!("the configuration has no {cloud} source"))
+                .hint("name what is to be read with --types"),
+        );
     }
     Ok(documents)
 }

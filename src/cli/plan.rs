@@ -46,13 +46,28 @@ impl Plan {
         scanned.something()?;
         let run = scanned.plan(&state, &context.config.settings);
         if let Some(path) = &self.out {
-            let basis = Basis { store: &context.config.store, revision: state.revision, config: &context.bytes };
-            let bytes = saved::to_json(&run.plan, run.writes.clone(), basis, &common.report(&self.report))
-                .map_err(|error| Failure::new("cannot write the plan as JSON").cause(&error))?;
-            write_file(path, &bytes)
-                .map_err(|error| Failure::new(format!("cannot save the plan as {}", path.display())).cause(&error))?;
+            let basis = Basis {
+                store: &context.config.store,
+                revision: state.revision,
+                config: &context.bytes,
+            };
+            let bytes = saved::to_json(
+                &run.plan,
+                run.writes.clone(),
+                basis,
+                &common.report(&self.report),
+            )
+            .map_err(|error| Failure::new("cannot write the plan as JSON").cause(&error))?;
+            write_file(path, &bytes).map_err(|error| {
+                Failure::new(format!("cannot save the plan as {}", path.display())).cause(&error)
+            })?;
         }
-        report::render(&run.plan, self.report.format, &common.report(&self.report), &mut stdout())?;
+        report::render(
+            &run.plan,
+            self.report.format,
+            &common.report(&self.report),
+            &mut stdout(),
+        )?;
         Ok(exit(&scanned, &run, self.detailed_exitcode))
     }
 }

@@ -23,7 +23,11 @@ impl Scan {
     pub(super) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let context = Context::load(common)?;
         context.warn();
-        let store = if self.dry_run { None } else { Some(context.store()?) };
+        let store = if self.dry_run {
+            None
+        } else {
+            Some(context.store()?)
+        };
         let scanned = context.scan(&self.scopes).await?;
         if let Some(store) = &store {
             let state = load(store)?;
@@ -31,8 +35,16 @@ impl Scan {
             commit(store, &run.writes.inventory_only(), state.revision)
                 .map_err(|error| Failure::new("cannot remember the scan").cause(&error))?;
         }
-        let rows: Vec<Row> = scanned.scans.iter().map(|scan| Row::scanned(scan, scanned.now)).collect();
+        let rows: Vec<Row> = scanned
+            .scans
+            .iter()
+            .map(|scan| Row::scanned(scan, scanned.now))
+            .collect();
         Row::write(&rows, self.output)?;
-        Ok(if scanned.is_complete() { Exit::Done } else { Exit::Incomplete })
+        Ok(if scanned.is_complete() {
+            Exit::Done
+        } else {
+            Exit::Incomplete
+        })
     }
 }

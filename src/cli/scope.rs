@@ -50,7 +50,10 @@ pub struct Row {
 impl Row {
     /// A scope that was just scanned.
     pub(super) fn scanned(scan: &Scan, at: Timestamp) -> Self {
-        let warnings = scan.warnings.iter().map(|warning| format!("{warning} (costs no coverage)"));
+        let warnings = scan
+            .warnings
+            .iter()
+            .map(|warning| format!("{warning} (costs no coverage)"));
         Self {
             scope: scan.scope.to_string(),
             coverage: scan.coverage.as_str(),
@@ -95,19 +98,56 @@ impl Row {
     /// Writes a list of scopes.
     pub(super) fn write(rows: &[Self], format: ListFormat) -> Result<(), Failure> {
         let columns = [
-            Column { title: "scope", wide: false, cell: |row: &Self| row.scope.as_str().into() },
-            Column { title: "coverage", wide: false, cell: |row| row.coverage.into() },
-            Column { title: "found", wide: false, cell: |row| row.found.to_string().into() },
-            Column { title: "malformed", wide: true, cell: |row| row.malformed.to_string().into() },
+            Column {
+                title: "scope",
+                wide: false,
+                cell: |row: &Self| row.scope.as_str().into(),
+            },
+            Column {
+                title: "coverage",
+                wide: false,
+                cell: |row| row.coverage.into(),
+            },
+            Column {
+                title: "found",
+                wide: false,
+                cell: |row| row.found.to_string().into(),
+            },
+            Column {
+                title: "malformed",
+                wide: true,
+                cell: |row| row.malformed.to_string().into(),
+            },
             Column {
                 title: "requests",
                 wide: true,
-                cell: |row| row.requests.map(|n| n.to_string()).unwrap_or_default().into(),
+                cell: |row| {
+                    row.requests
+                        .map(|n| n.to_string())
+                        .unwrap_or_default()
+                        .into()
+                },
             },
-            Column { title: "last scan", wide: false, cell: |row| when(row.last_scan) },
-            Column { title: "last complete scan", wide: true, cell: |row| when(row.last_complete_scan) },
-            Column { title: "failures in a row", wide: true, cell: |row| row.failures_in_a_row.to_string().into() },
-            Column { title: "error", wide: false, cell: |row| row.errors.join("; ").into() },
+            Column {
+                title: "last scan",
+                wide: false,
+                cell: |row| when(row.last_scan),
+            },
+            Column {
+                title: "last complete scan",
+                wide: true,
+                cell: |row| when(row.last_complete_scan),
+            },
+            Column {
+                title: "failures in a row",
+                wide: true,
+                cell: |row| row.failures_in_a_row.to_string().into(),
+            },
+            Column {
+                title: "error",
+                wide: false,
+                cell: |row| row.errors.join("; ").into(),
+            },
         ];
         Ok(table(&columns, rows, format, &mut stdout())?)
     }
@@ -118,7 +158,11 @@ fn when(at: Option<Timestamp>) -> Cow<'static, str> {
 }
 
 fn texts(coverage: &Coverage) -> Vec<String> {
-    coverage.failures().iter().map(ScanFailure::to_string).collect()
+    coverage
+        .failures()
+        .iter()
+        .map(ScanFailure::to_string)
+        .collect()
 }
 
 impl Scope {
@@ -132,7 +176,11 @@ impl Scope {
         if args.resolve || rows.is_empty() {
             let expansion = expand(&context.config, &context.elsewhere).await;
             let known = |scope: &muster_model::Scope| state.scopes.contains_key(scope);
-            for scanner in expansion.scanners.iter().filter(|scanner| !known(scanner.scope())) {
+            for scanner in expansion
+                .scanners
+                .iter()
+                .filter(|scanner| !known(scanner.scope()))
+            {
                 rows.push(Row::never(scanner.scope(), "unknown", Vec::new()));
             }
             for scan in expansion.unread.iter().filter(|scan| !known(&scan.scope)) {

@@ -55,7 +55,13 @@ pub fn elsewhere(replayer: &Replayer) -> Elsewhere {
     Elsewhere {
         endpoint: Some(replayer.url().to_owned()),
         // The replayer knows an account by the end of its access key id. Nothing of this is secret.
-        aws_credentials: Some(Credentials::new("AKIADEMO111111111111", "recorded", None, None, "demo")),
+        aws_credentials: Some(Credentials::new(
+            "AKIADEMO111111111111",
+            "recorded",
+            None,
+            None,
+            "demo",
+        )),
         azure_token: Some("recorded".to_owned()),
     }
 }
@@ -71,5 +77,8 @@ fn collect(dir: &'static Dir<'static>, files: &mut BTreeMap<String, &'static [u8
 
 /// The name with `/`, whatever the machine writes.
 fn name(path: &Path) -> String {
-    path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+    path.components()
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect::<Vec<_>>()
+        .join("/")
 }

@@ -29,7 +29,11 @@ pub enum CommitError {
 ///
 /// # Errors
 /// [`CommitError::Stale`] when the store is not at `expected`; those of the store. Nothing was changed then.
-pub fn commit(store: &dyn Store, writes: &Writes, expected: Revision) -> Result<Revision, CommitError> {
+pub fn commit(
+    store: &dyn Store,
+    writes: &Writes,
+    expected: Revision,
+) -> Result<Revision, CommitError> {
     let found = store.revision()?;
     if found != expected {
         return Err(CommitError::Stale { expected, found });
@@ -44,13 +48,24 @@ pub fn commit(store: &dyn Store, writes: &Writes, expected: Revision) -> Result<
     for write in &writes.targets {
         match write {
             TargetWrite::Put(target) => {
-                tables::TARGETS.put(&mut batch, target.id.as_str(), target.as_ref(), Expect::Any)?;
+                tables::TARGETS.put(
+                    &mut batch,
+                    target.id.as_str(),
+                    target.as_ref(),
+                    Expect::Any,
+                )?;
             }
-            TargetWrite::Delete(id) => tables::TARGETS.delete(&mut batch, id.as_str(), Expect::Any)?,
+            TargetWrite::Delete(id) => {
+                tables::TARGETS.delete(&mut batch, id.as_str(), Expect::Any)?
+            }
         }
     }
     let forgotten: HashSet<_> = writes.forget.iter().collect();
-    for (id, decision) in writes.decisions.iter().filter(|(id, _)| !forgotten.contains(id)) {
+    for (id, decision) in writes
+        .decisions
+        .iter()
+        .filter(|(id, _)| !forgotten.contains(id))
+    {
         tables::DECISIONS.put(&mut batch, id.as_str(), decision, Expect::Any)?;
     }
     for id in &writes.forget {
@@ -62,7 +77,10 @@ pub fn commit(store: &dyn Store, writes: &Writes, expected: Revision) -> Result<
 }
 
 /// How much history is kept: thirteen months, and a million entries.
-pub const KEEP: Keep = Keep { age: 396 * 24 * 60 * 60, entries: 1_000_000 };
+pub const KEEP: Keep = Keep {
+    age: 396 * 24 * 60 * 60,
+    entries: 1_000_000,
+};
 
 /// Takes history away that is older or more than [`KEEP`].
 ///

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use muster_matchers::Chain;
 use muster_model::{
-    Decision, DecisionRecord, Event, HistoryEntry, Provider, Record, ResourceId, Scan, Scope, ScopeRecord, Target,
-    Timestamp,
+    Decision, DecisionRecord, Event, HistoryEntry, Provider, Record, ResourceId, Scan, Scope,
+    ScopeRecord, Target, Timestamp,
 };
 use muster_plan::{Action, Input, Inventory, Judged, Plan, ScopeLine, Settings, TargetWrite, plan};
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,11 @@ pub struct Ask<'a> {
 pub fn remember(state: &State, chain: &Chain, settings: &Settings, now: Timestamp) -> Run {
     let inventory = Inventory::new(state.records.values().cloned());
     // Seen is what the last scan of its scope could have seen: what was complete, or what is not missing.
-    let seen = inventory.iter().filter(|record| record.missing.is_none()).map(|r| r.database.id.clone()).collect();
+    let seen = inventory
+        .iter()
+        .filter(|record| record.missing.is_none())
+        .map(|r| r.database.id.clone())
+        .collect();
     let judged = judge(&inventory, chain).0;
     let lines: Vec<ScopeLine> = state
         .scopes
@@ -84,7 +88,11 @@ pub fn remember(state: &State, chain: &Chain, settings: &Settings, now: Timestam
         settings,
         now,
     });
-    Run { plan: outcome.plan, writes: Writes::default(), judged }
+    Run {
+        plan: outcome.plan,
+        writes: Writes::default(),
+        judged,
+    }
 }
 
 /// The judgement of every record, and which rules matched something.
@@ -99,7 +107,10 @@ fn judge(inventory: &Inventory, chain: &Chain) -> (BTreeMap<ResourceId, Judged>,
                     *matched = true;
                 }
             }
-            let judged = Judged { decision: judgement.decision, trace: judgement.trace };
+            let judged = Judged {
+                decision: judgement.decision,
+                trace: judgement.trace,
+            };
             (record.database.id.clone(), judged)
         })
         .collect();
@@ -109,7 +120,13 @@ fn judge(inventory: &Inventory, chain: &Chain) -> (BTreeMap<ResourceId, Judged>,
 /// Merges, judges and plans.
 pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
     let mut inventory = Inventory::new(state.records.values().cloned());
-    inventory.adopt(state.targets.values().filter(|target| target.owner.by == "discovery"), ask.now);
+    inventory.adopt(
+        state
+            .targets
+            .values()
+            .filter(|target| target.owner.by == "discovery"),
+        ask.now,
+    );
     let merge = inventory.merge(scans, &state.scopes, ask.now, ask.run);
 
     let (judged, matched) = judge(&inventory, ask.chain);
@@ -138,16 +155,22 @@ pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
 
     let mut history = merge.history;
     history.extend(applied(&outcome.plan, &judged, ask));
-    history.extend(outcome.forget.iter().filter_map(|id| inventory.get(id)).map(|record| HistoryEntry {
-        at: ask.now,
-        id: record.database.id.clone(),
-        name: record.database.base_name(),
-        event: Event::Forgotten,
-        run: ask.run.to_owned(),
-        by: format!("scan {}", record.database.scope),
-        fields: Vec::new(),
-        reason: "missing for longer than the grace".to_owned(),
-    }));
+    history.extend(
+        outcome
+            .forget
+            .iter()
+            .filter_map(|id| inventory.get(id))
+            .map(|record| HistoryEntry {
+                at: ask.now,
+                id: record.database.id.clone(),
+                name: record.database.base_name(),
+                event: Event::Forgotten,
+                run: ask.run.to_owned(),
+                by: format!("scan {}", record.database.scope),
+                fields: Vec::new(),
+                reason: "missing for longer than the grace".to_owned(),
+            }),
+    );
     let records = merge
         .changed
         .iter()
@@ -161,7 +184,11 @@ pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
             records,
             forget: outcome.forget,
             // A scope whose account or regions could not be found out has no name to remember it by.
-            scopes: merge.scopes.into_iter().filter(|record| is_named(&record.scope)).collect(),
+            scopes: merge
+                .scopes
+                .into_iter()
+                .filter(|record| is_named(&record.scope))
+                .collect(),
             targets: outcome.writes,
             decisions,
             history,
@@ -175,7 +202,10 @@ impl Writes {
     #[must_use]
     pub fn inventory_only(self) -> Self {
         let seen = |entry: &HistoryEntry| {
-            matches!(entry.event, Event::Seen | Event::Changed | Event::Missing | Event::Returned)
+            matches!(
+                entry.event,
+                Event::Seen | Event::Changed | Event::Missing | Event::Returned
+            )
         };
         Self {
             history: self.history.into_iter().filter(seen).collect(),
@@ -187,13 +217,22 @@ impl Writes {
 }
 
 fn is_named(scope: &Scope) -> bool {
-    scope.account.as_str() != UNKNOWN && (scope.provider == Provider::Azure || scope.region.as_str() != "*")
+    scope.account.as_str() != UNKNOWN
+        && (scope.provider == Provider::Azure || scope.region.as_str() != "*")
 }
 
 fn notes(state: &State, chain: &Chain, matched: &[bool]) -> Vec<String> {
-    let mut notes: Vec<String> =
-        state.damaged.iter().map(|damaged| format!("store: {damaged}; it is written anew when it is seen")).collect();
-    for (rule, _) in chain.rules().iter().zip(matched).filter(|(_, matched)| !**matched) {
+    let mut notes: Vec<String> = state
+        .damaged
+        .iter()
+        .map(|damaged| format!("store: {damaged}; it is written anew when it is seen"))
+        .collect();
+    for (rule, _) in chain
+        .rules()
+        .iter()
+        .zip(matched)
+        .filter(|(_, matched)| !**matched)
+    {
         notes.push(format!("rule \"{rule}\" matched nothing"));
     }
     notes
@@ -236,10 +275,9 @@ fn changed_decisions(
     judged
         .iter()
         .filter(|(id, judged)| {
-            state
-                .decisions
-                .get(id)
-                .is_none_or(|before| before.decision != judged.decision || before.trace != judged.trace)
+            state.decisions.get(id).is_none_or(|before| {
+                before.decision != judged.decision || before.trace != judged.trace
+            })
         })
         .map(|(id, judged)| {
             let record = DecisionRecord {
@@ -253,7 +291,10 @@ fn changed_decisions(
 }
 
 /// What [`Target`]s there are after these writes: for showing, and for tests.
-pub fn after(targets: &BTreeMap<ResourceId, Target>, writes: &Writes) -> BTreeMap<ResourceId, Target> {
+pub fn after(
+    targets: &BTreeMap<ResourceId, Target>,
+    writes: &Writes,
+) -> BTreeMap<ResourceId, Target> {
     let mut targets = targets.clone();
     for write in &writes.targets {
         match write {

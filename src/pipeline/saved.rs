@@ -85,7 +85,12 @@ pub struct Basis<'a> {
 ///
 /// # Errors
 /// When the plan cannot be written as JSON.
-pub fn to_json(plan: &Plan, writes: Writes, basis: Basis<'_>, options: &report::Options) -> io::Result<Vec<u8>> {
+pub fn to_json(
+    plan: &Plan,
+    writes: Writes,
+    basis: Basis<'_>,
+    options: &report::Options,
+) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     report::render(plan, report::Format::Json, options, &mut text)?;
     let mut report: Value = serde_json::from_slice(&text)?;
@@ -112,8 +117,14 @@ pub fn to_json(plan: &Plan, writes: Writes, basis: Basis<'_>, options: &report::
 /// [`SavedError::Io`], [`SavedError::NotAPlan`].
 pub fn read(path: &Path) -> Result<Saved, SavedError> {
     let name = path.display().to_string();
-    let not = |why: String| SavedError::NotAPlan { path: name.clone(), why };
-    let io = |source| SavedError::Io { path: name.clone(), source };
+    let not = |why: String| SavedError::NotAPlan {
+        path: name.clone(),
+        why,
+    };
+    let io = |source| SavedError::Io {
+        path: name.clone(),
+        source,
+    };
     let length = fs::metadata(path).map_err(io)?.len();
     if length > MAX_FILE {
         return Err(not(format!("it has {length} bytes, more than {MAX_FILE}")));
@@ -122,15 +133,21 @@ pub fn read(path: &Path) -> Result<Saved, SavedError> {
     struct File {
         saved: Option<Saved>,
     }
-    let file: File = serde_json::from_slice(&fs::read(path).map_err(io)?).map_err(|error| not(error.to_string()))?;
-    let saved = file
-        .saved
-        .ok_or_else(|| not("it has no part to apply (made by `muster plan --format json`, not with --out?)".into()))?;
+    let file: File = serde_json::from_slice(&fs::read(path).map_err(io)?)
+        .map_err(|error| not(error.to_string()))?;
+    let saved = file.saved.ok_or_else(|| {
+        not("it has no part to apply (made by `muster plan --format json`, not with --out?)".into())
+    })?;
     if saved.format != FORMAT {
-        return Err(not(format!("its format is {}, and this muster knows {FORMAT}", saved.format)));
+        return Err(not(format!(
+            "its format is {}, and this muster knows {FORMAT}",
+            saved.format
+        )));
     }
     if digest(&saved.writes).ok().as_deref() != Some(saved.digest.as_str()) {
-        return Err(not("what it would write is not what was planned: it was edited or damaged".into()));
+        return Err(not(
+            "what it would write is not what was planned: it was edited or damaged".into(),
+        ));
     }
     Ok(saved)
 }
@@ -140,28 +157,45 @@ impl Saved {
     ///
     /// # Errors
     /// [`SavedError::Stale`], with what has changed.
-    pub fn check(self, basis: Basis<'_>, now: Timestamp, max_age_seconds: u64) -> Result<Writes, SavedError> {
+    pub fn check(
+        self,
+        basis: Basis<'_>,
+        now: Timestamp,
+        max_age_seconds: u64,
+    ) -> Result<Writes, SavedError> {
         let stale = |why: String| Err(SavedError::Stale { why });
         if self.store != store_name(basis.store) {
-            return stale(format!("it was made for the store {}, and this is {}", self.store, store_name(basis.store)));
+            return stale(format!(
+                "it was made for the store {}, and this is {}",
+                self.store,
+                store_name(basis.store)
+            ));
         }
         if self.config != sha256(basis.config) {
             return stale("the configuration has changed since".to_owned());
         }
         if self.revision != basis.revision.0 {
             let now = basis.revision;
-            return stale(format!("the store was at revision {} and is at {now}: something was applied or scanned since", self.revision));
+            return stale(format!(
+                "the store was at revision {} and is at {now}: something was applied or scanned since",
+                self.revision
+            ));
         }
         let age = now.since(self.made);
         if age > max_age_seconds {
-            return stale(format!("its scans are {age} s old, and {max_age_seconds} s is the most they may be"));
+            return stale(format!(
+                "its scans are {age} s old, and {max_age_seconds} s is the most they may be"
+            ));
         }
         Ok(self.writes)
     }
 }
 
 fn store_name(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+    std::path::absolute(path)
+        .unwrap_or_else(|_| path.to_owned())
+        .display()
+        .to_string()
 }
 
 fn digest(writes: &Writes) -> serde_json::Result<String> {
@@ -169,7 +203,10 @@ fn digest(writes: &Writes) -> serde_json::Result<String> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -190,11 +227,24 @@ mod tests {
         }
     }
 
-    const FITS: Basis<'static> = Basis { store: Path::new(""), revision: Revision(7), config: b"policy: sync" };
+    const FITS: Basis<'static> = Basis {
+        store: Path::new(""),
+        revision: Revision(7),
+        config: b"policy: sync",
+    };
 
     fn check(basis: Basis<'_>, at: i64) -> Result<Writes, String> {
-        let basis = Basis { store: Path::new(if basis.store.as_os_str().is_empty() { "/store" } else { "/other" }), ..basis };
-        saved().check(basis, Timestamp::from_unix(at), 60).map_err(|error| error.to_string())
+        let basis = Basis {
+            store: Path::new(if basis.store.as_os_str().is_empty() {
+                "/store"
+            } else {
+                "/other"
+            }),
+            ..basis
+        };
+        saved()
+            .check(basis, Timestamp::from_unix(at), 60)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -206,9 +256,30 @@ mod tests {
     fn each_thing_that_changed_is_named() {
         for (basis, at, why) in [
             (FITS, 1_061, "61 s old"),
-            (Basis { revision: Revision(8), ..FITS }, 1_000, "revision 7 and is at 8"),
-            (Basis { config: b"policy: create-only", ..FITS }, 1_000, "configuration has changed"),
-            (Basis { store: Path::new("x"), ..FITS }, 1_000, "made for the store /store"),
+            (
+                Basis {
+                    revision: Revision(8),
+                    ..FITS
+                },
+                1_000,
+                "revision 7 and is at 8",
+            ),
+            (
+                Basis {
+                    config: b"policy: create-only",
+                    ..FITS
+                },
+                1_000,
+                "configuration has changed",
+            ),
+            (
+                Basis {
+                    store: Path::new("x"),
+                    ..FITS
+                },
+                1_000,
+                "made for the store /store",
+            ),
         ] {
             let refused = check(basis, at).unwrap_err();
             assert!(refused.contains(why), "{refused}");

@@ -49,7 +49,10 @@ pub struct Expansion {
 
 /// Finds out which scopes the configuration asks for. Two sources that ask for one scope share it.
 pub async fn expand(config: &Config, elsewhere: &Elsewhere) -> Expansion {
-    let mut expansion = Expansion { complete: true, ..Expansion::default() };
+    let mut expansion = Expansion {
+        complete: true,
+        ..Expansion::default()
+    };
     let mut scopes = Scopes::default();
     if !config.aws.is_empty() {
         let options = AwsOptions {
@@ -97,20 +100,28 @@ impl Scopes {
         let Self { aws, azure, unread } = self;
         for (scope, account) in &aws {
             let region = account.region(scope.region.as_str());
-            expansion.scanners.extend(aws_scanner(region, Arc::new(scope.clone())));
+            expansion
+                .scanners
+                .extend(aws_scanner(region, Arc::new(scope.clone())));
         }
         for (scope, access) in &azure {
             // The listing of a whole subscription includes that of its groups.
-            let whole = Scope { resource_group: None, ..scope.clone() };
+            let whole = Scope {
+                resource_group: None,
+                ..scope.clone()
+            };
             if scope.resource_group.is_none() || !azure.contains_key(&whole) {
-                expansion.scanners.extend(azure_scanner(Arc::clone(access), Arc::new(scope.clone())));
+                expansion
+                    .scanners
+                    .extend(azure_scanner(Arc::clone(access), Arc::new(scope.clone())));
             }
         }
         for (scope, failure) in unread {
             if !aws.contains_key(&scope) && !azure.contains_key(&scope) {
-                expansion
-                    .unread
-                    .push(Scan { coverage: Coverage::Unread(vec![failure]), ..Scan::empty(Arc::new(scope)) });
+                expansion.unread.push(Scan {
+                    coverage: Coverage::Unread(vec![failure]),
+                    ..Scan::empty(Arc::new(scope))
+                });
             }
         }
     }
@@ -131,11 +142,15 @@ async fn expand_aws(
         if !accounts.contains_key(wanted) {
             let role = match wanted {
                 AwsAccountRef::Ambient => None,
-                AwsAccountRef::Role { arn, external_id } => {
-                    Some(AssumeRole { arn: arn.clone(), external_id: external_id.clone() })
-                }
+                AwsAccountRef::Role { arn, external_id } => Some(AssumeRole {
+                    arn: arn.clone(),
+                    external_id: external_id.clone(),
+                }),
             };
-            accounts.insert(wanted.clone(), access.account(role.as_ref()).await.map(Arc::new));
+            accounts.insert(
+                wanted.clone(),
+                access.account(role.as_ref()).await.map(Arc::new),
+            );
         }
         let account = match accounts.get(wanted) {
             Some(Ok(account)) => Arc::clone(account),
@@ -154,7 +169,9 @@ async fn expand_aws(
                 let any = BTreeSet::from(["*".to_owned()]);
                 for region in source.regions.as_ref().unwrap_or(&any) {
                     for service in &source.services {
-                        scopes.unread.insert(Scope::aws(id, region, *service), failure(error.clone()));
+                        scopes
+                            .unread
+                            .insert(Scope::aws(id, region, *service), failure(error.clone()));
                     }
                 }
                 continue;
@@ -169,9 +186,10 @@ async fn expand_aws(
                 Err(error) => {
                     expansion.complete = false;
                     for service in &source.services {
-                        scopes
-                            .unread
-                            .insert(Scope::aws(account.id(), "*", *service), failure(error.clone()));
+                        scopes.unread.insert(
+                            Scope::aws(account.id(), "*", *service),
+                            failure(error.clone()),
+                        );
                     }
                     continue;
                 }
@@ -179,7 +197,10 @@ async fn expand_aws(
         };
         for region in &regions {
             for service in &source.services {
-                scopes.aws.insert(Scope::aws(account.id(), region, *service), Arc::clone(&account));
+                scopes.aws.insert(
+                    Scope::aws(account.id(), region, *service),
+                    Arc::clone(&account),
+                );
             }
         }
     }
@@ -194,7 +215,12 @@ async fn expand_aws(
     });
 }
 
-async fn expand_azure(config: &Config, elsewhere: &Elsewhere, scopes: &mut Scopes, expansion: &mut Expansion) {
+async fn expand_azure(
+    config: &Config,
+    elsewhere: &Elsewhere,
+    scopes: &mut Scopes,
+    expansion: &mut Expansion,
+) {
     let access = azure_access(config, elsewhere);
     let mut all = None;
     for source in &config.azure {
@@ -204,7 +230,12 @@ async fn expand_azure(config: &Config, elsewhere: &Elsewhere, scopes: &mut Scope
             (Ok(access), None) => {
                 if all.is_none() {
                     // A disabled subscription still answers reads, and what is in it is still there.
-                    all = Some(access.subscriptions().await.map(|all| all.into_iter().map(|s| s.id).collect()));
+                    all = Some(
+                        access
+                            .subscriptions()
+                            .await
+                            .map(|all| all.into_iter().map(|s| s.id).collect()),
+                    );
                 }
                 all.clone().unwrap_or_else(|| Ok(Vec::new()))
             }
@@ -215,16 +246,25 @@ async fn expand_azure(config: &Config, elsewhere: &Elsewhere, scopes: &mut Scope
                 for (scope, access) in cross(&ids, source, &groups).zip(access.iter().cycle()) {
                     scopes.azure.insert(scope, Arc::clone(access));
                 }
-                expansion.filters.push(azure_filter(source, ids.into_iter().map(AccountId::new).collect()));
+                expansion.filters.push(azure_filter(
+                    source,
+                    ids.into_iter().map(AccountId::new).collect(),
+                ));
             }
             (_, Err(error)) => {
-                let known = source.subscriptions.as_ref().map(|ids| ids.iter().cloned().collect::<Vec<_>>());
+                let known = source
+                    .subscriptions
+                    .as_ref()
+                    .map(|ids| ids.iter().cloned().collect::<Vec<_>>());
                 expansion.complete &= known.is_some();
                 let ids = known.unwrap_or_else(|| vec![UNKNOWN.to_owned()]);
                 for scope in cross(&ids, source, &groups) {
                     scopes.unread.insert(scope, failure(error.clone()));
                 }
-                expansion.filters.push(azure_filter(source, ids.into_iter().map(AccountId::new).collect()));
+                expansion.filters.push(azure_filter(
+                    source,
+                    ids.into_iter().map(AccountId::new).collect(),
+                ));
             }
         }
     }
@@ -271,7 +311,9 @@ fn cross<'a>(
 ) -> impl Iterator<Item = Scope> + 'a {
     subscriptions.iter().flat_map(move |subscription| {
         source.services.iter().flat_map(move |service: &Service| {
-            groups.iter().map(move |group| Scope::azure(subscription, *service, *group))
+            groups
+                .iter()
+                .map(move |group| Scope::azure(subscription, *service, *group))
         })
     })
 }

@@ -32,20 +32,44 @@ impl State {
         let revision = store.revision()?;
         let mut damaged = Vec::new();
         let mut keep = |found: Vec<Damaged>| damaged.extend(found);
-        let Listing { records, damaged: bad } = tables::INVENTORY.list(store)?;
+        let Listing {
+            records,
+            damaged: bad,
+        } = tables::INVENTORY.list(store)?;
         keep(bad);
-        let Listing { records: targets, damaged: bad } = tables::TARGETS.list(store)?;
+        let Listing {
+            records: targets,
+            damaged: bad,
+        } = tables::TARGETS.list(store)?;
         keep(bad);
-        let Listing { records: decisions, damaged: bad } = tables::DECISIONS.list(store)?;
+        let Listing {
+            records: decisions,
+            damaged: bad,
+        } = tables::DECISIONS.list(store)?;
         keep(bad);
-        let Listing { records: scopes, damaged: bad } = tables::SCOPES.list(store)?;
+        let Listing {
+            records: scopes,
+            damaged: bad,
+        } = tables::SCOPES.list(store)?;
         keep(bad);
         Ok(Self {
             revision,
-            records: records.into_iter().map(|(_, r)| (r.value.database.id.clone(), r.value)).collect(),
-            targets: targets.into_iter().map(|(_, t)| (t.value.id.clone(), t.value)).collect(),
-            decisions: decisions.into_iter().map(|(id, d)| (ResourceId::new(id), d.value)).collect(),
-            scopes: scopes.into_iter().map(|(_, s)| (s.value.scope.clone(), s.value)).collect(),
+            records: records
+                .into_iter()
+                .map(|(_, r)| (r.value.database.id.clone(), r.value))
+                .collect(),
+            targets: targets
+                .into_iter()
+                .map(|(_, t)| (t.value.id.clone(), t.value))
+                .collect(),
+            decisions: decisions
+                .into_iter()
+                .map(|(id, d)| (ResourceId::new(id), d.value))
+                .collect(),
+            scopes: scopes
+                .into_iter()
+                .map(|(_, s)| (s.value.scope.clone(), s.value))
+                .collect(),
             damaged,
         })
     }

@@ -466,7 +466,9 @@ impl<'a> Planner<'a> {
                     .coverage
                     .failures()
                     .first()
-                    .map_or_else(String::new, |failure| format!(" ({} {})", failure.reason, failure.call));
+                    .map_or_else(String::new, |failure| {
+                        format!(" ({} {})", failure.reason, failure.call)
+                    });
                 Proof::Incomplete(format!("{} was not completely read{why}", line.scope))
             }
             None if self.scopes_known => Proof::Unconfigured,
