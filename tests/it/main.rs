@@ -1,7 +1,14 @@
 //! Tests of the whole: the program as it is run, and the rules that hold between the crates.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 mod cli;
 mod docs;
 mod layering;
+mod moto;
+mod support;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Starts moto's server with what it lacks for muster: DocumentDB clusters and custom endpoints of Aurora.
+"""Starts moto's server with what it lacks for muster: DocumentDB clusters and custom endpoints of Aurora. Its listing
+of tags in bulk knows no caches and would hide theirs, so it is refused.
 
 Everything else is moto as it is, and the additions are only in what it stores: answers are written by moto itself. On
 a free port, chosen by the system; its address is printed on the first line. Ends when its input ends, so that it
@@ -11,11 +12,13 @@ import sys
 import threading
 
 import werkzeug.serving
+from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.rds.models import DBCluster, DBInstance
 from moto.rds.responses import RDSResponse
 from moto.rds.utils import ClusterEngine, DbInstanceEngine
+from moto.resourcegroupstaggingapi.responses import ResourceGroupsTaggingAPIResponse
 
 
 def add_documentdb():
@@ -56,9 +59,17 @@ def add_custom_endpoints():
     RDSResponse.create_db_cluster_endpoint = create_db_cluster_endpoint
 
 
+def refuse_tags_in_bulk():
+    def get_resources(self):
+        raise JsonRESTError("AccessDeniedException", "not authorized to perform: tag:GetResources")
+
+    ResourceGroupsTaggingAPIResponse.get_resources = get_resources
+
+
 def main():
     add_documentdb()
     add_custom_endpoints()
+    refuse_tags_in_bulk()
     app = DomainDispatcherApplication(create_backend_app)
     server = werkzeug.serving.make_server("127.0.0.1", 0, app, threaded=True)
     os.environ["MOTO_PORT"] = str(server.server_port)

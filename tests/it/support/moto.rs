@@ -60,20 +60,35 @@ impl Moto {
         // It prints its address when it listens; it ends when our end of its input closes.
         let mut url = String::new();
         let out = server.stdout.take().expect("piped");
-        BufReader::new(out).read_line(&mut url).expect("read the address of moto");
+        BufReader::new(out)
+            .read_line(&mut url)
+            .expect("read the address of moto");
         let url = url.trim().to_owned();
         assert!(url.starts_with("http://"), "moto did not start; {HOW}");
-        let mut moto = Self { url, found: Vec::new(), server };
+        let mut moto = Self {
+            url,
+            found: Vec::new(),
+            server,
+        };
         moto.found = moto.fleet("create");
         moto
     }
 
     fn fleet(&self, what: &str) -> Vec<Found> {
         let output = Command::new(python())
-            .args([tool("fleet.py").as_os_str(), what.as_ref(), self.url.as_ref(), ROLE.as_ref()])
+            .args([
+                tool("fleet.py").as_os_str(),
+                what.as_ref(),
+                self.url.as_ref(),
+                ROLE.as_ref(),
+            ])
             .output()
             .expect("run fleet.py");
-        assert!(output.status.success(), "fleet.py {what}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "fleet.py {what}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         serde_json::from_slice(&output.stdout).expect("fleet.py prints JSON")
     }
 }
@@ -87,15 +102,23 @@ impl Drop for Moto {
 }
 
 fn tool(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tools").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/tools")
+        .join(name)
 }
 
 /// The Python that has moto and boto3.
 fn python() -> PathBuf {
-    let tools = std::env::var_os("MUSTER_TEST_TOOLS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools"), PathBuf::from);
+    let tools = std::env::var_os("MUSTER_TEST_TOOLS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools"),
+        PathBuf::from,
+    );
     let python = tools.join("bin/python");
-    assert!(tools.join("bin/moto_server").exists(), "no moto in {}; {HOW}", tools.display());
+    assert!(
+        tools.join("bin/moto_server").exists(),
+        "no moto in {}; {HOW}",
+        tools.display()
+    );
     python
 }
 
