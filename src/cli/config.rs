@@ -24,7 +24,7 @@ use crate::{
 #[derive(Subcommand, Debug)]
 pub enum Config {
     /// Write a commented configuration.
-    Create(Create),
+    Create(Box<Create>),
     /// Check the configuration: every problem at once, without asking any cloud.
     Check(Check),
     /// Print the JSON schema, for editors.

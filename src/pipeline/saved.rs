@@ -227,20 +227,11 @@ mod tests {
         }
     }
 
-    const FITS: Basis<'static> = Basis {
-        store: Path::new(""),
-        revision: Revision(7),
-        config: b"policy: sync",
-    };
-
-    fn check(basis: Basis<'_>, at: i64) -> Result<Writes, String> {
+    fn check(store: &str, revision: u64, config: &[u8], at: i64) -> Result<Writes, String> {
         let basis = Basis {
-            store: Path::new(if basis.store.as_os_str().is_empty() {
-                "/store"
-            } else {
-                "/other"
-            }),
-            ..basis
+            store: Path::new(store),
+            revision: Revision(revision),
+            config,
         };
         saved()
             .check(basis, Timestamp::from_unix(at), 60)
@@ -249,39 +240,30 @@ mod tests {
 
     #[test]
     fn a_plan_fits_while_everything_is_as_it_was() {
-        assert!(check(FITS, 1_060).is_ok());
+        assert!(check("/store", 7, b"policy: sync", 1_060).is_ok());
     }
 
     #[test]
     fn each_thing_that_changed_is_named() {
-        for (basis, at, why) in [
-            (FITS, 1_061, "61 s old"),
+        for (store, revision, config, at, why) in [
+            ("/store", 7, "policy: sync", 1_061, "61 s old"),
+            ("/store", 8, "policy: sync", 1_000, "revision 7 and is at 8"),
             (
-                Basis {
-                    revision: Revision(8),
-                    ..FITS
-                },
-                1_000,
-                "revision 7 and is at 8",
-            ),
-            (
-                Basis {
-                    config: b"policy: create-only",
-                    ..FITS
-                },
+                "/store",
+                7,
+                "policy: create-only",
                 1_000,
                 "configuration has changed",
             ),
             (
-                Basis {
-                    store: Path::new("x"),
-                    ..FITS
-                },
+                "/other",
+                7,
+                "policy: sync",
                 1_000,
                 "made for the store /store",
             ),
         ] {
-            let refused = check(basis, at).unwrap_err();
+            let refused = check(store, revision, config.as_bytes(), at).unwrap_err();
             assert!(refused.contains(why), "{refused}");
         }
     }

@@ -26,22 +26,30 @@ fn fixtures() -> PathBuf {
 impl World {
     /// The example fleet, read through the environment's ordinary variables.
     fn demo() -> Self {
-        let world =
-            Self { dir: TempDir::new().expect("a directory"), replayer: serve(&["demo"]) };
-        let config = fs::read_to_string(fixtures().join("demo/muster.yaml")).expect("the configuration");
+        let world = Self {
+            dir: TempDir::new().expect("a directory"),
+            replayer: serve(&["demo"]),
+        };
+        let config =
+            fs::read_to_string(fixtures().join("demo/muster.yaml")).expect("the configuration");
         fs::write(world.config(), config + &world.azure()).expect("written");
         world
     }
 
     fn azure(&self) -> String {
         let url = self.replayer.url();
-        format!("\nazure_endpoints: {{ authority: \"{url}\", management: \"{url}\" }}\nrequests: {{ per_second: 1000 }}\n")
+        format!(
+            "\nazure_endpoints: {{ authority: \"{url}\", management: \"{url}\" }}\nrequests: {{ per_second: 1000 }}\n"
+        )
     }
 
     /// The same place with the clouds of another day.
     fn on(self, tapes: &[&str]) -> Self {
         let old = self.azure();
-        let world = Self { dir: self.dir, replayer: serve(tapes) };
+        let world = Self {
+            dir: self.dir,
+            replayer: serve(tapes),
+        };
         // Only the port differs; the file must not, or a saved plan would notice.
         let config = fs::read_to_string(world.config()).expect("the configuration");
         fs::write(world.config(), config.replace(&old, &world.azure())).expect("written");
@@ -71,11 +79,17 @@ impl World {
 
     fn json(&self, args: &[&str]) -> Value {
         let ended = self.run(args);
-        serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}: {}{}", ended.out, ended.err))
+        serde_json::from_str(&ended.out)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", ended.out, ended.err))
     }
 
     fn names(&self) -> BTreeSet<String> {
-        self.run(&["db", "ls", "-o", "name"]).done().out.lines().map(str::to_owned).collect()
+        self.run(&["db", "ls", "-o", "name"])
+            .done()
+            .out
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -129,31 +143,63 @@ fn assert_has(text: &str, part: &str) {
 fn a_plan_has_the_documented_shape_and_its_numbers_agree() {
     let world = World::demo();
     let plan = world.json(&["plan", "--format", "json"]);
-    let keys: Vec<&str> = plan.as_object().expect("an object").keys().map(String::as_str).collect();
-    assert_eq!(keys[..5], ["version", "summary", "scopes", "changes", "skipped"]);
+    let keys: Vec<&str> = plan
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        keys[..5],
+        ["version", "summary", "scopes", "changes", "skipped"]
+    );
     assert_eq!(plan["version"], 1);
     for action in ["add", "update", "remove", "held"] {
         let changes = plan["changes"].as_array().expect("changes");
-        let counted = changes.iter().filter(|change| change["action"] == action).count();
+        let counted = changes
+            .iter()
+            .filter(|change| change["action"] == action)
+            .count();
         assert_eq!(plan["summary"][action], counted, "{action}");
     }
-    assert_eq!(plan["summary"]["skip"], plan["skipped"].as_array().expect("skipped").len());
+    assert_eq!(
+        plan["summary"]["skip"],
+        plan["skipped"].as_array().expect("skipped").len()
+    );
     for change in plan["changes"].as_array().expect("changes") {
-        for key in ["action", "id", "name", "kind", "protocol", "labels", "reason", "fields"] {
+        for key in [
+            "action", "id", "name", "kind", "protocol", "labels", "reason", "fields",
+        ] {
             assert!(change.get(key).is_some(), "{key} of {change}");
         }
-        assert!(!change["reason"].as_str().expect("a reason").is_empty(), "{change}");
+        assert!(
+            !change["reason"].as_str().expect("a reason").is_empty(),
+            "{change}"
+        );
     }
     for scope in plan["scopes"].as_array().expect("scopes") {
-        for key in ["provider", "account", "region", "service", "coverage", "error"] {
+        for key in [
+            "provider", "account", "region", "service", "coverage", "error",
+        ] {
             assert!(scope.get(key).is_some(), "{key} of {scope}");
         }
-        assert_eq!(scope["coverage"] == "complete", scope["error"].is_null(), "{scope}");
+        assert_eq!(
+            scope["coverage"] == "complete",
+            scope["error"].is_null(),
+            "{scope}"
+        );
     }
     for skipped in plan["skipped"].as_array().expect("skipped") {
-        assert!(!skipped["reason"].as_str().expect("a reason").is_empty(), "{skipped}");
+        assert!(
+            !skipped["reason"].as_str().expect("a reason").is_empty(),
+            "{skipped}"
+        );
     }
-    assert!(world.replayer.unmatched().is_empty(), "{:?}", world.replayer.unmatched());
+    assert!(
+        world.replayer.unmatched().is_empty(),
+        "{:?}",
+        world.replayer.unmatched()
+    );
 }
 
 #[test]
@@ -165,7 +211,10 @@ fn a_plan_changes_nothing_not_even_a_directory() {
 }
 
 fn listing(dir: &Path) -> BTreeSet<PathBuf> {
-    fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path()).collect()
+    fs::read_dir(dir)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").path())
+        .collect()
 }
 
 #[test]
@@ -191,7 +240,11 @@ fn exit_codes_are_those_of_the_page() {
     assert_eq!(world.run(&["--help"]).code, 0);
     // Without the denied region there are changes, and then there are none.
     let config = fs::read_to_string(world.config()).expect("the configuration");
-    fs::write(world.config(), config.replace("regions: \"*\"", "regions: [us-east-1]")).expect("written");
+    fs::write(
+        world.config(),
+        config.replace("regions: \"*\"", "regions: [us-east-1]"),
+    )
+    .expect("written");
     assert_eq!(world.run(&["plan", "--detailed-exitcode"]).code, 2);
     world.run(&["apply"]).done();
     assert_eq!(world.run(&["plan", "--detailed-exitcode"]).code, 0);
@@ -229,17 +282,32 @@ fn a_region_that_is_denied_the_next_day_keeps_its_databases() {
     let before = world.names();
     let world = world.on(&["demo", "demo-2"]);
     let plan = world.json(&["plan", "--format", "json"]);
-    let held: Vec<&Value> =
-        plan["changes"].as_array().expect("changes").iter().filter(|change| change["action"] == "held").collect();
-    let by = |safety: &str| held.iter().filter(|change| change["hold"]["safety"] == safety).count();
+    let held: Vec<&Value> = plan["changes"]
+        .as_array()
+        .expect("changes")
+        .iter()
+        .filter(|change| change["action"] == "held")
+        .collect();
+    let by = |safety: &str| {
+        held.iter()
+            .filter(|change| change["hold"]["safety"] == safety)
+            .count()
+    };
     assert!(by("coverage") > 0, "{plan}");
     assert_eq!(by("grace"), 1, "{plan}");
     assert_eq!(plan["summary"]["remove"], 0);
     world.run(&["apply"]).done();
     let after = world.names();
-    assert!(before.is_subset(&after), "lost: {:?}", before.difference(&after).collect::<Vec<_>>());
+    assert!(
+        before.is_subset(&after),
+        "lost: {:?}",
+        before.difference(&after).collect::<Vec<_>>()
+    );
     let new: Vec<&String> = after.difference(&before).collect();
-    assert!(new.iter().any(|name| name.starts_with("search-index-prod")), "{new:?}");
+    assert!(
+        new.iter().any(|name| name.starts_with("search-index-prod")),
+        "{new:?}"
+    );
 }
 
 #[test]
@@ -248,17 +316,27 @@ fn a_saved_plan_is_applied_once_and_only_where_it_fits() {
     world.run(&["plan", "--out", "plan.json"]).done();
     let saved = fs::read_to_string(world.dir.path().join("plan.json")).expect("saved");
 
-    fs::write(world.dir.path().join("edited.json"), saved.replace("us-east-1.rds", "evil.example")).expect("written");
+    fs::write(
+        world.dir.path().join("edited.json"),
+        saved.replace("us-east-1.rds", "evil.example"),
+    )
+    .expect("written");
     let edited = world.run(&["apply", "edited.json"]);
     assert_eq!(edited.code, 1);
     assert_has(&edited.err, "edited or damaged");
     fs::write(world.dir.path().join("cut.json"), &saved[..saved.len() / 2]).expect("written");
-    assert_has(&world.run(&["apply", "cut.json"]).err, "is not a saved plan");
+    assert_has(
+        &world.run(&["apply", "cut.json"]).err,
+        "is not a saved plan",
+    );
     assert_eq!(world.names().len(), 0, "nothing was applied");
 
     let config = fs::read_to_string(world.config()).expect("the configuration");
     fs::write(world.config(), format!("{config}\n# changed\n")).expect("written");
-    assert_has(&world.run(&["apply", "plan.json"]).err, "the configuration has changed");
+    assert_has(
+        &world.run(&["apply", "plan.json"]).err,
+        "the configuration has changed",
+    );
     fs::write(world.config(), config).expect("written");
 
     assert_has(&world.run(&["apply", "plan.json"]).done().err, "Applied");
@@ -275,14 +353,27 @@ fn explain_answers_for_the_enrolled_the_skipped_and_the_never_seen() {
     world.run(&["apply"]).done();
     let name = world.names().into_iter().next().expect("one");
     let enrolled = world.run(&["explain", &name]).done().out;
-    for part in ["Steps", "Labels", "(derived)", "enrolled as", "last seen", "History"] {
+    for part in [
+        "Steps",
+        "Labels",
+        "(derived)",
+        "enrolled as",
+        "last seen",
+        "History",
+    ] {
         assert_has(&enrolled, part);
     }
     let plan = world.json(&["plan", "--format", "json"]);
     for code in ["engine-too-old", "engine-unsupported", "tls-off", "matcher"] {
         let skipped = plan["skipped"].as_array().expect("skipped");
-        let row = skipped.iter().find(|row| row["code"] == code).unwrap_or_else(|| panic!("no {code}: {plan}"));
-        let text = world.run(&["explain", row["id"].as_str().expect("an id")]).done().out;
+        let row = skipped
+            .iter()
+            .find(|row| row["code"] == code)
+            .unwrap_or_else(|| panic!("no {code}: {plan}"));
+        let text = world
+            .run(&["explain", row["id"].as_str().expect("an id")])
+            .done()
+            .out;
         assert_has(&text, "not enrolled");
         assert_has(&text, "skip:");
     }
@@ -297,7 +388,8 @@ fn explain_answers_for_the_enrolled_the_skipped_and_the_never_seen() {
 fn a_second_process_is_told_who_holds_the_store() {
     let world = World::demo();
     world.run(&["apply"]).done();
-    let _held = muster_store::SledStore::open(&world.dir.path().join("muster-demo")).expect("opened");
+    let _held =
+        muster_store::SledStore::open(&world.dir.path().join("muster-demo")).expect("opened");
     let second = world.run(&["db", "ls"]);
     assert_eq!(second.code, 1);
     assert_has(&second.err, &std::process::id().to_string());
@@ -313,7 +405,13 @@ fn without_credentials_every_source_that_was_tried_is_named() {
         .expect("muster runs");
     let ended = Ended::of(output);
     assert_eq!(ended.code, 1, "{}", ended.out);
-    for part in ["cannot read any scope", "no-credentials", "AWS_ACCESS_KEY_ID", "AZURE_TENANT_ID", "hint:"] {
+    for part in [
+        "cannot read any scope",
+        "no-credentials",
+        "AWS_ACCESS_KEY_ID",
+        "AZURE_TENANT_ID",
+        "hint:",
+    ] {
         assert_has(&ended.err, part);
     }
 }
@@ -321,10 +419,18 @@ fn without_credentials_every_source_that_was_tried_is_named() {
 #[test]
 fn no_secret_is_ever_printed() {
     let world = World::demo();
-    for args in [&["plan", "-vv"][..], &["plan", "--format", "json"], &["config", "show"], &["scan", "-vv"]] {
+    for args in [
+        &["plan", "-vv"][..],
+        &["plan", "--format", "json"],
+        &["config", "show"],
+        &["scan", "-vv"],
+    ] {
         let ended = world.run(args);
         for secret in ["recorded-secret", "recorded-token"] {
-            assert!(!ended.out.contains(secret) && !ended.err.contains(secret), "{args:?} printed {secret}");
+            assert!(
+                !ended.out.contains(secret) && !ended.err.contains(secret),
+                "{args:?} printed {secret}"
+            );
         }
     }
 }
@@ -352,11 +458,18 @@ fn the_demo_needs_nothing_and_shows_what_makes_people_curious() {
 #[test]
 fn every_format_renders_the_example() {
     let world = World::demo();
-    for (format, part) in
-        [("text", "Plan: "), ("json", "\"version\": 1"), ("markdown", "|"), ("html", "<!doctype html>"), ("csv", "action,")]
-    {
+    for (format, part) in [
+        ("text", "Plan: "),
+        ("json", "\"version\": 1"),
+        ("markdown", "|"),
+        ("html", "<!doctype html>"),
+        ("csv", "action,"),
+    ] {
         let text = world.run(&["plan", "--format", format]).done().out;
-        assert!(text.to_lowercase().contains(&part.to_lowercase()), "{format}: {text}");
+        assert!(
+            text.to_lowercase().contains(&part.to_lowercase()),
+            "{format}: {text}"
+        );
     }
 }
 
@@ -367,8 +480,17 @@ fn completions_and_policies_are_printed() {
         assert_has(&world.run(&["completions", shell]).done().out, "muster");
     }
     let aws = world.run(&["install", "iam", "aws"]).done().out;
-    for part in ["rds:DescribeDBInstances", "tag:GetResources", "ec2:DescribeRegions", "sts:AssumeRole", "muster-demo"] {
+    for part in [
+        "rds:DescribeDBInstances",
+        "tag:GetResources",
+        "ec2:DescribeRegions",
+        "sts:AssumeRole",
+        "muster-demo",
+    ] {
         assert_has(&aws, part);
     }
-    assert_has(&world.run(&["install", "iam", "azure"]).done().out, "Microsoft.DBforPostgreSQL/flexibleServers/read");
+    assert_has(
+        &world.run(&["install", "iam", "azure"]).done().out,
+        "Microsoft.DBforPostgreSQL/flexibleServers/read",
+    );
 }

@@ -8,7 +8,10 @@ fn golden(path: &str, now: &str) {
         fs::write(&file, now).expect("the page can be written");
     }
     let there = fs::read_to_string(&file).unwrap_or_default();
-    assert!(there == now, "{path} is stale: run `MUSTER_BLESS=1 cargo test`, and look at the difference");
+    assert!(
+        there == now,
+        "{path} is stale: run `MUSTER_BLESS=1 cargo test`, and look at the difference"
+    );
 }
 
 #[test]

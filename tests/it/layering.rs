@@ -17,7 +17,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("muster-matchers", &["muster-model"]),
     (
         "muster",
-        &["muster-model", "muster-cloud", "muster-plan", "muster-store", "muster-discovery", "muster-matchers"],
+        &[
+            "muster-model",
+            "muster-cloud",
+            "muster-plan",
+            "muster-store",
+            "muster-discovery",
+            "muster-matchers",
+        ],
     ),
 ];
 
@@ -26,20 +33,50 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const MUST_NOT_USE: &[(&str, &[&str])] = &[
     ("muster-model", &["tokio", "reqwest", "sled", "async-trait"]),
     ("muster-plan", &["tokio", "reqwest", "sled", "async-trait"]),
-    ("muster-matchers", &["tokio", "reqwest", "sled", "async-trait"]),
+    (
+        "muster-matchers",
+        &["tokio", "reqwest", "sled", "async-trait"],
+    ),
     ("muster-store", &["tokio", "reqwest"]),
-    ("muster-cloud", &["sled", "aws-sdk-rds", "aws-sdk-docdb", "aws-sdk-elasticache"]),
+    (
+        "muster-cloud",
+        &[
+            "sled",
+            "aws-sdk-rds",
+            "aws-sdk-docdb",
+            "aws-sdk-elasticache",
+        ],
+    ),
     ("muster-discovery", &["sled"]),
-    ("muster", &["sled", "aws-sdk-rds", "aws-sdk-docdb", "aws-sdk-elasticache"]),
+    (
+        "muster",
+        &[
+            "sled",
+            "aws-sdk-rds",
+            "aws-sdk-docdb",
+            "aws-sdk-elasticache",
+        ],
+    ),
 ];
 
 fn packages() -> BTreeMap<String, BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--format-version", "1", "--locked", "--offline"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--locked",
+            "--offline",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
     metadata["packages"]
         .as_array()
@@ -63,10 +100,20 @@ fn every_crate_imports_only_what_the_table_allows() {
     let packages = packages();
     let ours: BTreeSet<&str> = packages.keys().map(String::as_str).collect();
     let table: BTreeMap<&str, &[&str]> = MAY_IMPORT.iter().copied().collect();
-    assert_eq!(ours, table.keys().copied().collect(), "every crate has a line in the table, and no other");
+    assert_eq!(
+        ours,
+        table.keys().copied().collect(),
+        "every crate has a line in the table, and no other"
+    );
     for (name, dependencies) in &packages {
-        for dependency in dependencies.iter().filter(|dependency| ours.contains(dependency.as_str())) {
-            assert!(table[name.as_str()].contains(&dependency.as_str()), "{name} must not import {dependency}");
+        for dependency in dependencies
+            .iter()
+            .filter(|dependency| ours.contains(dependency.as_str()))
+        {
+            assert!(
+                table[name.as_str()].contains(&dependency.as_str()),
+                "{name} must not import {dependency}"
+            );
         }
     }
 }
@@ -76,7 +123,10 @@ fn pure_crates_stay_pure_and_the_backends_stay_behind_their_crate() {
     let packages = packages();
     for (name, banned) in MUST_NOT_USE {
         for dependency in &packages[*name] {
-            assert!(!banned.contains(&dependency.as_str()), "{name} must not use {dependency}");
+            assert!(
+                !banned.contains(&dependency.as_str()),
+                "{name} must not use {dependency}"
+            );
         }
     }
 }
@@ -84,13 +134,25 @@ fn pure_crates_stay_pure_and_the_backends_stay_behind_their_crate() {
 #[test]
 fn the_top_level_holds_only_what_was_agreed() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let allowed =
-        ["discovery", "matchers", "proxy-core", "plugins", "fixtures", "tests", "src", "docs", "target"];
+    let allowed = [
+        "discovery",
+        "matchers",
+        "proxy-core",
+        "plugins",
+        "fixtures",
+        "tests",
+        "src",
+        "docs",
+        "target",
+    ];
     for entry in std::fs::read_dir(root).expect("the repository") {
         let entry = entry.expect("an entry");
         let name = entry.file_name().to_string_lossy().into_owned();
         if entry.file_type().expect("a type").is_dir() && !name.starts_with('.') {
-            assert!(allowed.contains(&name.as_str()), "unexpected top-level folder {name}");
+            assert!(
+                allowed.contains(&name.as_str()),
+                "unexpected top-level folder {name}"
+            );
         }
     }
 }
