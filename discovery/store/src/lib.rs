@@ -34,3 +34,7 @@ pub use self::{
     record::{Migrate, Schema},
     store::{Entry, MAX_BATCH, MAX_VALUE, Order, Revision, Store, Versioned, Visit},
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

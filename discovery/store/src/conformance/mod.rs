@@ -21,6 +21,7 @@
 
 mod cases;
 mod oracle;
+mod readers;
 
 pub use self::{
     cases::CASES,

@@ -32,7 +32,6 @@ const BLOBS: &str = "blobs";
 ///
 /// `flush` of sled ends in `sync_file_range`, which promises nothing for the time after a power loss.
 /// Syncing the same file through a descriptor of our own does.
-#[derive(Debug)]
 pub(super) struct Files {
     log: File,
     mark: File,

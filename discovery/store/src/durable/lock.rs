@@ -17,9 +17,8 @@ use super::open::OpenError;
 const NAME: &str = "lock";
 
 /// An advisory lock, held until it is dropped or its process ends, however it ends.
-#[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -55,7 +54,16 @@ impl Lock {
             .set_len(0)
             .and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough while a child that is just being started still has it, too.
+        if let Err(error) = flock(&self.file, FlockOperation::Unlock) {
+            tracing::debug!(%error, "cannot unlock the store");
+        }
     }
 }
 

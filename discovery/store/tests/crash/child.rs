@@ -22,6 +22,7 @@ pub fn start(role: &[&str]) -> Child {
             "--test-threads=1",
         ])
         .env(ROLE, role.join("\n"))
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

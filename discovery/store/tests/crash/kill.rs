@@ -11,17 +11,14 @@ use tempfile::TempDir;
 
 use crate::{
     child,
-    work::{self, Draw, Expected},
+    work::{self, Draw, Expected, seed},
 };
 
-const ROUNDS: u32 = 40;
+const ROUNDS: u32 = 30;
 
 #[test]
 fn nothing_acknowledged_is_lost_and_no_half_batch_is_seen_when_the_writer_is_killed() {
-    let seed = std::env::var("MUSTER_STORE_TEST_SEED").map_or_else(
-        |_| u64::from(std::process::id()) << 20 | 0x5EED,
-        |seed| seed.parse().unwrap(),
-    );
+    let seed = seed();
     eprintln!("seed {seed} (set MUSTER_STORE_TEST_SEED to run it again)");
     let mut draw = Draw(seed);
     let root = TempDir::new().unwrap();

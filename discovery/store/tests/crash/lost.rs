@@ -20,7 +20,13 @@ fn get(store: &SledStore, key: &str) -> Option<(Vec<u8>, Revision)> {
 
 /// A change to the files behind the store's back.
 fn tamper(dir: &Path, change: impl FnOnce(&sled::Db)) {
-    let db = sled::open(dir.join("data")).unwrap();
+    // A child that another test is just starting may still have the file.
+    let db = loop {
+        match sled::open(dir.join("data")) {
+            Err(error) if error.to_string().contains("acquire lock") => std::thread::yield_now(),
+            opened => break opened.unwrap(),
+        }
+    };
     change(&db);
     db.flush().unwrap();
 }

@@ -50,7 +50,7 @@ fn a_store_cannot_be_opened_twice_in_one_process_and_can_be_once_more_after_it_w
     assert_eq!(store.revision().unwrap().0, 0);
     drop(store);
     for _ in 0..20 {
-        SledStore::open(root.path()).unwrap();
+        drop(SledStore::open(root.path()).unwrap());
     }
 }
 

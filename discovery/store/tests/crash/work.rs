@@ -5,6 +5,14 @@ use std::{collections::BTreeMap, ops::ControlFlow};
 
 use muster_store::{Batch, Expect, Key, Order, Revision, SledStore, Store};
 
+/// What random choices start from: another one each time, unless the environment names one.
+pub fn seed() -> u64 {
+    std::env::var("MUSTER_STORE_TEST_SEED").map_or_else(
+        |_| (u64::from(std::process::id()) << 20) | 0x5EED,
+        |seed| seed.parse().unwrap(),
+    )
+}
+
 /// SplitMix64.
 pub struct Draw(pub u64);
 
