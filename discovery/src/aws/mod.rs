@@ -24,6 +24,8 @@ mod version;
 #[cfg(test)]
 mod testkit;
 
+pub use self::rds::rds_records;
+
 /// The scanner of an AWS scope; none when the scope's service is not one of AWS.
 pub fn aws_scanner(region: AwsRegion, scope: Arc<Scope>) -> Option<Box<dyn Scanner>> {
     match scope.service {
