@@ -389,7 +389,7 @@ fn a_second_process_is_told_who_holds_the_store() {
     let world = World::demo();
     world.run(&["apply"]).done();
     let _held =
-        muster_store::SledStore::open(&world.dir.path().join("muster-demo")).expect("opened");
+        muster_store::SledStore::open(world.dir.path().join("muster-demo")).expect("opened");
     let second = world.run(&["db", "ls"]);
     assert_eq!(second.code, 1);
     assert_has(&second.err, &std::process::id().to_string());
