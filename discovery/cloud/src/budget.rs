@@ -226,7 +226,8 @@ impl Budget {
                 ?delay,
                 "call failed, trying again"
             );
-            let until = Instant::now() + delay;
+            // No clock holds what a provider may write into `Retry-After`.
+            let until = Instant::now() + delay.min(FAR);
             if error.reason == Reason::Throttled {
                 let mut bucket = lock(&self.bucket);
                 bucket.paused_until = bucket.paused_until.max(until);

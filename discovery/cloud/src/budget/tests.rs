@@ -337,3 +337,13 @@ async fn survives_nonsense_in_its_configuration() {
     );
     assert_eq!(Script::new([]).run(&nan).await.unwrap(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_beyond_any_clock_ends_the_call_and_nothing_else() {
+    for told in [Duration::MAX, Duration::from_secs(u64::MAX)] {
+        let budget = Budget::new(config(), 1);
+        let script = Script::new([failure(Reason::Throttled, Retry::After(told))]);
+        let error = script.run(&budget).await.unwrap_err();
+        assert_eq!(error.reason, Reason::Throttled);
+    }
+}
