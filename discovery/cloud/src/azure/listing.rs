@@ -48,7 +48,8 @@ pub struct ListingCall {
     /// The operation, which is also the permission that it needs:
     /// `Microsoft.DBforPostgreSQL/flexibleServers/read`.
     pub permission: String,
-    /// Error codes that say there can be nothing to list: `InvalidResourceType`. They count as an empty page.
+    /// Error codes that say there can be nothing to list: `InvalidResourceType`. As the first answer they count as
+    /// an empty list; after a page they contradict it, and are an error like any other.
     pub absent: &'static [&'static str],
 }
 
@@ -269,7 +270,10 @@ impl Listing {
             return serde_json::from_slice(&answer.body).map_err(|error| unreadable(call, &error));
         }
         let code = answer.arm_code();
-        if self.0.call.absent.contains(&code.as_str()) {
+        if self.0.call.absent.contains(&code.as_str())
+            && answer.status.is_client_error()
+            && !self.answered()
+        {
             tracing::debug!(call, code, "nothing of this type can exist here");
             return Ok(Page {
                 value: Vec::new(),

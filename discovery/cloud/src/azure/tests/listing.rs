@@ -320,6 +320,22 @@ async fn a_type_that_does_not_exist_is_an_empty_list_only_where_that_was_said() 
 }
 
 #[tokio::test]
+async fn a_type_that_has_listed_servers_cannot_be_unknown_on_the_next_page() {
+    let body = r#"{"error":{"code":"InvalidResourceType","message":"The resource type could not be found"}}"#;
+    let server = Server::start(move |_, number| match number {
+        0 => status(
+            200,
+            r#"{"value":[1],"nextLink":"/things?api-version=1&p=1"}"#,
+        ),
+        _ => status(404, body),
+    })
+    .await;
+    let (records, error) = read_all(&things(&access(&server.url))).await;
+    assert_eq!(records, ["1"]);
+    assert_eq!(error.unwrap().reason, Reason::Rejected);
+}
+
+#[tokio::test]
 async fn an_unreachable_endpoint_is_told_from_a_refusal() {
     let access = Arc::new(
         AzureAccess::load(AzureOptions {
