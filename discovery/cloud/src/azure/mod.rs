@@ -256,6 +256,7 @@ impl AzureAccess {
     ///
     /// # Errors
     /// That of the first page that cannot be read: a list with holes would make a subscription look unconfigured.
+    /// [`Reason::Denied`] when the list is empty, which is how Azure says that no role is assigned any more.
     pub async fn subscriptions(self: &Arc<Self>) -> Result<Vec<Subscription>, CallError> {
         let listing = self.listing(ListingCall {
             account: "*".to_owned(),
@@ -282,6 +283,14 @@ impl AzureAccess {
                     state: record.state,
                 });
             }
+        }
+        if found.is_empty() {
+            let message = "the credentials see no subscription: no role is assigned to them";
+            return Err(CallError::denied(
+                LIST_SUBSCRIPTIONS,
+                LIST_SUBSCRIPTIONS,
+                message,
+            ));
         }
         Ok(found)
     }

@@ -54,6 +54,19 @@ async fn subscriptions_that_cannot_all_be_read_are_an_error() {
     }
 }
 
+#[tokio::test]
+async fn no_subscriptions_at_all_is_a_permission_that_is_gone() {
+    let server = Server::start(|_, _| r#"{"value":[],"count":{"type":"Total","value":0}}"#).await;
+    let error = access(&server.url).subscriptions().await.unwrap_err();
+    assert_eq!(
+        (error.reason, error.permission.as_deref()),
+        (
+            Reason::Denied,
+            Some("Microsoft.Resources/subscriptions/read")
+        )
+    );
+}
+
 #[test]
 fn secrets_travel_over_tls_or_not_at_all() {
     for (url, safe) in [
