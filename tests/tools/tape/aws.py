@@ -254,6 +254,8 @@ def replication_group(place, name, engine, *, tls=True, sharded=False, shards=1,
         "ClusterMode": "enabled" if sharded else "disabled",
         "Engine": engine,
     }
+    if sharded:
+        record["ConfigurationEndpoint"] = {"Address": host("clustercfg"), "Port": 6379}
     if tls:
         record["TransitEncryptionMode"] = "required"
     return record

@@ -67,9 +67,10 @@ def _shop_eu(here):
 
 
 def _data_us(here):
-    here.add("ml-features", "postgres", "16.4", tags("prod", "data"))
+    # Another team, another spelling of `env`.
+    data = {"Environment": "production", "team": "data"}
     scaling = {"MinCapacity": 0.5, "MaxCapacity": 16.0}
-    here.add_cluster("events", "aurora-postgresql", "15.8", tags("prod", "data"), readers=0, ServerlessV2ScalingConfiguration=scaling)
+    here.add_cluster("events", "aurora-postgresql", "15.8", data, readers=0, ServerlessV2ScalingConfiguration=scaling)
 
 
 def _data_eu(here, run):
