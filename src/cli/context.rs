@@ -10,6 +10,7 @@ use std::{
 use muster_discovery::run as scan_all;
 use muster_matchers::Chain;
 use muster_model::{Scan, Scope, Timestamp};
+use muster_plan::OpenScopes;
 use muster_store::SledStore;
 
 use super::{Common, Failure, run_id};
@@ -44,6 +45,8 @@ pub struct Scanned {
     pub chain: Chain,
     /// Whether every account, region and subscription that the configuration asks for could be found out.
     pub expanded: bool,
+    /// What the configuration asks for by `*`.
+    pub open: Vec<OpenScopes>,
     /// Whether all scopes were read, not only named ones.
     pub all: bool,
     /// When they were made.
@@ -170,6 +173,7 @@ impl Context {
             mut scanners,
             mut unread,
             filters,
+            open,
             complete,
         } = expand(&self.config, &self.elsewhere).await;
         if !only.is_empty() {
@@ -201,6 +205,7 @@ impl Context {
             scans,
             chain,
             expanded: complete,
+            open,
             all: only.is_empty(),
             now,
             run: run_id(now),
@@ -215,6 +220,7 @@ impl Scanned {
             chain: &self.chain,
             settings,
             scopes_known: self.expanded && self.all,
+            open: &self.open,
             now: self.now,
             run: &self.run,
         };

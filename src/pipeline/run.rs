@@ -8,7 +8,9 @@ use muster_model::{
     Decision, DecisionRecord, Event, HistoryEntry, Provider, Record, ResourceId, Scan, Scope,
     ScopeRecord, Target, Timestamp,
 };
-use muster_plan::{Action, Input, Inventory, Judged, Plan, ScopeLine, Settings, TargetWrite, plan};
+use muster_plan::{
+    Action, Input, Inventory, Judged, OpenScopes, Plan, ScopeLine, Settings, TargetWrite, plan,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{sources::UNKNOWN, state::State};
@@ -49,6 +51,8 @@ pub struct Ask<'a> {
     pub settings: &'a Settings,
     /// Whether the scans are all that the configuration asks for.
     pub scopes_known: bool,
+    /// What the configuration asks for by `*`.
+    pub open: &'a [OpenScopes],
     /// The time.
     pub now: Timestamp,
     /// The run's name, for the history.
@@ -84,6 +88,8 @@ pub fn remember(state: &State, chain: &Chain, settings: &Settings, now: Timestam
         judged: &judged,
         scopes: &lines,
         scopes_known: false,
+        open: &[],
+        before: &state.scopes,
         notes: Vec::new(),
         settings,
         now,
@@ -148,6 +154,8 @@ pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
         judged: &judged,
         scopes: &lines,
         scopes_known: ask.scopes_known,
+        open: ask.open,
+        before: &state.scopes,
         notes: notes(state, ask.chain, &matched),
         settings: ask.settings,
         now: ask.now,

@@ -20,6 +20,7 @@ use muster_cloud::{
 use muster_discovery::{Scanner, aws_scanner, azure::azure_scanner, failure};
 use muster_matchers::SourceFilter;
 use muster_model::{AccountId, Coverage, Failure, Provider, Scan, Scope, Service};
+use muster_plan::OpenScopes;
 
 use crate::config::{AwsAccountRef, AwsSource, AzureSource, Config};
 
@@ -43,6 +44,8 @@ pub struct Expansion {
     pub unread: Vec<Scan>,
     /// What each source selects of what is found.
     pub filters: Vec<SourceFilter>,
+    /// What the sources ask for by `*`, beside what the providers list of it.
+    pub open: Vec<OpenScopes>,
     /// False when a list of accounts, regions or subscriptions could not be read.
     pub complete: bool,
 }
@@ -179,6 +182,14 @@ async fn expand_aws(
             None => continue,
         };
         resolved.insert(AccountId::new(account.id()));
+        if source.regions.is_none() {
+            expansion.open.push(OpenScopes {
+                provider: Provider::Aws,
+                account: Some(AccountId::new(account.id())),
+                services: source.services.iter().copied().collect(),
+                resource_groups: None,
+            });
+        }
         let regions = match &source.regions {
             Some(regions) => regions.iter().cloned().collect(),
             None => match account.regions().await {
@@ -241,15 +252,21 @@ async fn expand_azure(
             }
         };
         let groups = groups(source);
+        if source.subscriptions.is_none() {
+            expansion.open.push(OpenScopes {
+                provider: Provider::Azure,
+                account: None,
+                services: source.services.iter().copied().collect(),
+                resource_groups: source.resource_groups.clone(),
+            });
+        }
+        // All are selected also while some are not listed: another source may be reading them.
+        expansion.filters.push(azure_filter(source));
         match (&access, subscriptions) {
             (access, Ok(ids)) => {
                 for (scope, access) in cross(&ids, source, &groups).zip(access.iter().cycle()) {
                     scopes.azure.insert(scope, Arc::clone(access));
                 }
-                expansion.filters.push(azure_filter(
-                    source,
-                    ids.into_iter().map(AccountId::new).collect(),
-                ));
             }
             (_, Err(error)) => {
                 let known = source
@@ -261,10 +278,6 @@ async fn expand_azure(
                 for scope in cross(&ids, source, &groups) {
                     scopes.unread.insert(scope, failure(error.clone()));
                 }
-                expansion.filters.push(azure_filter(
-                    source,
-                    ids.into_iter().map(AccountId::new).collect(),
-                ));
             }
         }
     }
@@ -318,12 +331,13 @@ fn cross<'a>(
     })
 }
 
-fn azure_filter(source: &AzureSource, subscriptions: BTreeSet<AccountId>) -> SourceFilter {
+fn azure_filter(source: &AzureSource) -> SourceFilter {
+    let subscriptions = source.subscriptions.as_ref();
     SourceFilter {
         name: source.name.clone(),
         provider: Provider::Azure,
         services: source.services.iter().copied().collect(),
-        accounts: Some(subscriptions),
+        accounts: subscriptions.map(|ids| ids.iter().cloned().map(AccountId::new).collect()),
         regions: source.regions.clone(),
         resource_groups: source.resource_groups.clone(),
         tags: source.tags.clone(),

@@ -97,6 +97,15 @@ pub(crate) fn targets(from: &Target, to: &Target) -> Vec<FieldChange> {
         &to.engine_version,
     );
     text(&mut out, "state", &from.state.name, &to.state.name);
+    if from.state.name == to.state.name {
+        // A newer muster may know better what a state means.
+        text(
+            &mut out,
+            "availability",
+            from.state.availability.as_str(),
+            to.state.availability.as_str(),
+        );
+    }
     text(
         &mut out,
         "scope",
@@ -160,7 +169,7 @@ fn labels(out: &mut Vec<FieldChange>, from: &Labels, to: &Labels) {
         label.value.clone()
     });
     for change in &mut changes {
-        let key = change.field.trim_start_matches("labels.");
+        let key = change.field.strip_prefix("labels.").unwrap_or_default();
         if same_value(key) {
             change.from = from
                 .get(key)

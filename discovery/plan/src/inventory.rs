@@ -6,8 +6,8 @@ use std::{
 };
 
 use muster_model::{
-    Availability, Database, EndpointRole, Event, HistoryEntry, Missing, Record, ResourceId, Scan,
-    Scope, ScopeRecord, State, Target, Timestamp, Unread, fact,
+    Availability, Database, EndpointRole, Event, HistoryEntry, Missing, Provider, Record,
+    ResourceId, Scan, Scope, ScopeRecord, State, Target, Timestamp, Unread, Unsupported, fact,
 };
 
 use crate::diff;
@@ -164,10 +164,13 @@ impl Inventory {
         };
         let returned = record.missing.take().is_some();
         let carried;
-        let database = if database.unread.is_empty() {
+        let database = if database.unread.is_empty() && !respelled(database, &record.database) {
             database
         } else {
-            carried = carry_over(database.clone(), &record.database);
+            carried = keep_spelling(
+                carry_over(database.clone(), &record.database),
+                &record.database,
+            );
             &carried
         };
         let differs = record.database != *database;
@@ -277,6 +280,11 @@ fn carry_over(mut database: Database, before: &Database) -> Database {
             }
             Unread::Version => {
                 database.engine_version.clone_from(&before.engine_version);
+                // That no version was told is nothing against a database whose version is known.
+                if matches!(&database.unsupported, Some(Unsupported::Version { have, .. }) if have.is_empty())
+                {
+                    database.unsupported.clone_from(&before.unsupported);
+                }
                 if let Some(value) = before.derived.get("engine-version") {
                     database
                         .derived
@@ -288,6 +296,47 @@ fn carry_over(mut database: Database, before: &Database) -> Database {
                         .entry(fact::IAM_AUTH.to_owned())
                         .or_insert_with(|| value.to_owned());
                 }
+            }
+        }
+    }
+    database
+}
+
+/// What Azure spells now in upper and now in lower case, and means the same: names and labels are made of it.
+const SPELLED: [&str; 2] = ["resource-group", "subscription-id"];
+
+/// Whether something of it is spelled in another case than before.
+fn respelled(now: &Database, before: &Database) -> bool {
+    let other = |now: &str, before: &str| now != before && now.eq_ignore_ascii_case(before);
+    now.scope.provider == Provider::Azure
+        && (other(&now.identifier, &before.identifier)
+            || SPELLED.iter().any(|key| {
+                [(&now.derived, &before.derived), (&now.facts, &before.facts)]
+                    .into_iter()
+                    .any(|(now, before)| {
+                        matches!((now.get(*key), before.get(*key)), (Some(now), Some(before)) if other(now, before))
+                    })
+            }))
+}
+
+/// The spelling of the first time, where only the case differs.
+fn keep_spelling(mut database: Database, before: &Database) -> Database {
+    if database.scope.provider != Provider::Azure {
+        return database;
+    }
+    let keep = |now: &mut String, before: &String| {
+        if now.eq_ignore_ascii_case(before) {
+            now.clone_from(before);
+        }
+    };
+    keep(&mut database.identifier, &before.identifier);
+    for key in SPELLED {
+        for (now, before) in [
+            (&mut database.derived, &before.derived),
+            (&mut database.facts, &before.facts),
+        ] {
+            if let (Some(now), Some(before)) = (now.get_mut(key), before.get(key)) {
+                keep(now, before);
             }
         }
     }

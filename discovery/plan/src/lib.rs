@@ -20,10 +20,12 @@ mod types;
 mod testkit;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wrongs;
 
 pub use self::{
     inventory::{Inventory, Merge},
-    planner::{Input, Judged, Outcome, TargetWrite, plan},
+    planner::{Input, Judged, OpenScopes, Outcome, TargetWrite, plan},
     settings::{Brake, Grace, Policy, Settings, Unconfigured},
     types::{Action, Change, Hold, Plan, Safety, ScopeLine, SkippedLine, Summary},
 };

@@ -1,6 +1,9 @@
 //! Who gets which name. Two databases that want one name are both told, and neither silently wins.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use muster_model::{ResourceId, Target};
 
@@ -9,14 +12,30 @@ use muster_model::{ResourceId, Target};
 pub(crate) struct Claims<'a> {
     wanted: BTreeMap<String, BTreeSet<&'a ResourceId>>,
     held: BTreeMap<String, &'a ResourceId>,
+    /// The short names of enrolled targets, where they differ from the unique one.
+    short: BTreeMap<String, BTreeSet<&'a ResourceId>>,
 }
 
 /// What became of one claim.
-pub(crate) enum Claim {
+pub(crate) enum Claim<'a> {
     /// Nobody else wants it, or it was there first. Who wants it in vain.
-    Granted(Vec<ResourceId>),
+    Granted(Option<Others<'a>>),
     /// Somebody has it, or several newcomers want it at once.
-    Refused(Vec<ResourceId>),
+    Refused(Refusal<'a>),
+}
+
+/// Why a name cannot be had. `Display` ends a sentence that begins with the name.
+pub(crate) enum Refusal<'a> {
+    /// These have or want it.
+    Wanted(Others<'a>),
+    /// People who use it now mean another database.
+    Short(&'a ResourceId),
+}
+
+/// One database, and how many more.
+pub(crate) struct Others<'a> {
+    first: &'a ResourceId,
+    more: usize,
 }
 
 impl<'a> Claims<'a> {
@@ -24,7 +43,11 @@ impl<'a> Claims<'a> {
     pub(crate) fn incumbents(targets: impl Iterator<Item = &'a Target>) -> Self {
         let mut claims = Self::default();
         for target in targets {
-            claims.held.insert(target.name.to_lowercase(), &target.id);
+            let (name, short) = (target.name.to_lowercase(), target.short_name.to_lowercase());
+            if name != short {
+                claims.short.entry(short).or_default().insert(&target.id);
+            }
+            claims.held.insert(name, &target.id);
         }
         claims
     }
@@ -38,25 +61,67 @@ impl<'a> Claims<'a> {
     }
 
     /// Settles a claim, after all were noted.
-    pub(crate) fn settle(&self, id: &ResourceId, name: &str) -> Claim {
+    pub(crate) fn settle(&self, id: &ResourceId, name: &str) -> Claim<'a> {
         let key = name.to_lowercase();
-        let others: Vec<ResourceId> = self
+        let others = self
             .wanted
             .get(&key)
-            .into_iter()
-            .flatten()
-            .filter(|other| **other != id)
-            .map(|other| (*other).clone())
-            .collect();
-        match self.held.get(&key) {
-            Some(holder) if *holder == id => Claim::Granted(others),
-            Some(holder) => {
-                let mut all = vec![(*holder).clone()];
-                all.extend(others.into_iter().filter(|other| other != *holder));
-                Claim::Refused(all)
+            .and_then(|wanted| Others::of(wanted, id));
+        match (self.held.get(&key), others) {
+            (Some(holder), others) if *holder == id => Claim::Granted(others),
+            (Some(holder), others) => {
+                let more = others.map_or(0, |others| others.more + 1);
+                let counted = self
+                    .wanted
+                    .get(&key)
+                    .is_some_and(|wanted| wanted.contains(holder));
+                Claim::Refused(Refusal::Wanted(Others {
+                    first: holder,
+                    more: more - usize::from(counted),
+                }))
             }
-            None if others.is_empty() => Claim::Granted(others),
-            None => Claim::Refused(others),
+            (None, Some(others)) => Claim::Refused(Refusal::Wanted(others)),
+            (None, None) => match self
+                .short
+                .get(&key)
+                .map(|users| (users.len(), users.first()))
+            {
+                // A short name that several share means none of them, and so is nobody's.
+                Some((1, Some(user))) if *user != id => Claim::Refused(Refusal::Short(user)),
+                _ => Claim::Granted(None),
+            },
+        }
+    }
+}
+
+impl<'a> Others<'a> {
+    /// All but `id`; none when there is nobody else.
+    fn of(all: &BTreeSet<&'a ResourceId>, id: &ResourceId) -> Option<Self> {
+        let first = all.iter().find(|other| **other != id)?;
+        let more = all.len() - 1 - usize::from(all.contains(id));
+        Some(Self { first, more })
+    }
+}
+
+impl fmt::Display for Others<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.more {
+            0 => self.first.fmt(f),
+            more => write!(f, "{} and {more} more", self.first),
+        }
+    }
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wanted(others) => write!(f, "is also wanted by {others}"),
+            Self::Short(user) => {
+                write!(
+                    f,
+                    "is the short name of {user}: people who use it mean that one"
+                )
+            }
         }
     }
 }

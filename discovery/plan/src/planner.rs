@@ -1,10 +1,13 @@
 //! [`plan`]: the difference between what is enrolled and what should be, less what a safety forbids.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use muster_model::{
-    Availability, Decision, Enrollment, FieldChange, Owner, Record, ResourceId, Scope, Skip,
-    Target, Timestamp, Trace, Unread, fact,
+    AccountId, Availability, Decision, Enrollment, FieldChange, Owner, Provider, Record,
+    ResourceId, Scope, ScopeRecord, Service, Skip, Target, Timestamp, Trace, Unread, fact,
 };
 
 use crate::{
@@ -29,12 +32,30 @@ pub struct Input<'a> {
     /// Whether `scopes` is all that the configuration asks for: false when a list of regions, accounts or
     /// subscriptions could not be read.
     pub scopes_known: bool,
+    /// What the configuration asks for without naming it. The provider's list says what there is of it, and
+    /// a list that has become shorter proves nothing.
+    pub open: &'a [OpenScopes],
+    /// How the scans went before this run, for every scope that was ever read.
+    pub before: &'a BTreeMap<Arc<Scope>, ScopeRecord>,
     /// Notes to pass on.
     pub notes: Vec<String>,
     /// What may be done.
     pub settings: &'a Settings,
     /// The time of the run.
     pub now: Timestamp,
+}
+
+/// Scopes that a source asks for by `*`: every region of an account, every subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenScopes {
+    /// The cloud.
+    pub provider: Provider,
+    /// The account; none for every one.
+    pub account: Option<AccountId>,
+    /// The families of calls.
+    pub services: BTreeSet<Service>,
+    /// Azure: the resource groups; none for every one.
+    pub resource_groups: Option<BTreeSet<String>>,
 }
 
 /// A decision with its trace.
@@ -93,6 +114,8 @@ struct Planner<'a> {
     lines: &'a [ScopeLine],
     scopes: HashMap<&'a Scope, &'a ScopeLine>,
     scopes_known: bool,
+    open: &'a [OpenScopes],
+    before: &'a BTreeMap<Arc<Scope>, ScopeRecord>,
     settings: &'a Settings,
     now: Timestamp,
     claims: Claims<'a>,
@@ -138,6 +161,8 @@ impl<'a> Planner<'a> {
                 .map(|line| (&*line.scope, line))
                 .collect(),
             scopes_known: input.scopes_known,
+            open: input.open,
+            before: input.before,
             settings: input.settings,
             now: input.now,
             claims,
@@ -172,6 +197,17 @@ impl<'a> Planner<'a> {
                 if record.database.unread.contains(&Unread::Tags) && depends_on_tags(reason) =>
             {
                 self.unread(record, target);
+            }
+            (
+                Some(Decision::Skip {
+                    reason: reason @ Skip::NotSelected { .. },
+                }),
+                Some(target),
+            ) if !self.scopes_known => {
+                let why =
+                    format!("{reason}; but it is not known which accounts the sources stand for");
+                self.hold(target, Action::Remove, Safety::Coverage, why);
+                self.skip(record, reason);
             }
             (Some(Decision::Skip { reason }), Some(target)) => {
                 self.remove(record, target, format!("no longer enrolled: {reason}"));
@@ -213,10 +249,8 @@ impl<'a> Planner<'a> {
                 self.hold(target, Action::Remove, Safety::Coverage, why);
             }
             Proof::Unconfigured => {
-                self.remove_proven(
-                    target,
-                    format!("no source covers {} any more", record.database.scope),
-                );
+                let why = format!("no source covers {} any more", record.database.scope);
+                self.remove_unconfigured(record, target, why);
             }
             Proof::Complete if self.gone(record) => {
                 let why = self.absence(record);
@@ -269,27 +303,29 @@ impl<'a> Planner<'a> {
         };
         let mut notes = Vec::new();
         match self.claims.settle(&wanted.id, &wanted.name) {
-            Claim::Refused(others) => {
-                let why = format!(
-                    "the name `{}` is also wanted by {}",
-                    wanted.name,
-                    join(&others)
-                );
-                let would = if target.is_some() {
-                    Action::Update
-                } else {
-                    Action::Add
+            Claim::Refused(why) => {
+                let why = format!("the name `{}` {why}", wanted.name);
+                let Some(target) = target else {
+                    return self.hold(&wanted, Action::Add, Safety::Name, why);
                 };
-                return self.hold(target.unwrap_or(&wanted), would, Safety::Name, why);
+                // A name that cannot be had keeps no other change away: labels decide who may do what.
+                let renamed = Target {
+                    name: target.name.clone(),
+                    short_name: target.short_name.clone(),
+                    ..wanted
+                };
+                if diff::targets(target, &renamed).is_empty() {
+                    return self.hold(target, Action::Update, Safety::Name, why);
+                }
+                return self.update(target, renamed, vec![format!("not renamed: {why}")]);
             }
-            Claim::Granted(others) if !others.is_empty() => {
+            Claim::Granted(Some(others)) => {
                 notes.push(format!(
-                    "keeps the name `{}`, which {} wants too",
-                    wanted.name,
-                    join(&others)
+                    "keeps the name `{}`, which {others} wants too",
+                    wanted.name
                 ));
             }
-            Claim::Granted(_) => {}
+            Claim::Granted(None) => {}
         }
         let Some(target) = target else {
             let mut change = self.change(&wanted, Action::Add, wanted.reason.clone());
@@ -402,8 +438,25 @@ impl<'a> Planner<'a> {
             Proof::Unconfigured if self.settings.unconfigured == Unconfigured::Hold => {
                 self.hold(target, Action::Remove, Safety::Coverage, reason);
             }
-            Proof::Unconfigured | Proof::Complete => self.remove_proven(target, reason),
+            Proof::Unconfigured => self.remove_unconfigured(record, target, reason),
+            Proof::Complete => self.remove_proven(target, reason),
         }
+    }
+
+    /// A removal because nobody asks for its scope any more: not before the grace has passed since the scope
+    /// was last read, for it may be that the credentials lead to another account just now.
+    fn remove_unconfigured(&mut self, record: &Record, target: &Target, reason: String) {
+        let last = covering(&record.database.scope)
+            .filter_map(|scope| self.before.get(&scope))
+            .map(|before| before.attempted)
+            .max()
+            .unwrap_or(record.changed);
+        let grace = self.settings.grace.seconds;
+        if self.now.since(last) < grace {
+            let why = format!("{reason}; last read {last} (grace: {})", span(grace));
+            return self.hold(target, Action::Remove, Safety::Grace, why);
+        }
+        self.remove_proven(target, reason);
     }
 
     fn remove_proven(&mut self, target: &Target, reason: String) {
@@ -471,10 +524,13 @@ impl<'a> Planner<'a> {
                     });
                 Proof::Incomplete(format!("{} was not completely read{why}", line.scope))
             }
-            None if self.scopes_known => Proof::Unconfigured,
-            None => Proof::Incomplete(format!(
+            None if !self.scopes_known => Proof::Incomplete(format!(
                 "{scope} was not read: it is not known which scopes there are"
             )),
+            None if self.open.iter().any(|open| open.covers(scope)) => Proof::Incomplete(format!(
+                "{scope} was not read: a source asks for all there are, and the provider no longer lists it"
+            )),
+            None => Proof::Unconfigured,
         }
     }
 
@@ -694,6 +750,21 @@ impl<'a> Planner<'a> {
     }
 }
 
+// === impl OpenScopes ===
+
+impl OpenScopes {
+    /// Whether it stands for this scope too.
+    fn covers(&self, scope: &Scope) -> bool {
+        self.provider == scope.provider
+            && self.services.contains(&scope.service)
+            && self.account.as_ref().is_none_or(|it| *it == scope.account)
+            && self.resource_groups.as_ref().is_none_or(|groups| {
+                let group = scope.resource_group.as_deref().unwrap_or_default();
+                groups.iter().any(|it| it.eq_ignore_ascii_case(group))
+            })
+    }
+}
+
 /// Who makes the targets of this plan.
 const DISCOVERY: &str = "discovery";
 
@@ -717,14 +788,6 @@ fn line(record: &Record) -> SkippedLine {
 
 fn safety_word(safety: Safety) -> String {
     safety.as_str().to_owned()
-}
-
-fn join(ids: &[ResourceId]) -> String {
-    match ids {
-        [one] => one.to_string(),
-        [first, rest @ ..] => format!("{first} and {} more", rest.len()),
-        [] => String::new(),
-    }
 }
 
 fn span(seconds: u64) -> String {

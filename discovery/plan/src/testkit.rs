@@ -19,8 +19,8 @@ use muster_model::{
 };
 
 use crate::{
-    Brake, Grace, Input, Inventory, Judged, Outcome, Policy, ScopeLine, Settings, TargetWrite,
-    Unconfigured, plan,
+    Brake, Grace, Input, Inventory, Judged, OpenScopes, Outcome, Policy, ScopeLine, Settings,
+    TargetWrite, Unconfigured, plan,
 };
 
 pub(crate) fn scope(region: &str) -> Arc<Scope> {
@@ -96,6 +96,11 @@ pub(crate) fn judge(database: &Database) -> Judged {
         shadowed,
     };
     let decision = match labels.value("env") {
+        _ if database.unsupported.is_some() => Decision::Skip {
+            reason: Skip::Unsupported {
+                why: database.unsupported.clone().unwrap(),
+            },
+        },
         _ if database.state.availability == Availability::Unavailable => Decision::Skip {
             reason: Skip::State {
                 state: database.state.clone(),
@@ -115,6 +120,11 @@ pub(crate) fn judge(database: &Database) -> Judged {
                 reason: "rule \"prod\" (env in [prod])".to_owned(),
             })
         }
+        Some("unselected") => Decision::Skip {
+            reason: Skip::NotSelected {
+                detail: "account is `1`, asked for [2]".to_owned(),
+            },
+        },
         Some("broken") => Decision::Undecided {
             matcher: "plugin x".to_owned(),
             message: "deadline exceeded".to_owned(),
@@ -133,6 +143,7 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) now: Timestamp,
     pub(crate) scopes_known: bool,
+    pub(crate) open: Vec<OpenScopes>,
 }
 
 impl World {
@@ -157,6 +168,7 @@ impl World {
             },
             now: Timestamp::from_unix(1_800_000_000),
             scopes_known: true,
+            open: Vec::new(),
         }
     }
 
@@ -189,6 +201,8 @@ impl World {
             judged: &judged,
             scopes: &lines,
             scopes_known: self.scopes_known,
+            open: &self.open,
+            before: &self.scopes,
             notes: Vec::new(),
             settings: &self.settings,
             now: self.now,
@@ -213,10 +227,11 @@ impl World {
             inventory.forget(id);
         }
         self.records = inventory.iter().cloned().collect();
-        self.scopes = scopes
-            .into_iter()
-            .map(|record| (record.scope.clone(), record))
-            .collect();
+        self.scopes.extend(
+            scopes
+                .into_iter()
+                .map(|record| (record.scope.clone(), record)),
+        );
         self.now = self.now.plus(300);
         outcome
     }
