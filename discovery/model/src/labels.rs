@@ -65,12 +65,14 @@ pub struct Shadowed {
 pub struct Labels(BTreeMap<String, Label>);
 
 impl Labels {
-    /// Whether only muster itself may write this key.
+    /// Whether only muster itself may write this key. A reserved prefix is so in upper and lower case, since
+    /// people read `Muster/kind` as `muster/kind`; `Region` is a tag like any other, and not the label `region`.
     pub fn is_reserved(key: &str) -> bool {
         DERIVED_KEYS.contains(&key)
-            || RESERVED_PREFIXES
-                .iter()
-                .any(|prefix| key.starts_with(prefix))
+            || RESERVED_PREFIXES.iter().any(|prefix| {
+                key.get(..prefix.len())
+                    .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+            })
     }
 
     /// The labels of a database before any matcher: derived ones, and those of its tags that forge nothing.
@@ -173,5 +175,28 @@ impl schemars::JsonSchema for Labels {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "object", "additionalProperties": {
             "type": "object", "properties": { "value": { "type": "string" }, "origin": {} } } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserved_prefix_is_so_in_any_case() {
+        for (key, want) in [
+            ("muster/kind", true),
+            ("Muster/Kind", true),
+            ("TELEPORT.DEV/origin", true),
+            ("Teleport.Internal/x", true),
+            ("region", true),
+            ("Region", false),
+            ("muster", false),
+            ("musterkind", false),
+            ("must\u{00e9}r/kind", false),
+            ("", false),
+        ] {
+            assert_eq!(Labels::is_reserved(key), want, "{key}");
+        }
     }
 }
