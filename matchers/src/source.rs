@@ -118,6 +118,7 @@ impl SourceFilter {
             ));
         }
         if let Some(accounts) = &self.accounts
+            && !accounts.contains(&scope.account)
             && !accounts
                 .iter()
                 .any(|account| self.is_same(account.as_str(), scope.account.as_str()))
