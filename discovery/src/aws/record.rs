@@ -19,6 +19,8 @@ use crate::states::States;
 
 /// The longest text that a record may hold in one field, in bytes.
 pub(super) const MAX_TEXT: usize = 4096;
+/// The longest ARN, in bytes: what the store takes as an id, with room for the endpoint's role.
+const MAX_ARN: usize = 1536;
 /// The longest host name (RFC 1035).
 const MAX_HOST: usize = 253;
 
@@ -179,8 +181,12 @@ impl Record {
         &self.database.engine_version
     }
 
-    /// Asks for a version of at least `major.minor`.
+    /// Asks for a version of at least `major.minor`. One that is not told is marked, so that it stands against
+    /// nothing of which a version was known before.
     pub(super) fn need_version(&mut self, major: u32, minor: u32) {
+        if self.version().is_empty() {
+            self.unread(Unread::Version);
+        }
         if super::version::at_least(self.version(), major, minor) != Some(true) {
             self.unsupported(Unsupported::Version {
                 engine: self.database.engine.clone(),
@@ -316,7 +322,7 @@ impl Record {
 /// Account and region of an ARN; either may be empty. None when the text is no ARN, or one that could not be told
 /// from other ids (`#` parts an id from its endpoint's role).
 fn parse_arn(arn: &str) -> Option<(&str, &str)> {
-    if arn.len() > MAX_TEXT
+    if arn.len() > MAX_ARN
         || arn
             .bytes()
             .any(|byte| byte <= b' ' || byte >= 0x7f || byte == b'#')

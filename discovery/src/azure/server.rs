@@ -18,6 +18,9 @@ use super::{arm, arm::ArmId, product::Product};
 /// The longest record that is looked at, in bytes.
 const MAX_RECORD: usize = 256 << 10;
 
+/// The longest id, in bytes: what the store takes, with room for the endpoint's role.
+const MAX_ID: usize = 1536;
+
 /// The longest host name (RFC 1035).
 const MAX_HOST: usize = 253;
 
@@ -87,6 +90,9 @@ fn judge(product: &Product, scope: &Arc<Scope>, server: Server) -> Result<Databa
         .id
         .filter(|id| !id.is_empty())
         .ok_or("the record has no id")?;
+    if id.len() > MAX_ID || id.chars().any(|c| c.is_control() || c == '#') {
+        return Err("its id is too long, or holds what no id may".to_owned());
+    }
     let parts = ArmId::parse(&id).ok_or_else(|| format!("`{id}` is not the id of a server"))?;
     let is_ours = parts.namespace.eq_ignore_ascii_case(product.namespace)
         && parts.type_name.eq_ignore_ascii_case(product.type_name)

@@ -98,6 +98,11 @@ fn versions_before_five_are_listed_as_too_old() {
         let scan = scanned(cluster(version, &[true]).build(), &tagged());
         let it = only(&scan);
         assert_eq!(it.unsupported.is_none(), want, "{version}");
+        assert_eq!(
+            it.unread.contains(&Unread::Version),
+            version.is_empty(),
+            "{version}"
+        );
         if let Some(why) = &it.unsupported {
             let need = "5.0".to_owned();
             assert_eq!(

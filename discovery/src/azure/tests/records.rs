@@ -225,6 +225,32 @@ fn names_that_would_change_the_path_are_refused() {
     }
 }
 
+#[test]
+fn an_id_that_no_store_would_take_costs_only_its_record() {
+    let product = Product::of(Service::Mysql).unwrap();
+    let read = |name: &str| {
+        let id = format!(
+            "/subscriptions/{SUBSCRIPTION}/resourceGroups/g/providers/Microsoft.DBforMySQL/servers/{name}"
+        );
+        let record = json!({ "id": id, "name": "a", "location": "eastus", "properties": {} });
+        server::database(product, &scope(Service::Mysql), &record.to_string())
+    };
+    assert!(read("orders").is_ok());
+    for name in [
+        "a".repeat(2048),
+        "a#server".to_owned(),
+        "a\u{1b}[2J".to_owned(),
+    ] {
+        let malformed = read(&name).unwrap_err();
+        assert!(
+            malformed.message.contains("its id"),
+            "{}",
+            malformed.message
+        );
+        assert!(malformed.provider_id.is_some());
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_and_no_cut_record_panics(text in "\\PC{0,200}", cut in 0_usize..2000, which in 0_usize..32) {

@@ -195,6 +195,13 @@ fn a_malformed_record_costs_only_itself_and_its_own_completeness() {
             "is not an ARN",
         ),
         (
+            "an ARN that no store would take",
+            instance("a", "mysql", "8")
+                .db_instance_arn(format!("arn:aws:rds:r:1:db:{}", "a".repeat(2048))),
+            false,
+            "is not an ARN",
+        ),
+        (
             "no id",
             instance("a", "mysql", "8").set_db_instance_identifier(None),
             true,
