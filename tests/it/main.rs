@@ -11,4 +11,5 @@ mod cli;
 mod docs;
 mod layering;
 mod moto;
+mod readme;
 mod support;
