@@ -19,6 +19,9 @@ use crate::report;
 /// The format of the part that is applied.
 const FORMAT: u32 = 1;
 
+/// Where the digest is.
+const DIGEST: &str = "/saved/digest";
+
 /// The largest file that is read: 512 MiB, as much as the store takes in one batch.
 const MAX_FILE: u64 = 512 << 20;
 
@@ -36,7 +39,8 @@ pub struct Saved {
     revision: u64,
     /// SHA-256 of the configuration file.
     config: String,
-    /// SHA-256 of the writes, so that an edited file is noticed.
+    /// SHA-256 of everything else in the file, so that neither what is shown nor what is written can be edited
+    /// without the other.
     digest: String,
     /// What is to be written.
     writes: Writes,
@@ -100,11 +104,15 @@ pub fn to_json(
         store: store_name(basis.store),
         revision: basis.revision.0,
         config: sha256(basis.config),
-        digest: digest(&writes)?,
+        digest: String::new(),
         writes,
     };
     if let Value::Object(report) = &mut report {
         report.insert("saved".to_owned(), serde_json::to_value(saved)?);
+    }
+    let digest = digest(&report)?;
+    if let Some(place) = report.pointer_mut(DIGEST) {
+        *place = digest.into();
     }
     let mut out = serde_json::to_vec_pretty(&report)?;
     out.push(b'\n');
@@ -129,24 +137,26 @@ pub fn read(path: &Path) -> Result<Saved, SavedError> {
     if length > MAX_FILE {
         return Err(not(format!("it has {length} bytes, more than {MAX_FILE}")));
     }
-    #[derive(Deserialize)]
-    struct File {
-        saved: Option<Saved>,
-    }
-    let file: File = serde_json::from_slice(&fs::read(path).map_err(io)?)
+    let mut file: Value = serde_json::from_slice(&fs::read(path).map_err(io)?)
         .map_err(|error| not(error.to_string()))?;
-    let saved = file.saved.ok_or_else(|| {
+    let told = file.pointer_mut(DIGEST).map(Value::take);
+    if let Some(place) = file.pointer_mut(DIGEST) {
+        *place = "".into();
+    }
+    let found = digest(&file).ok();
+    let saved = file.get_mut("saved").map(Value::take).ok_or_else(|| {
         not("it has no part to apply (made by `muster plan --format json`, not with --out?)".into())
     })?;
+    let saved: Saved = serde_json::from_value(saved).map_err(|error| not(error.to_string()))?;
     if saved.format != FORMAT {
         return Err(not(format!(
             "its format is {}, and this muster knows {FORMAT}",
             saved.format
         )));
     }
-    if digest(&saved.writes).ok().as_deref() != Some(saved.digest.as_str()) {
+    if found.as_deref() != told.as_ref().and_then(Value::as_str) {
         return Err(not(
-            "what it would write is not what was planned: it was edited or damaged".into(),
+            "what it shows or would write is not what was planned: it was edited or damaged".into(),
         ));
     }
     Ok(saved)
@@ -198,8 +208,9 @@ fn store_name(path: &Path) -> String {
         .to_string()
 }
 
-fn digest(writes: &Writes) -> serde_json::Result<String> {
-    Ok(sha256(&serde_json::to_vec(writes)?))
+/// Of the whole file, while the place of the digest holds an empty text. White space makes no difference.
+fn digest(file: &Value) -> serde_json::Result<String> {
+    Ok(sha256(&serde_json::to_vec(file)?))
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -236,6 +247,49 @@ mod tests {
         saved()
             .check(basis, Timestamp::from_unix(at), 60)
             .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn neither_what_is_shown_nor_what_is_written_can_be_edited() {
+        let plan = Plan {
+            summary: muster_plan::Summary::default(),
+            scopes: Vec::new(),
+            changes: Vec::new(),
+            skipped: Vec::new(),
+            notes: vec!["look here".to_owned()],
+            at: Timestamp::from_unix(1_000),
+        };
+        let writes = Writes {
+            forget: vec![muster_model::ResourceId::new("arn:x#instance")],
+            ..Writes::default()
+        };
+        let options = report::Options::default();
+        let basis = Basis {
+            store: Path::new("/store"),
+            revision: Revision(7),
+            config: b"policy: sync",
+        };
+        let file = to_json(&plan, writes.clone(), basis, &options).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plan.json");
+        let reread = |text: &str| {
+            fs::write(&path, text).unwrap();
+            read(&path).map_err(|error| error.to_string())
+        };
+        let text = String::from_utf8(file).unwrap();
+        assert_eq!(reread(&text).unwrap().writes, writes);
+        let compact: Value = serde_json::from_str(&text).unwrap();
+        assert!(reread(&compact.to_string()).is_ok());
+        for (from, to) in [
+            ("look here", "nothing to see"),
+            ("\"remove\": 0", "\"remove\": 1"),
+            ("arn:x#instance", "arn:y#instance"),
+            ("\"revision\": 7", "\"revision\": 8"),
+        ] {
+            assert!(text.contains(from), "{from}");
+            let refused = reread(&text.replace(from, to)).unwrap_err();
+            assert!(refused.contains("edited or damaged"), "{from}: {refused}");
+        }
     }
 
     #[test]
