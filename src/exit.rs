@@ -60,7 +60,9 @@ impl Exit {
             }
             Self::Usage => "Wrong usage of the command line.",
             Self::Config => "The configuration is wrong; every problem is listed.",
-            Self::Interrupted => "Interrupted (SIGINT).",
+            Self::Interrupted => {
+                "Interrupted (SIGINT). SIGTERM ends a command by the signal itself, which a shell shows as 143. Either way a run is written whole or not at all."
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     Common, Failure, ReportArgs,
     context::{Context, now},
     plan::load,
-    stdout,
+    print, unread_is_fine,
 };
 use crate::{
     exit::Exit,
@@ -53,12 +53,17 @@ impl Apply {
         context.warn();
         let store = context.store()?;
         match &self.plan {
-            Some(path) => self.saved(path, &context, &store),
+            Some(path) => self.saved(path, &context, &store).await,
             None => self.fresh(common, &context, &store).await,
         }
     }
 
-    fn saved(&self, path: &Path, context: &Context, store: &dyn Store) -> Result<Exit, Failure> {
+    async fn saved(
+        &self,
+        path: &Path,
+        context: &Context,
+        store: &dyn Store,
+    ) -> Result<Exit, Failure> {
         let refused = |error: &SavedError| {
             let failure = Failure::new(format!("cannot apply {}", path.display())).cause(error);
             match error {
@@ -79,7 +84,7 @@ impl Apply {
         let writes = saved
             .check(basis, now(), self.max_age.saturating_mul(60))
             .map_err(|error| refused(&error))?;
-        self.write(store, &writes, revision)?;
+        self.write(store, &writes, revision).await?;
         Ok(Exit::Done)
     }
 
@@ -93,13 +98,15 @@ impl Apply {
         let scanned = context.scan(&[]).await?;
         scanned.something()?;
         let run = scanned.plan(&state, &context.config.settings);
-        report::render(
-            &run.plan,
-            self.report.format,
-            &common.report(&self.report),
-            &mut stdout(),
-        )?;
-        self.write(store, &run.writes, state.revision)?;
+        unread_is_fine(print(|out| {
+            report::render(
+                &run.plan,
+                self.report.format,
+                &common.report(&self.report),
+                out,
+            )
+        }))?;
+        self.write(store, &run.writes, state.revision).await?;
         Ok(if self.detailed_exitcode && !scanned.is_complete() {
             Exit::Incomplete
         } else {
@@ -107,13 +114,18 @@ impl Apply {
         })
     }
 
-    fn write(&self, store: &dyn Store, writes: &Writes, revision: Revision) -> Result<(), Failure> {
+    async fn write(
+        &self,
+        store: &dyn Store,
+        writes: &Writes,
+        revision: Revision,
+    ) -> Result<(), Failure> {
         let removals = writes
             .targets
             .iter()
             .filter(|write| matches!(write, TargetWrite::Delete(_)))
             .count();
-        if removals > 0 && !self.yes && io::stdin().is_terminal() && !confirmed(removals)? {
+        if removals > 0 && !self.yes && io::stdin().is_terminal() && !confirmed(removals).await? {
             return Err(Failure::new("not applied")
                 .because("it was not confirmed")
                 .hint("nothing was changed"));
@@ -135,14 +147,18 @@ impl Apply {
     }
 }
 
-fn confirmed(removals: usize) -> Result<bool, Failure> {
+async fn confirmed(removals: usize) -> Result<bool, Failure> {
     let mut err = anstream::stderr().lock();
     write!(
         err,
         "This removes {removals} of the enrolled databases. Type `yes` to go on: "
     )?;
     err.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
+    // On a thread of its own, so that SIGINT is an answer as well.
+    let answer = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).map(|_| answer)
+    });
+    let answer = answer.await.map_err(io::Error::other)??;
     Ok(answer.trim() == "yes")
 }

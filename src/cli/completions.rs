@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Cli, Failure, stdout};
+use super::{Cli, Failure, print};
 use crate::exit::Exit;
 
 /// Arguments of `muster completions`.
@@ -17,7 +17,7 @@ impl Completions {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "muster", &mut script);
-        std::io::Write::write_all(&mut stdout(), &script)?;
+        print(|out| out.write_all(&script))?;
         Ok(Exit::Done)
     }
 }

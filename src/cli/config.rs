@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::{
     Common, Failure,
     context::{bad_config, config_path, write_file},
-    stdout,
+    print,
 };
 use crate::{
     config::{
@@ -99,7 +99,7 @@ impl Config {
             Self::Create(args) => args.run(common),
             Self::Check(args) => args.run(common),
             Self::Schema => {
-                stdout().write_all(schema::json().as_bytes())?;
+                print(|out| out.write_all(schema::json().as_bytes()))?;
                 Ok(Exit::Done)
             }
             Self::Show(args) => args.run(common),
@@ -138,7 +138,7 @@ impl Create {
             })
         })?;
         let Some(path) = &self.output else {
-            stdout().write_all(text.as_bytes())?;
+            print(|out| out.write_all(text.as_bytes()))?;
             return Ok(Exit::Done);
         };
         let cannot = || Failure::new(format!("cannot write {}", path.display()));
@@ -188,32 +188,35 @@ impl Check {
     fn run(self, common: &Common) -> Result<Exit, Failure> {
         let path = config_path(common)?;
         let loaded = config::check::load(&path).map_err(|error| bad_config(&error))?;
-        let mut out = stdout();
-        for problem in &loaded.warnings {
-            writeln!(
-                out,
-                "{}",
-                Located {
-                    file: &path,
-                    problem
-                }
-            )?;
-        }
         let sources = loaded.config.aws.len() + loaded.config.azure.len();
         let rules = loaded.config.rules.as_ref().map_or(0, Vec::len);
-        writeln!(
-            out,
-            "{}: {sources} sources, {rules} rules, {} warnings",
-            path.display(),
-            loaded.warnings.len()
-        )?;
-        out.flush()?;
+        print(|out| {
+            for problem in &loaded.warnings {
+                let file = &path;
+                writeln!(out, "{}", Located { file, problem })?;
+            }
+            writeln!(
+                out,
+                "{}: {}, {}, {}",
+                path.display(),
+                count(sources, "source"),
+                count(rules, "rule"),
+                count(loaded.warnings.len(), "warning")
+            )
+        })?;
         if self.deny_warnings && !loaded.warnings.is_empty() {
             return Err(Failure::new("the configuration has warnings")
                 .because("--deny-warnings was given")
                 .exits(Exit::Config));
         }
         Ok(Exit::Done)
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
     }
 }
 
@@ -233,7 +236,7 @@ impl Show {
                 .clone()
                 .map(|store| (store, if from_env { "env MUSTER_STORE" } else { "flag" })),
         };
-        stdout().write_all(show::show(&loaded, &overrides, self.origin).as_bytes())?;
+        print(|out| out.write_all(show::show(&loaded, &overrides, self.origin).as_bytes()))?;
         Ok(Exit::Done)
     }
 }

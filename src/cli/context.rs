@@ -87,16 +87,13 @@ impl Context {
     pub fn load(common: &Common) -> Result<Self, Failure> {
         let path = config_path(common)?;
         let loaded = config::check::load(&path).map_err(|error| bad_config(&error))?;
-        let bytes = fs::read(&path).map_err(|error| {
-            Failure::new(format!("cannot read {}", path.display())).cause(&error)
-        })?;
         let mut config = loaded.config;
         if let Some(store) = &common.store {
             config.store.clone_from(store);
         }
         Ok(Self {
             config,
-            bytes,
+            bytes: loaded.bytes,
             elsewhere: Elsewhere::default(),
             warnings: loaded.warnings,
             quiet: common.quiet,
@@ -278,11 +275,19 @@ fn bad_rules(problems: &[muster_matchers::Problem]) -> Failure {
     failure
 }
 
-/// Writes a file next to where it belongs and moves it there, so that it is whole or not there.
+/// Writes a file next to where it belongs and moves it there, so that it is whole or not there. A device or a
+/// pipe is written to as it is, and a link's target is what is replaced.
 ///
 /// # Errors
 /// Those of the file system.
 pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return fs::OpenOptions::new()
+            .write(true)
+            .open(path)?
+            .write_all(bytes);
+    }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
     let partial = path.with_file_name(name);

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::{Args, Subcommand};
 use muster_model::{Origin, Target, fact};
 
-use super::{Common, Failure, ListFormat, context::Context, explain::find, stdout};
+use super::{Common, Failure, ListFormat, context::Context, explain::find, print};
 use crate::{
     exit::Exit,
     pipeline::state::State,
@@ -123,7 +123,7 @@ impl Ls {
                 cell: |target| target.id.as_str().into(),
             },
         ];
-        table(&columns, &targets, self.output, &mut stdout())?;
+        print(|out| table(&columns, &targets, self.output, out))?;
         Ok(Exit::Done)
     }
 }
@@ -158,7 +158,7 @@ impl Show {
         })
         .map_err(|candidates| nobody(&self.database, &candidates, state))?;
         match self.output {
-            ListFormat::Table | ListFormat::Wide => show(target, &mut stdout())?,
+            ListFormat::Table | ListFormat::Wide => print(|out| show(target, out))?,
             other => {
                 let columns = [
                     Column {
@@ -172,7 +172,7 @@ impl Show {
                         cell: |target| target.id.as_str().into(),
                     },
                 ];
-                table(&columns, &[target], other, &mut stdout())?;
+                print(|out| table(&columns, &[target], other, out))?;
             }
         }
         Ok(Exit::Done)

@@ -1,14 +1,11 @@
 //! `muster demo`: the whole line on an embedded fleet, twice, so that a newcomer sees what a plan looks like and
 //! what happens when a cloud has a bad day.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Common, Failure, ReportArgs, context::Context, plan::load, stdout};
+use super::{Common, Failure, ReportArgs, context::Context, plan::load, print};
 use crate::{
     config,
     demo::{self, Day},
@@ -62,7 +59,11 @@ impl Demo {
         config.requests.per_second = 1_000;
 
         self.say("muster demo: recorded answers of two AWS accounts and two Azure subscriptions, read by the real scanners.")?;
-        self.say("\n$ muster apply\n")?;
+        self.say(if self.plan_only {
+            "\n$ muster plan\n"
+        } else {
+            "\n$ muster apply\n"
+        })?;
         self.day(Day::First, config.clone(), common).await?;
         if self.plan_only {
             return Ok(Exit::Done);
@@ -96,12 +97,14 @@ impl Demo {
         let state = load(&store)?;
         let scanned = context.scan(&[]).await?;
         let run = scanned.plan(&state, &context.config.settings);
-        report::render(
-            &run.plan,
-            self.report.format,
-            &common.report(&self.report),
-            &mut stdout(),
-        )?;
+        print(|out| {
+            report::render(
+                &run.plan,
+                self.report.format,
+                &common.report(&self.report),
+                out,
+            )
+        })?;
         if !self.plan_only {
             commit(&store, &run.writes, state.revision)
                 .map_err(|error| Failure::new("cannot apply the plan").cause(&error))?;
@@ -112,7 +115,7 @@ impl Demo {
     /// Words between the reports: only where the report is words as well.
     fn say(&self, text: &str) -> Result<(), Failure> {
         if self.report.format == report::Format::Text {
-            writeln!(stdout(), "{text}")?;
+            print(|out| writeln!(out, "{text}"))?;
         }
         Ok(())
     }

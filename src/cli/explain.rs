@@ -8,8 +8,12 @@ use muster_model::{Decision, Record, ResourceId, ScopeRecord};
 use muster_plan::{Action, Change};
 use muster_store::tables;
 
-use super::{Common, Failure, context::Context, stdout};
-use crate::{exit::Exit, pipeline::state::State, report::escape::shown};
+use super::{Common, Failure, context::Context, print};
+use crate::{
+    exit::Exit,
+    pipeline::{run::Run, state::State},
+    report::escape::shown,
+};
 
 /// Arguments of `muster explain`.
 #[derive(Args, Debug)]
@@ -48,47 +52,47 @@ impl Explain {
             .into_values()
             .filter(|record| is_called(record, wanted, &state, &run.judged))
             .collect();
-        let mut out = stdout();
         if found.is_empty() {
-            never_seen(wanted, &state, &run.writes.records, &scopes, &mut out)?;
-            out.flush()?;
+            print(|out| never_seen(wanted, &state, &run, &scopes, out))?;
             return Ok(Exit::Failed);
         }
-        for (n, record) in found.iter().enumerate() {
-            if n > 0 {
-                writeln!(out)?;
-            }
-            let change = run
-                .plan
-                .changes
-                .iter()
-                .find(|change| change.id == record.database.id);
-            let judged = run.judged.get(&record.database.id);
-            let scope = scopes
-                .iter()
-                .find(|scope| scope.scope == record.database.scope);
-            about(record, scope, &mut out)?;
-            if let Some(judged) = judged {
-                steps(judged, &mut out)?;
-            }
-            outcome(record, judged, change, &state, &mut out)?;
-            if let Some(store) = &store
-                && let Ok(lines) = tables::HISTORY.of(store, record.database.id.as_str(), 5)
-                && !lines.entries.is_empty()
-            {
-                writeln!(out, "\nHistory (newest first)")?;
-                for entry in &lines.entries {
-                    writeln!(
-                        out,
-                        "  {}  {:<9} {}",
-                        entry.at,
-                        entry.event.as_str(),
-                        shown(&entry.by)
-                    )?;
+        print(|out| -> io::Result<()> {
+            for (n, record) in found.iter().enumerate() {
+                if n > 0 {
+                    writeln!(out)?;
+                }
+                let change = run
+                    .plan
+                    .changes
+                    .iter()
+                    .find(|change| change.id == record.database.id);
+                let judged = run.judged.get(&record.database.id);
+                let scope = scopes
+                    .iter()
+                    .find(|scope| scope.scope == record.database.scope);
+                about(record, scope, out)?;
+                if let Some(judged) = judged {
+                    steps(judged, out)?;
+                }
+                outcome(record, judged, change, &state, out)?;
+                if let Some(store) = &store
+                    && let Ok(lines) = tables::HISTORY.of(store, record.database.id.as_str(), 5)
+                    && !lines.entries.is_empty()
+                {
+                    writeln!(out, "\nHistory (newest first)")?;
+                    for entry in &lines.entries {
+                        writeln!(
+                            out,
+                            "  {}  {:<9} {}",
+                            entry.at,
+                            entry.event.as_str(),
+                            shown(&entry.by)
+                        )?;
+                    }
                 }
             }
-        }
-        out.flush()?;
+            Ok(())
+        })?;
         Ok(Exit::Done)
     }
 }
@@ -302,7 +306,7 @@ fn outcome(
 fn never_seen(
     wanted: &str,
     state: &State,
-    fresh: &[Record],
+    run: &Run,
     scopes: &[ScopeRecord],
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -310,7 +314,7 @@ fn never_seen(
     let mut near: Vec<(usize, String)> = state
         .records
         .values()
-        .chain(fresh)
+        .chain(&run.writes.records)
         .map(|record| record.database.base_name())
         .map(|name| {
             (
@@ -331,6 +335,31 @@ fn never_seen(
             .map(|(_, name)| shown(name).into_owned())
             .collect();
         writeln!(out, "\nSimilar names: {}", names.join(", "))?;
+    }
+    let unreadable = run.plan.scopes.iter().flat_map(|line| {
+        let named = line.malformed.iter().filter(|record| {
+            record
+                .provider_id
+                .as_deref()
+                .is_some_and(|id| id.to_lowercase().contains(&wanted.to_lowercase()))
+        });
+        named.map(|record| (&line.scope, record))
+    });
+    for (n, (scope, record)) in unreadable.enumerate() {
+        if n == 0 {
+            writeln!(
+                out,
+                "\nRecords of the cloud that make no sense and may be it:"
+            )?;
+        }
+        let id = record.provider_id.as_deref().unwrap_or_default();
+        writeln!(
+            out,
+            "  {} in {scope}, {}: {}",
+            shown(id),
+            shown(&record.call),
+            shown(&record.message)
+        )?;
     }
     writeln!(out, "\nIt can only be found in what is read:")?;
     for scope in scopes {

@@ -6,7 +6,7 @@ use clap::Args;
 use muster_model::HistoryEntry;
 use muster_store::{Store, tables};
 
-use super::{Common, Failure, ListFormat, context::Context, explain::find, stdout};
+use super::{Common, Failure, ListFormat, context::Context, explain::find, print};
 use crate::{
     exit::Exit,
     report::table::{Column, table},
@@ -107,7 +107,7 @@ impl History {
                 cell: |entry| entry.id.as_str().into(),
             },
         ];
-        table(&columns, &lines.entries, self.output, &mut stdout())?;
+        print(|out| table(&columns, &lines.entries, self.output, out))?;
         for damaged in &lines.damaged {
             writeln!(anstream::stderr().lock(), "warning: {damaged}")?;
         }

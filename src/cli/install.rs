@@ -1,11 +1,9 @@
 //! `muster install`: prints what has to be set up outside muster.
 
-use std::io::Write;
-
 use clap::{Args, Subcommand};
 use muster_model::Service;
 
-use super::{Common, Failure, context::Context, stdout};
+use super::{Common, Failure, context::Context, print};
 use crate::{
     config::{aws_services, azure_services},
     exit::Exit,
@@ -58,7 +56,7 @@ impl Install {
             Iam::Aws(args) => args.text(common)?,
             Iam::Azure(args) => args.text(common)?,
         };
-        stdout().write_all(text.as_bytes())?;
+        print(|out| out.write_all(text.as_bytes()))?;
         Ok(Exit::Done)
     }
 }

@@ -16,7 +16,10 @@ mod plan;
 mod scan;
 mod scope;
 
-use std::{io, process};
+use std::{
+    io::{self, Write as _},
+    process,
+};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
@@ -44,7 +47,8 @@ Start here:
   muster plan                      show what would change; changes nothing
   muster apply                     change it
 
-Exit codes: 0 done, 1 failed, 2 changes and 3 incomplete (with --detailed-exitcode), 64 usage, 78 configuration.";
+Exit codes: 0 done, 1 failed, 2 changes and 3 incomplete (with --detailed-exitcode), 64 usage, 78 configuration, 130
+interrupted.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -132,6 +136,8 @@ fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit
         .map_err(|error| Failure::new("cannot start").cause(&error))?;
     let ended = runtime.block_on(async {
         tokio::select! {
+            // A command that has ended has done what it says, signal or not.
+            biased;
             ended = command => ended,
             signal = tokio::signal::ctrl_c() => match signal {
                 Ok(()) => Ok(Exit::Interrupted),
@@ -148,7 +154,20 @@ fn run_id(now: muster_model::Timestamp) -> String {
     format!("{}-{}", now, process::id())
 }
 
-/// Standard output. Colours are the caller's to leave out.
-fn stdout() -> impl io::Write {
-    io::BufWriter::new(io::stdout().lock())
+/// Writes to standard output, to the end: what does not fit on a full disk is an error and not a shorter answer.
+/// Colours are the caller's to leave out.
+fn print<E: From<io::Error>>(
+    write: impl FnOnce(&mut dyn io::Write) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    write(&mut out)?;
+    Ok(out.flush()?)
+}
+
+/// A report that nobody reads to its end (`| head`) changes nothing about what the command does and says.
+fn unread_is_fine(printed: io::Result<()>) -> io::Result<()> {
+    match printed {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }

@@ -8,7 +8,7 @@ use muster_store::Store;
 use super::{
     Common, Failure, ReportArgs,
     context::{Context, Scanned, write_file},
-    stdout,
+    print, unread_is_fine,
 };
 use crate::{
     exit::Exit,
@@ -62,12 +62,14 @@ impl Plan {
                 Failure::new(format!("cannot save the plan as {}", path.display())).cause(&error)
             })?;
         }
-        report::render(
-            &run.plan,
-            self.report.format,
-            &common.report(&self.report),
-            &mut stdout(),
-        )?;
+        unread_is_fine(print(|out| {
+            report::render(
+                &run.plan,
+                self.report.format,
+                &common.report(&self.report),
+                out,
+            )
+        }))?;
         Ok(exit(&scanned, &run, self.detailed_exitcode))
     }
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use muster_model::{Coverage, Failure as ScanFailure, Scan, ScopeRecord, Timestamp};
 use serde::Serialize;
 
-use super::{Common, Failure, ListFormat, context::Context, stdout};
+use super::{Common, Failure, ListFormat, context::Context, print, unread_is_fine};
 use crate::{
     exit::Exit,
     pipeline::sources::expand,
@@ -149,7 +149,9 @@ impl Row {
                 cell: |row| row.errors.join("; ").into(),
             },
         ];
-        Ok(table(&columns, rows, format, &mut stdout())?)
+        Ok(unread_is_fine(print(|out| {
+            table(&columns, rows, format, out)
+        }))?)
     }
 }
 

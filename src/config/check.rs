@@ -31,6 +31,8 @@ pub const MAX_FILE_LEN: u64 = 4 * 1024 * 1024;
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
+    /// The text it was made from, to recognise it again.
+    pub bytes: Vec<u8>,
     /// What looks as if it were not meant, by line.
     pub warnings: Vec<Problem>,
     /// The paths of all values that the file itself gives: `removal.grace.scans`.
@@ -92,6 +94,7 @@ pub fn parse(text: &str, path: Option<&Path>) -> Result<Loaded, ConfigError> {
         let message = format!("the file is larger than {} MiB", MAX_FILE_LEN >> 20);
         return Err(failed(vec![Problem::error("", message)]));
     }
+    let bytes = text.as_bytes().to_vec();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
     if text.lines().all(is_blank) {
@@ -122,6 +125,7 @@ pub fn parse(text: &str, path: Option<&Path>) -> Result<Loaded, ConfigError> {
             let given = document.paths().into_iter().collect();
             Ok(Loaded {
                 config,
+                bytes,
                 warnings: problems,
                 given,
             })

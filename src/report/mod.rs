@@ -33,7 +33,7 @@ pub enum Format {
     /// For a terminal: signs, reasons, a summary line.
     #[default]
     Text,
-    /// For programs: the documented, versioned schema of [`schema::Report`].
+    /// For programs: the documented, versioned schema.
     Json,
     /// For a pull request: GitHub flavoured, short enough for a comment.
     #[value(alias = "md")]

@@ -119,7 +119,8 @@ fn aligned<R>(columns: Vec<&Column<R>>, rows: &[R], out: &mut dyn Write) -> io::
 fn yaml<R: Serialize>(rows: &[R], out: &mut dyn Write) -> io::Result<()> {
     let mut rows = serde_json::to_value(rows)?;
     show(&mut rows);
-    serde_yaml::to_writer(out, &rows).map_err(io::Error::other)
+    let text = serde_yaml::to_string(&rows).map_err(io::Error::other)?;
+    out.write_all(text.as_bytes())
 }
 
 /// YAML leaves direction marks and their like in plain text, so they are written out beforehand.

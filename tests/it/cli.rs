@@ -1,5 +1,7 @@
 //! The commands as a person runs them: the real program, against recorded clouds on this machine.
 
+mod streams;
+
 use std::{
     collections::BTreeSet,
     fs,
