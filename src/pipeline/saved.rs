@@ -4,7 +4,11 @@
 //! only to the store and revision that it was made from, with the configuration that it was made with, and
 //! while it is fresh: what was true when a person looked must still be true.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, Read},
+    path::Path,
+};
 
 use muster_model::Timestamp;
 use muster_plan::Plan;
@@ -24,6 +28,9 @@ const DIGEST: &str = "/saved/digest";
 
 /// The largest file that is read: 512 MiB, as much as the store takes in one batch.
 const MAX_FILE: u64 = 512 << 20;
+
+/// How far ahead of the clock a plan may have been made, in seconds: clocks are set.
+const MAX_AHEAD: u64 = 60;
 
 /// What is to be written, and what it rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,12 +140,10 @@ pub fn read(path: &Path) -> Result<Saved, SavedError> {
         path: name.clone(),
         source,
     };
-    let length = fs::metadata(path).map_err(io)?.len();
-    if length > MAX_FILE {
-        return Err(not(format!("it has {length} bytes, more than {MAX_FILE}")));
-    }
-    let mut file: Value = serde_json::from_slice(&fs::read(path).map_err(io)?)
-        .map_err(|error| not(error.to_string()))?;
+    let bytes = bounded(path, MAX_FILE)
+        .map_err(io)?
+        .ok_or_else(|| not(format!("it has more than {MAX_FILE} bytes")))?;
+    let mut file: Value = serde_json::from_slice(&bytes).map_err(|error| not(error.to_string()))?;
     let told = file.pointer_mut(DIGEST).map(Value::take);
     if let Some(place) = file.pointer_mut(DIGEST) {
         *place = "".into();
@@ -160,6 +165,17 @@ pub fn read(path: &Path) -> Result<Saved, SavedError> {
         ));
     }
     Ok(saved)
+}
+
+/// What is in a file, unless it is more than `most` bytes. A device has no length of its own to go by.
+fn bounded(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = fs::File::open(path)?;
+    if file.metadata()?.len() > most {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= most).then_some(bytes))
 }
 
 impl Saved {
@@ -189,6 +205,12 @@ impl Saved {
             return stale(format!(
                 "the store was at revision {} and is at {now}: something was applied or scanned since",
                 self.revision
+            ));
+        }
+        if self.made.since(now) > MAX_AHEAD {
+            return stale(format!(
+                "it was made at {}, and by this machine's clock it is {now}",
+                self.made
             ));
         }
         let age = now.since(self.made);
@@ -298,9 +320,19 @@ mod tests {
     }
 
     #[test]
+    fn a_device_without_an_end_is_not_read_to_its_end() {
+        assert!(bounded(Path::new("/dev/zero"), 4_096).unwrap().is_none());
+        assert_eq!(
+            bounded(Path::new("/dev/null"), 0).unwrap(),
+            Some(Vec::new())
+        );
+    }
+
+    #[test]
     fn each_thing_that_changed_is_named() {
         for (store, revision, config, at, why) in [
             ("/store", 7, "policy: sync", 1_061, "61 s old"),
+            ("/store", 7, "policy: sync", 900, "by this machine's clock"),
             ("/store", 8, "policy: sync", 1_000, "revision 7 and is at 8"),
             (
                 "/store",
