@@ -52,8 +52,9 @@ pub(super) fn write(plan: &Plan, options: &Options, out: &mut dyn Write) -> io::
     text.notes(&view::notes(plan, options))?;
     text.line("")?;
     if let Some(sentence) = view::no_changes(plan) {
-        text.line(&sentence)?;
+        text.wrapped(&sentence, 0)?;
     }
+    // One line, however narrow: scripts look for it.
     text.styled(HEADING, &view::summary(&plan.summary))?;
     text.line("")
 }
@@ -123,8 +124,16 @@ impl Text<'_> {
 
     fn heading(&mut self, style: Style, title: &str) -> io::Result<()> {
         self.line("")?;
-        self.styled(style, title)?;
-        self.line("")
+        self.sentence(style, title)
+    }
+
+    /// A line of its own, wrapped, from the first column on.
+    fn sentence(&mut self, style: Style, text: &str) -> io::Result<()> {
+        for line in wrap(text, self.columns.width) {
+            self.styled(style, line)?;
+            self.line("")?;
+        }
+        Ok(())
     }
 
     /// Writes `text`, wrapped, from column `indent` on. The first line goes where the cursor is.
@@ -166,7 +175,7 @@ impl Text<'_> {
                 return self.line(&format!("{text} ({cause})"));
             }
         }
-        self.line(&text)?;
+        self.wrapped(&text, 0)?;
         for line in view::incomplete(plan) {
             self.item(
                 2,
