@@ -30,8 +30,7 @@ const CLOSING: (u32, Duration) = (400, Duration::from_millis(5));
 pub enum OpenError {
     /// Another process has it, or this one.
     #[error(
-        "the store in {dir} is in use by {}{}: is `muster run` running? stop it, or use the commands that \
-         talk to it",
+        "the store in {dir} is in use by {}{}: wait until it ends, or stop it",
         pid.map_or("another process".to_owned(), |pid| format!("process {pid}")),
         since.map_or(String::new(), |since| format!(" since {since}")),
         dir = dir.display()
