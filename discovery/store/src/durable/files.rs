@@ -3,9 +3,9 @@
 use std::{
     collections::BTreeSet,
     ffi::OsString,
-    fs::{self, DirBuilder, File},
+    fs::{self, File},
     io,
-    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -39,26 +39,15 @@ pub(super) struct Files {
     synced: BTreeSet<OsString>,
 }
 
-/// Makes the directory, for its owner alone. One that is there stays as it is.
-pub(super) fn create(dir: &Path) -> io::Result<()> {
-    if let Ok(found) = fs::metadata(dir) {
-        if found.permissions().mode() & 0o077 != 0 {
-            tracing::warn!(dir = %dir.display(), "the store's directory is open to other users");
-        }
-        return if found.is_dir() {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::NotADirectory.into())
-        };
-    }
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        sync_dir(parent)?;
-    }
-    Ok(())
+/// Whether a directory holds files that only a store has.
+pub(super) fn are_in(dir: &Path) -> bool {
+    dir.join(MARK).is_file()
+        || [DATA, REPAIRED]
+            .iter()
+            .any(|data| dir.join(data).join(LOG).is_file())
 }
 
-fn sync_dir(dir: &Path) -> io::Result<()> {
+pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 

@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::open::OpenError;
 
 /// The lock's name in the store's directory.
-const NAME: &str = "lock";
+pub(super) const NAME: &str = "lock";
 
 /// An advisory lock, held until it is dropped or its process ends, however it ends.
 pub(super) struct Lock {

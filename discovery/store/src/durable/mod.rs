@@ -16,6 +16,7 @@ mod guard;
 mod layout;
 mod lock;
 mod open;
+mod place;
 mod repair;
 
 pub use self::{layout::FORMAT, open::OpenError, repair::Repair};

@@ -15,6 +15,7 @@ use super::{
     guard,
     layout::{self, BadHead, FORMAT, Head},
     lock::Lock,
+    place,
 };
 use crate::{changes::Log, store::Revision};
 
@@ -42,6 +43,26 @@ pub enum OpenError {
         pid: Option<u32>,
         /// Since when.
         since: Option<Timestamp>,
+    },
+    /// The directory holds files, and none of them is a store's. Nothing was written.
+    #[error(
+        "{dir} is not empty and holds no store: name an empty or new directory",
+        dir = dir.display()
+    )]
+    Foreign {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Others can write to the directory, and it is not ours to close it to them. Nothing was written.
+    #[error(
+        "other users can write to {dir}, and {why}: name a directory of your own",
+        dir = dir.display()
+    )]
+    Shared {
+        /// The directory.
+        dir: PathBuf,
+        /// Why it was not closed to them.
+        why: &'static str,
     },
     /// The directory or a file in it cannot be used.
     #[error("cannot {what} {path}", path = path.display())]
@@ -94,9 +115,11 @@ pub enum OpenError {
 }
 
 impl SledStore {
-    /// Opens the store in a directory; makes both when they are not there, for their owner alone.
+    /// Opens the store in a directory; makes both when they are not there, for their owner alone. A directory
+    /// of ours that others can write to is closed to them.
     ///
     /// # Errors
+    /// [`OpenError::Foreign`] and [`OpenError::Shared`] when the directory is not one for a store.
     /// [`OpenError::InUse`] when a process has it open. [`OpenError::Damaged`] and [`OpenError::Lost`] when the
     /// files are not as they were left. [`OpenError::Newer`], [`OpenError::Io`].
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
@@ -135,7 +158,7 @@ impl Opening {
                 source,
             }
         };
-        files::create(dir).map_err(failed("create the store's directory"))?;
+        place::prepare(dir)?;
         let lock = Lock::acquire(dir)?;
         files::finish_swap(dir).map_err(failed("finish the repair of"))?;
         let mark = files::mark(dir).map_err(failed("read the last acknowledged revision in"))?;
