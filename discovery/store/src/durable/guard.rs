@@ -7,22 +7,32 @@
 use std::{
     any::Any,
     cell::Cell,
+    io,
     panic::{self, AssertUnwindSafe},
     sync::Once,
 };
+
+use super::fault;
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `call` returns, or the message of its panic. Nothing that `call` touches may be used after a panic,
+/// How sled broke off.
+pub(super) struct Broke {
+    pub(super) why: String,
+    /// The operating system's error that sled had not expected, when that was it.
+    pub(super) system: Option<io::Error>,
+}
+
+/// What `call` returns, or how its panic came about. Nothing that `call` touches may be used after a panic,
 /// except to drop it.
-pub(super) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+pub(super) fn catch<T>(call: impl FnOnce() -> T) -> Result<T, Broke> {
     install();
     let outer = INSIDE.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(call));
     INSIDE.set(outer);
-    result.map_err(|payload| message(payload.as_ref()))
+    result.map_err(|payload| broke(payload.as_ref()))
 }
 
 fn install() {
@@ -37,16 +47,55 @@ fn install() {
     });
 }
 
-fn message(payload: &(dyn Any + Send)) -> String {
+fn broke(payload: &(dyn Any + Send)) -> Broke {
     let text = payload
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    // The messages of assertions show whole data structures.
-    let line = text.lines().next().unwrap_or_default();
-    format!(
-        "sled broke off: {}",
-        line.chars().take(200).collect::<String>()
-    )
+    let system = fault::in_debug(text).map(fault::plain);
+    let why = match &system {
+        Some(error) => error.to_string(),
+        // The messages of assertions show whole data structures.
+        None => text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(200)
+            .collect(),
+    };
+    Broke {
+        why: format!("sled broke off: {why}"),
+        system,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn a_panic_over_an_error_of_the_disk_is_told_in_the_systems_words() {
+        let full = || io::Error::from_raw_os_error(28);
+        let result: Result<(), _> = catch(|| {
+            panic!(
+                "called `Result::unwrap()` on an `Err` value: {:?}",
+                sled::Error::Io(full())
+            )
+        });
+        let Err(Broke { why, system }) = result else {
+            panic!("it went well")
+        };
+        assert_eq!(
+            why,
+            "sled broke off: no space left on the device: free some space and try again"
+        );
+        assert_eq!(
+            system.map(|error| error.kind()),
+            Some(io::ErrorKind::StorageFull)
+        );
+    }
 }

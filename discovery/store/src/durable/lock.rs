@@ -25,11 +25,7 @@ impl Lock {
     /// Takes the lock of a directory, without waiting.
     pub(super) fn acquire(dir: &Path) -> Result<Self, OpenError> {
         let path = dir.join(NAME);
-        let failed = |source| OpenError::Io {
-            what: "lock",
-            path: path.clone(),
-            source,
-        };
+        let failed = |source| OpenError::io("lock", &path, source);
         let mut file = File::options()
             .read(true)
             .write(true)

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+mod fault;
 mod files;
 mod guard;
 mod layout;
@@ -23,6 +24,7 @@ pub use self::{layout::FORMAT, open::OpenError, repair::Repair};
 
 use self::{
     files::Files,
+    guard::Broke,
     layout::{Body, Head, Raw},
     lock::Lock,
 };
@@ -190,8 +192,11 @@ impl SledStore {
             Ok(Err(sled::Error::Io(error))) => {
                 ("input or output failed".to_owned(), fatal, Some(error))
             }
-            Ok(Err(error)) => (error.to_string(), fatal, None),
-            Err(panic) => (panic, true, None),
+            Ok(Err(error)) => (fault::of_sled(error), fatal, None),
+            Err(Broke { system, .. }) if system.is_some() => {
+                ("input or output failed".to_owned(), true, system)
+            }
+            Err(broke) => (broke.why, true, None),
         };
         Err(self.fail(what, why, fatal, source))
     }
@@ -203,13 +208,17 @@ impl SledStore {
         fatal: bool,
         source: Option<io::Error>,
     ) -> StoreError {
+        let source = source.map(fault::plain);
         if fatal {
+            let why = source
+                .as_ref()
+                .map_or_else(|| why.clone(), |error| format!("{why}: {error}"));
             tracing::error!(
                 what,
                 why,
                 "the store failed and refuses everything from now on"
             );
-            let _first_reason_stays = self.broken.set(why.clone());
+            let _first_reason_stays = self.broken.set(why);
         }
         StoreError::Backend {
             what,
@@ -450,9 +459,9 @@ impl Drop for SledStore {
     fn drop(&mut self) {
         // sled writes its last state when it is dropped, and may panic there after a failure.
         if let Some(db) = self.db.take()
-            && let Err(why) = guard::catch(|| drop(db))
+            && let Err(broke) = guard::catch(|| drop(db))
         {
-            tracing::warn!(why, "closing the store failed");
+            tracing::warn!(why = broke.why, "closing the store failed");
         }
     }
 }

@@ -10,9 +10,9 @@ use std::{
 use muster_model::Timestamp;
 
 use super::{
-    Parts, SledStore, files,
+    Parts, SledStore, fault, files,
     files::Files,
-    guard,
+    guard::{self, Broke},
     layout::{self, BadHead, FORMAT, Head},
     lock::Lock,
     place,
@@ -114,6 +114,16 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    pub(super) fn io(what: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            what,
+            path: path.to_owned(),
+            source: fault::plain(source),
+        }
+    }
+}
+
 impl SledStore {
     /// Opens the store in a directory; makes both when they are not there, for their owner alone. A directory
     /// of ours that others can write to is closed to them.
@@ -151,13 +161,7 @@ pub(super) struct Opening {
 
 impl Opening {
     pub(super) fn start(dir: &Path) -> Result<Self, OpenError> {
-        let failed = |what| {
-            move |source| OpenError::Io {
-                what,
-                path: dir.to_owned(),
-                source,
-            }
-        };
+        let failed = |what| move |source| OpenError::io(what, dir, source);
         place::prepare(dir)?;
         let lock = Lock::acquire(dir)?;
         files::finish_swap(dir).map_err(failed("finish the repair of"))?;
@@ -178,8 +182,8 @@ impl Opening {
     ) -> Result<T, OpenError> {
         match guard::catch(|| call(&self.db)) {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(damaged(&self.dir, error.to_string())),
-            Err(panic) => Err(damaged(&self.dir, panic)),
+            Ok(Err(error)) => Err(failed(&self.dir, "use the store in", error)),
+            Err(broke) => Err(broken(&self.dir, "use the store in", broke)),
         }
     }
 
@@ -267,11 +271,7 @@ impl Opening {
 
     pub(super) fn finish(self, head: Head, log: Log) -> Result<SledStore, OpenError> {
         let Self { dir, db, lock, .. } = self;
-        let failed = |source| OpenError::Io {
-            what: "sync",
-            path: dir.clone(),
-            source,
-        };
+        let failed = |source| OpenError::io("sync", &dir, source);
         let files = Files::open(&dir).map_err(failed)?;
         files.acknowledge(head.revision).map_err(failed)?;
         Ok(SledStore::assemble(Parts {
@@ -297,15 +297,8 @@ pub(super) fn open_sled(dir: &Path, data: &Path) -> Result<sled::Db, OpenError> 
             Ok(Ok(db)) => return Ok(db),
             // Our lock is held, so whoever holds sled's is this process, about to let go.
             Ok(Err(sled::Error::Io(error))) if is_locked(&error) => thread::sleep(pause),
-            Ok(Err(sled::Error::Io(source))) if is_of_disk(&source) => {
-                return Err(OpenError::Io {
-                    what: "open the store in",
-                    path: dir.to_owned(),
-                    source,
-                });
-            }
-            Ok(Err(error)) => return Err(damaged(dir, error.to_string())),
-            Err(panic) => return Err(damaged(dir, panic)),
+            Ok(Err(error)) => return Err(failed(dir, "open the store in", error)),
+            Err(broke) => return Err(broken(dir, "open the store in", broke)),
         }
     }
     Err(OpenError::InUse {
@@ -319,6 +312,31 @@ pub(super) fn damaged(dir: &Path, why: String) -> OpenError {
     OpenError::Damaged {
         dir: dir.to_owned(),
         why,
+    }
+}
+
+/// An error of sled's: the disk's, or of what is on it.
+fn failed(dir: &Path, what: &'static str, error: sled::Error) -> OpenError {
+    match error {
+        sled::Error::Io(error) => of_io(dir, what, error),
+        error => damaged(dir, fault::of_sled(error)),
+    }
+}
+
+/// A panic of sled's: the disk's, or of what is on it.
+pub(super) fn broken(dir: &Path, what: &'static str, broke: Broke) -> OpenError {
+    match broke.system {
+        Some(error) => of_io(dir, what, error),
+        None => damaged(dir, broke.why),
+    }
+}
+
+fn of_io(dir: &Path, what: &'static str, error: io::Error) -> OpenError {
+    let error = fault::plain(error);
+    if is_of_disk(&error) {
+        OpenError::io(what, dir, error)
+    } else {
+        damaged(dir, error.to_string())
     }
 }
 

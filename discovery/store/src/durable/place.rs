@@ -18,13 +18,7 @@ const OF_FILE_SYSTEM: &str = "lost+found";
 /// # Errors
 /// [`OpenError::Foreign`], [`OpenError::Shared`], [`OpenError::Io`].
 pub(super) fn prepare(dir: &Path) -> Result<(), OpenError> {
-    let failed = |what| {
-        move |source| OpenError::Io {
-            what,
-            path: dir.to_owned(),
-            source,
-        }
-    };
+    let failed = |what| move |source| OpenError::io(what, dir, source);
     let found = match fs::metadata(dir) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

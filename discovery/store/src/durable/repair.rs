@@ -8,7 +8,7 @@ use std::{fs, path::Path, path::PathBuf, thread, time::Duration};
 use super::{
     SledStore, files, guard,
     layout::{self, Body, Head, Raw},
-    open::{OpenError, Opening, damaged, open_sled},
+    open::{OpenError, Opening, broken, open_sled},
 };
 use crate::{
     changes::Log,
@@ -48,13 +48,7 @@ impl SledStore {
     /// As [`Self::open`], without [`OpenError::Lost`]; [`OpenError::Damaged`] when too little can be read.
     pub fn repair(dir: impl AsRef<Path>) -> Result<(Self, Repair), OpenError> {
         let dir = dir.as_ref();
-        let failed = |what| {
-            move |source| OpenError::Io {
-                what,
-                path: dir.to_owned(),
-                source,
-            }
-        };
+        let failed = |what| move |source| OpenError::io(what, dir, source);
         let old = Opening::start(dir)?;
         let new = dir.join(files::REPAIRING);
         if new.exists() {
@@ -167,14 +161,11 @@ impl Opening {
 
 /// Closes a tree, and returns when its files may be moved.
 fn close(dir: &Path, db: sled::Db, data: &Path) -> Result<(), OpenError> {
-    guard::catch(|| drop(db)).map_err(|panic| damaged(dir, panic))?;
+    guard::catch(|| drop(db)).map_err(|broke| broken(dir, "close the store in", broke))?;
     let (tries, pause) = CLOSING;
     for _ in 0..tries {
-        let closed = files::is_closed(data).map_err(|source| OpenError::Io {
-            what: "close the store in",
-            path: dir.to_owned(),
-            source,
-        })?;
+        let closed = files::is_closed(data)
+            .map_err(|source| OpenError::io("close the store in", dir, source))?;
         if closed {
             return Ok(());
         }

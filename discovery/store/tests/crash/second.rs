@@ -1,6 +1,7 @@
 //! A second opening of a store.
 
 use std::{
+    error::Error,
     fs,
     io::{BufRead, BufReader},
     os::unix::fs::{self as unix, PermissionsExt},
@@ -81,6 +82,24 @@ fn what_cannot_be_a_store_is_named() {
     assert_eq!(
         error.to_string(),
         format!("cannot create the store's directory {}", file.display())
+    );
+}
+
+#[test]
+fn a_full_disk_is_told_with_what_to_do_and_is_no_damage() {
+    let root = TempDir::new().unwrap();
+    drop(SledStore::open(root.path()).unwrap());
+    let mark = root.path().join("acknowledged");
+    fs::remove_file(&mark).unwrap();
+    unix::symlink("/dev/full", &mark).unwrap();
+    let error = SledStore::open(root.path()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot sync {}", root.path().display())
+    );
+    assert_eq!(
+        error.source().unwrap().to_string(),
+        "no space left on the device: free some space and try again"
     );
 }
 
