@@ -8,6 +8,7 @@
 mod cache;
 mod chain;
 mod classify;
+mod endpoints;
 mod http;
 mod partition;
 mod query;
@@ -51,7 +52,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct AwsOptions {
     /// One endpoint for all services; `None`: `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_RDS`, ... and
-    /// the profile, else the provider's own.
+    /// the profile, else the provider's own. An empty one counts as none.
     pub endpoint_url: Option<String>,
     /// Credentials instead of the SDK's default chain.
     pub credentials: Option<Credentials>,
@@ -98,6 +99,8 @@ struct Ambient(Arc<Shared>);
 
 struct Shared {
     sdk: SdkConfig,
+    /// Whether the configured endpoints can be asked.
+    endpoints: Result<(), CallError>,
     home: String,
     http: Http,
     credentials: Cached,
@@ -117,6 +120,7 @@ impl AwsAccess {
             budgets,
         } = options;
         let (http, metadata) = (Http::services(), Http::metadata());
+        let endpoint_url = endpoint_url.filter(|url| !url.trim().is_empty());
         let elsewhere = endpoint_url.is_some() || credentials.is_some();
         let region = home_region(&metadata, elsewhere).await;
         let cached = match credentials {
@@ -145,8 +149,10 @@ impl AwsAccess {
                 .use_fips(false)
                 .use_dual_stack(false);
         }
+        let sdk = endpoints::filled(loader.load().await);
         let shared = Shared {
-            sdk: loader.load().await,
+            endpoints: endpoints::check(&sdk),
+            sdk,
             home: region.as_ref().to_owned(),
             http,
             credentials: cached,
@@ -165,8 +171,10 @@ impl AwsAccess {
     ///
     /// # Errors
     /// [`Reason::NoCredentials`] listing every source tried; [`Reason::Denied`] naming who asked
-    /// for which role when it may not be taken: [`missing_assume_role_policies`] has the policies.
+    /// for which role when it may not be taken: [`missing_assume_role_policies`] has the policies;
+    /// [`Reason::Rejected`] when a configured endpoint is no URL.
     pub async fn account(&self, role: Option<&AssumeRole>) -> Result<AwsAccount, CallError> {
+        self.ambient.endpoints.clone()?;
         let Some(role) = role else {
             let caller = self.caller().await?;
             return Ok(AwsAccount {
@@ -352,6 +360,7 @@ impl Ambient {
     async fn caller(&self) -> Result<&Caller, CallError> {
         const CALL: &str = "sts:GetCallerIdentity";
         let ask = || async {
+            self.endpoints.clone()?;
             // Without this the SDK would wrap what the sources said.
             self.credentials.get().await?;
             let client = aws_sdk_sts::Client::new(&self.sdk);

@@ -3,9 +3,10 @@
 //! The SDK knows this for the services it has clients for; this is for the few calls that muster
 //! signs itself. The facts are those of AWS's published `partitions.json` and endpoint rules.
 
-use aws_types::{SdkConfig, service_config::ServiceConfigKey};
+use aws_types::SdkConfig;
 use url::Url;
 
+use super::endpoints;
 use crate::error::{CallError, Reason};
 
 /// A service that muster calls without an SDK client.
@@ -74,7 +75,7 @@ pub(super) fn endpoint(
         .filter(|_| sdk.get_origin("endpoint_url").is_client_config());
     let configured = explicit
         .map(str::to_owned)
-        .or_else(|| own_endpoint(sdk, service));
+        .or_else(|| endpoints::own(sdk, service.id));
     let text = match configured.or_else(|| sdk.endpoint_url().map(str::to_owned)) {
         Some(text) => text,
         None => {
@@ -101,16 +102,6 @@ pub(super) fn endpoint(
     url.set_query(None);
     url.set_fragment(None);
     Ok(url)
-}
-
-fn own_endpoint(sdk: &SdkConfig, service: Service) -> Option<String> {
-    let key = ServiceConfigKey::builder()
-        .service_id(service.id)
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build()
-        .ok()?;
-    sdk.service_config()?.load_config(key)
 }
 
 /// AWS's own; `None` when `region` cannot be part of a host name. That check keeps credentials

@@ -358,6 +358,81 @@ fn each_service_may_have_an_endpoint_of_its_own() {
     );
 }
 
+const KEYS: [(&str, &str); 4] = [
+    OFF,
+    ("HOME", "/nowhere"),
+    ("AWS_ACCESS_KEY_ID", "AKIDENV"),
+    ("AWS_SECRET_ACCESS_KEY", "s"),
+];
+
+#[test]
+fn an_empty_endpoint_counts_as_none() {
+    let (cloud, _runtime) = server(|request, _| aws(request));
+    let url = cloud.url.as_str();
+    for endpoints in [
+        [
+            ("AWS_ENDPOINT_URL", ""),
+            ("AWS_ENDPOINT_URL_STS", url),
+            ("AWS_ENDPOINT_URL_EC2", url),
+        ],
+        [
+            ("AWS_ENDPOINT_URL", url),
+            ("AWS_ENDPOINT_URL_STS", ""),
+            ("AWS_ENDPOINT_URL_EC2", " "),
+        ],
+    ] {
+        let env = [&KEYS[..], &endpoints].concat();
+        assert_eq!(run(&env), "ok 111111111111 eu-west-1", "{endpoints:?}");
+    }
+    // None at all is AWS itself, which this proxy keeps from being asked.
+    let nobody = [
+        ("AWS_ENDPOINT_URL", ""),
+        ("HTTPS_PROXY", "http://127.0.0.1:1"),
+    ];
+    let said = run(&[&KEYS[..], &nobody].concat());
+    assert!(
+        said.starts_with("unreachable sts:GetCallerIdentity: "),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_endpoint_that_is_no_url_is_refused_at_once() {
+    for (variable, value) in [
+        ("AWS_ENDPOINT_URL", "notaurl"),
+        ("AWS_ENDPOINT_URL", "file:///etc/passwd"),
+        ("AWS_ENDPOINT_URL_STS", "localhost:5000"),
+        ("AWS_ENDPOINT_URL_RDS", "http:/host"),
+        (
+            "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API",
+            "ftp://example.com",
+        ),
+    ] {
+        let said = run(&[&KEYS[..], &[(variable, value)]].concat());
+        assert_eq!(
+            said,
+            format!("rejected aws:endpoint: {variable} `{value}` is not an http or https URL")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_given_endpoint_that_is_no_url_is_refused_at_once() {
+    let server = Server::start(|request, _| aws(request)).await;
+    let mut options = options(&server);
+    options.endpoint_url = Some("notaurl".to_owned());
+    let access = AwsAccess::load(options).await;
+    let role = role("arn:aws:iam::222222222222:role/muster", None);
+    for role in [None, Some(&role)] {
+        let error = access.account(role).await.unwrap_err();
+        assert_eq!(error.reason, Reason::Rejected);
+        assert_eq!(
+            error.message,
+            "the endpoint `notaurl` is not an http or https URL"
+        );
+    }
+}
+
 #[test]
 fn profiles_work_as_elsewhere() {
     let (cloud, _runtime) = server(|request, _| match request.action() {
