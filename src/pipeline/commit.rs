@@ -1,10 +1,10 @@
-//! Writes what a run came to, all or nothing.
+//! Writes what a run came to: of each database all of it, or nothing.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
-use muster_model::Timestamp;
+use muster_model::{DecisionRecord, HistoryEntry, Record, ResourceId, Timestamp};
 use muster_plan::TargetWrite;
-use muster_store::{Batch, Expect, Keep, Revision, Store, StoreError, tables};
+use muster_store::{Batch, Expect, Keep, Op, Revision, Store, StoreError, tables};
 
 use super::run::Writes;
 
@@ -24,56 +24,128 @@ pub enum CommitError {
     Store(#[from] StoreError),
 }
 
-/// Writes everything in one batch. The process holds the store alone, so that the revision it was read at
-/// stands for all of its keys.
+/// The most bytes of one batch, unless one database alone has more. Some forty thousand new databases.
+const MAX_BATCH: usize = 128 << 20;
+
+/// Writes everything: in one batch, or where that would be too large, in several, each of which holds all that
+/// is written about its databases. A process that is killed between two of them leaves some databases as they
+/// were before the run; the next run takes them up. The process holds the store alone, so that the revision it
+/// was read at stands for all of its keys.
 ///
 /// # Errors
-/// [`CommitError::Stale`] when the store is not at `expected`; those of the store. Nothing was changed then.
+/// [`CommitError::Stale`] when the store is not at `expected`: nothing was changed then. Those of the store.
 pub fn commit(
     store: &dyn Store,
     writes: &Writes,
     expected: Revision,
 ) -> Result<Revision, CommitError> {
+    commit_in_batches(store, writes, expected, MAX_BATCH)
+}
+
+fn commit_in_batches(
+    store: &dyn Store,
+    writes: &Writes,
+    expected: Revision,
+    max: usize,
+) -> Result<Revision, CommitError> {
     let found = store.revision()?;
     if found != expected {
         return Err(CommitError::Stale { expected, found });
     }
-    let mut batch = Batch::new();
-    for record in &writes.records {
-        tables::INVENTORY.put(&mut batch, record.database.id.as_str(), record, Expect::Any)?;
-    }
-    for scope in &writes.scopes {
-        tables::SCOPES.put(&mut batch, &scope.scope.to_string(), scope, Expect::Any)?;
-    }
-    for write in &writes.targets {
-        match write {
-            TargetWrite::Put(target) => {
-                tables::TARGETS.put(
-                    &mut batch,
-                    target.id.as_str(),
-                    target.as_ref(),
-                    Expect::Any,
-                )?;
+    let mut batch = Pending::default();
+    for (id, about) in by_database(writes) {
+        let id = id.as_str();
+        if let Some(record) = about.record {
+            batch.put(|batch| tables::INVENTORY.put(batch, id, record, Expect::Any))?;
+        }
+        match about.target {
+            Some(TargetWrite::Put(target)) => {
+                batch.put(|batch| tables::TARGETS.put(batch, id, target.as_ref(), Expect::Any))?;
             }
-            TargetWrite::Delete(id) => {
-                tables::TARGETS.delete(&mut batch, id.as_str(), Expect::Any)?
+            Some(TargetWrite::Delete(_)) => {
+                batch.put(|batch| tables::TARGETS.delete(batch, id, Expect::Any))?;
             }
+            None => {}
+        }
+        if about.forget {
+            batch.put(|batch| tables::INVENTORY.delete(batch, id, Expect::Any))?;
+            batch.put(|batch| tables::DECISIONS.delete(batch, id, Expect::Any))?;
+        } else if let Some(decision) = about.decision {
+            batch.put(|batch| tables::DECISIONS.put(batch, id, decision, Expect::Any))?;
+        }
+        batch.history.extend(about.history.into_iter().cloned());
+        if batch.bytes >= max {
+            std::mem::take(&mut batch).commit(store)?;
         }
     }
-    let forgotten: HashSet<_> = writes.forget.iter().collect();
-    for (id, decision) in writes
-        .decisions
-        .iter()
-        .filter(|(id, _)| !forgotten.contains(id))
-    {
-        tables::DECISIONS.put(&mut batch, id.as_str(), decision, Expect::Any)?;
+    // Last, so that a scope counts as read when all that was read of it is there.
+    for scope in &writes.scopes {
+        batch
+            .put(|batch| tables::SCOPES.put(batch, &scope.scope.to_string(), scope, Expect::Any))?;
+    }
+    Ok(batch.commit(store)?)
+}
+
+/// All that is written about one database.
+#[derive(Default)]
+struct About<'a> {
+    record: Option<&'a Record>,
+    forget: bool,
+    target: Option<&'a TargetWrite>,
+    decision: Option<&'a DecisionRecord>,
+    history: Vec<&'a HistoryEntry>,
+}
+
+fn by_database(writes: &Writes) -> BTreeMap<&ResourceId, About<'_>> {
+    let mut all: BTreeMap<&ResourceId, About<'_>> = BTreeMap::new();
+    for record in &writes.records {
+        all.entry(&record.database.id).or_default().record = Some(record);
+    }
+    for write in &writes.targets {
+        let id = match write {
+            TargetWrite::Put(target) => &target.id,
+            TargetWrite::Delete(id) => id,
+        };
+        all.entry(id).or_default().target = Some(write);
+    }
+    for (id, decision) in &writes.decisions {
+        all.entry(id).or_default().decision = Some(decision);
     }
     for id in &writes.forget {
-        tables::INVENTORY.delete(&mut batch, id.as_str(), Expect::Any)?;
-        tables::DECISIONS.delete(&mut batch, id.as_str(), Expect::Any)?;
+        let about = all.entry(id).or_default();
+        about.forget = true;
+        about.record = None;
     }
-    tables::HISTORY.append(store, &mut batch, &writes.history)?;
-    Ok(store.commit(batch)?)
+    for entry in &writes.history {
+        all.entry(&entry.id).or_default().history.push(entry);
+    }
+    all
+}
+
+/// A batch that is being filled.
+#[derive(Default)]
+struct Pending {
+    batch: Batch,
+    history: Vec<HistoryEntry>,
+    bytes: usize,
+}
+
+impl Pending {
+    fn put(
+        &mut self,
+        write: impl FnOnce(&mut Batch) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        write(&mut self.batch)?;
+        if let Some(Op::Put(value)) = self.batch.writes().last().map(|write| &write.op) {
+            self.bytes = self.bytes.saturating_add(value.len());
+        }
+        Ok(())
+    }
+
+    fn commit(mut self, store: &dyn Store) -> Result<Revision, StoreError> {
+        tables::HISTORY.append(store, &mut self.batch, &self.history)?;
+        store.commit(self.batch)
+    }
 }
 
 /// How much history is kept: thirteen months, and a million entries.
@@ -93,5 +165,92 @@ pub fn trim(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
             return Ok(());
         }
         store.commit(batch)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use std::sync::Arc;
+
+    use muster_model::{
+        Availability, Database, EndpointRole, Event, Kind, Protocol, Scan, Scope, Service,
+        State as DbState,
+    };
+    use muster_store::MemoryStore;
+
+    use super::*;
+    use crate::pipeline::state::State;
+
+    fn writes() -> Writes {
+        let scope = Arc::new(Scope::aws("111111111111", "us-east-1", Service::Rds));
+        let database = |n: usize| Database {
+            id: ResourceId::of(
+                &format!("arn:aws:rds:us-east-1:111111111111:db:db{n}"),
+                "instance",
+            ),
+            scope: Arc::clone(&scope),
+            kind: Kind::Rds,
+            protocol: Some(Protocol::Postgres),
+            identifier: format!("db{n}"),
+            role: EndpointRole::Instance,
+            region: "us-east-1".to_owned(),
+            endpoint: None,
+            tls_server_name: None,
+            engine: "postgres".to_owned(),
+            engine_version: "16.4".to_owned(),
+            state: DbState {
+                name: "available".to_owned(),
+                availability: Availability::Available,
+            },
+            tags: BTreeMap::new(),
+            derived: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            unsupported: None,
+            unread: Default::default(),
+            notes: Vec::new(),
+        };
+        let scan = Scan {
+            found: (0..50).map(database).collect(),
+            ..Scan::empty(scope)
+        };
+        let mut inventory = muster_plan::Inventory::default();
+        let merge = inventory.merge(&[scan], &BTreeMap::new(), Timestamp::from_unix(0), "run");
+        Writes {
+            records: inventory.iter().cloned().collect(),
+            scopes: merge.scopes,
+            history: merge.history,
+            ..Writes::default()
+        }
+    }
+
+    #[test]
+    fn many_batches_leave_what_one_leaves() {
+        let (one, many) = (MemoryStore::new(), MemoryStore::new());
+        let writes = writes();
+        commit_in_batches(&one, &writes, Revision(0), usize::MAX).unwrap();
+        commit_in_batches(&many, &writes, Revision(0), 2_000).unwrap();
+        assert_eq!(one.revision().unwrap(), Revision(1));
+        assert!(
+            many.revision().unwrap() > Revision(5),
+            "it was cut into batches"
+        );
+        let (one_state, many_state) = (State::load(&one).unwrap(), State::load(&many).unwrap());
+        assert_eq!(one_state.records, many_state.records);
+        assert_eq!(one_state.records.len(), 50);
+        assert_eq!(one_state.scopes, many_state.scopes);
+        let seen = |store: &MemoryStore| tables::HISTORY.recent(store, 100).unwrap().entries;
+        assert_eq!(seen(&one), seen(&many));
+        assert!(seen(&one).iter().all(|entry| entry.event == Event::Seen));
+    }
+
+    #[test]
+    fn a_run_from_another_revision_writes_nothing() {
+        let store = MemoryStore::new();
+        commit(&store, &writes(), Revision(0)).unwrap();
+        let refused = commit(&store, &writes(), Revision(0)).unwrap_err();
+        assert!(matches!(refused, CommitError::Stale { .. }), "{refused}");
+        assert_eq!(store.revision().unwrap(), Revision(1));
     }
 }
