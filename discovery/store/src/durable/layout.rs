@@ -14,7 +14,7 @@
 use crate::{
     error::{Damaged, Why},
     key::Key,
-    store::Revision,
+    store::{MAX_VALUE, Revision},
 };
 
 /// The version of this layout.
@@ -128,7 +128,14 @@ impl<'a> Raw<'a> {
         let (kind, rest) = rest.split_first().ok_or_else(torn)?;
         let body = match *kind {
             INLINE => Body::Whole(rest),
-            SPLIT => Body::Parts(u32::from_be_bytes(rest.try_into().map_err(|_| torn())?)),
+            SPLIT => {
+                let parts = u32::from_be_bytes(rest.try_into().map_err(|_| torn())?);
+                // Whoever believed more would be busy for long with parts that are not there.
+                if usize::try_from(parts).is_ok_and(|parts| parts > MAX_VALUE.div_ceil(PART)) {
+                    return Err(Why::NotARecord);
+                }
+                Body::Parts(parts)
+            }
             other => return Err(Why::Format(other)),
         };
         Ok(Self {

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+mod commit;
 mod fault;
 mod files;
 mod guard;
@@ -29,7 +30,7 @@ use self::{
     lock::Lock,
 };
 use crate::{
-    batch::{Batch, Op},
+    batch::Batch,
     changes::{Changes, Log},
     error::{Damaged, StoreError, Why},
     key::Key,
@@ -293,93 +294,6 @@ impl SledStore {
             }
         }
     }
-
-    /// What a batch does to the tree: none when it changes nothing.
-    fn prepare(&self, batch: Batch, state: &State) -> Result<Option<Prepared>, StoreError> {
-        let mut head = state.head;
-        head.revision = head.revision.next();
-        let mut tree = sled::Batch::default();
-        let mut keys = Vec::new();
-        for write in batch.into_writes() {
-            let data = layout::data(write.key.as_str());
-            let old = self.run("read", false, |db| db.get(&data))?;
-            let old = old
-                .as_deref()
-                .map(Raw::decode)
-                .transpose()
-                .map_err(|why| Damaged {
-                    key: write.key.to_string(),
-                    why,
-                })?;
-            let current = old.map(|entry| entry.revision);
-            write.judge(current)?;
-            if !write.is_effective(current) {
-                continue;
-            }
-            let text = write.key.as_str();
-            if let Some(current) = current {
-                head.remove(text.as_bytes(), current);
-            }
-            let had = old.map_or(0, |entry| entry.parts());
-            let mut has = 0;
-            match &write.op {
-                Op::Put(value) => {
-                    head.add(text.as_bytes(), head.revision);
-                    let (entry, parts) = layout::entry(head.revision, value);
-                    tree.insert(data, entry);
-                    for part in parts {
-                        tree.insert(layout::part(text, has), part);
-                        has += 1;
-                    }
-                }
-                Op::Delete => tree.remove(data),
-                Op::Check => {}
-            }
-            for number in has..had {
-                tree.remove(layout::part(text, number));
-            }
-            keys.push(write.key);
-        }
-        Ok((!keys.is_empty()).then_some(Prepared { head, tree, keys }))
-    }
-
-    /// Writes a prepared batch, and makes it the present state once it is durable.
-    fn write(&self, prepared: Prepared, state: &mut State) -> Result<(), StoreError> {
-        let Prepared {
-            head,
-            mut tree,
-            keys,
-        } = prepared;
-        for (revision, keys) in state.log.push(head.revision, keys) {
-            if revision != head.revision {
-                for (page, _) in (0..).zip(layout::pack(&keys)) {
-                    tree.remove(layout::log(revision, page));
-                }
-            }
-        }
-        for (page, bytes) in (0..).zip(layout::pack(state.log.newest().unwrap_or_default())) {
-            tree.insert(layout::log(head.revision, page), bytes);
-        }
-        tree.insert(layout::HEAD, head.encode());
-        self.run("write", true, |db| {
-            db.apply_batch(tree).and_then(|()| db.flush())
-        })?;
-        let synced = state
-            .files
-            .sync()
-            .and_then(|()| state.files.acknowledge(head.revision));
-        synced
-            .map_err(|error| self.fail("sync", "syncing failed".to_owned(), true, Some(error)))?;
-        state.head = head;
-        Ok(())
-    }
-}
-
-/// A batch in sled's terms.
-struct Prepared {
-    head: Head,
-    tree: sled::Batch,
-    keys: Vec<Key>,
 }
 
 impl Store for SledStore {
