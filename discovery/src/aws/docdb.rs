@@ -77,15 +77,18 @@ impl Docdb {
                 },
                 |page| {
                     let clusters = page.db_clusters.unwrap_or_default().into_iter();
-                    tags.extend(clusters.filter_map(|it| {
-                        Some((it.db_cluster_arn?, it.tag_list.unwrap_or_default()))
-                    }));
+                    tags.extend(clusters.filter_map(told));
                     page.marker
                 },
             )
             .await;
         (tags, listing)
     }
+}
+
+/// The tags that a record tells. One without a list, which is not an empty one, tells nothing.
+fn told(record: rds::DbCluster) -> Option<(String, Vec<rds::Tag>)> {
+    Some((record.db_cluster_arn?, record.tag_list?))
 }
 
 #[async_trait]

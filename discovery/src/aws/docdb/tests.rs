@@ -124,6 +124,18 @@ fn tags_that_could_not_be_read_are_marked() {
 }
 
 #[test]
+fn an_absent_list_of_tags_is_not_an_empty_one() {
+    for (list, unread) in [(None, true), (Some(Vec::new()), false)] {
+        let record = rds::DbCluster::builder()
+            .db_cluster_arn(ARN)
+            .set_tag_list(list);
+        let tags = told(record.build()).into_iter().collect();
+        let scan = scanned(cluster("5.0.0", &[true]).build(), &tags);
+        assert_eq!(only(&scan).unread.contains(&Unread::Tags), unread);
+    }
+}
+
+#[test]
 fn other_engines_are_not_for_this_scanner_and_a_stopped_cluster_stays() {
     assert!(
         scanned(cluster("1.2", &[true]).engine("neptune").build(), &tagged())

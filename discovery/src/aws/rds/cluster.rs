@@ -56,13 +56,11 @@ fn map(record: DbCluster, members: &Members, scan: &mut Scan) -> Checked<()> {
     }
     seen.fact(fact::MODE, mode)?;
     seen.state(&states::CLUSTER, record.status)?;
-    seen.tags(
-        record
-            .tag_list
-            .unwrap_or_default()
-            .into_iter()
-            .map(|tag| (tag.key, tag.value)),
-    )?;
+    match record.tag_list {
+        Some(tags) => seen.tags(tags.into_iter().map(|tag| (tag.key, tag.value)))?,
+        // An untagged record has an empty list: without any, its tags are not known.
+        None => seen.unread(Unread::Tags),
+    }
     seen.flag(fact::IAM_AUTH, record.iam_database_authentication_enabled);
     seen.fact(fact::RESOURCE_ID, record.db_cluster_resource_id)?;
     seen.created(record.cluster_create_time);

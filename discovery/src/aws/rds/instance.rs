@@ -1,7 +1,7 @@
 //! From an RDS instance to a database, or to a fact about its cluster.
 
 use aws_sdk_rds::types::DbInstance;
-use muster_model::{EndpointRole, Kind, Protocol, Scan, fact};
+use muster_model::{EndpointRole, Kind, Protocol, Scan, Unread, fact};
 
 use super::{
     INSTANCES,
@@ -70,13 +70,11 @@ fn map(record: DbInstance, scan: &mut Scan) -> Checked<()> {
         seen.need_version(10, 6);
     }
     seen.state(&states::RDS_INSTANCE, record.db_instance_status)?;
-    seen.tags(
-        record
-            .tag_list
-            .unwrap_or_default()
-            .into_iter()
-            .map(|tag| (tag.key, tag.value)),
-    )?;
+    match record.tag_list {
+        Some(tags) => seen.tags(tags.into_iter().map(|tag| (tag.key, tag.value)))?,
+        // An untagged record has an empty list: without any, its tags are not known.
+        None => seen.unread(Unread::Tags),
+    }
     seen.vpc(record.db_subnet_group.and_then(|group| group.vpc_id))?;
     seen.flag(fact::IAM_AUTH, record.iam_database_authentication_enabled);
     seen.flag(fact::PUBLIC, record.publicly_accessible);

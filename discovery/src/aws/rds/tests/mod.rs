@@ -36,6 +36,7 @@ fn instance(name: &str, engine: &str, version: &str) -> DbInstanceBuilder {
                 .build(),
         )
         .db_subnet_group(DbSubnetGroup::builder().vpc_id("vpc-1").build())
+        .set_tag_list(Some(Vec::new()))
 }
 
 fn member(name: &str, cluster: &str) -> DbInstanceBuilder {
@@ -55,7 +56,8 @@ fn cluster(name: &str, engine: &str, members: &[(&str, bool)]) -> DbClusterBuild
         .status("available")
         .endpoint(format!("{name}.cluster-abc.us-east-1.rds.amazonaws.com"))
         .reader_endpoint(format!("{name}.cluster-ro-abc.us-east-1.rds.amazonaws.com"))
-        .port(5432);
+        .port(5432)
+        .set_tag_list(Some(Vec::new()));
     for (member, writer) in members {
         let member = DbClusterMember::builder()
             .db_instance_identifier(*member)
@@ -141,5 +143,18 @@ proptest! {
             text.bytes().fold(seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)))
         });
         prop_assert_eq!(scanned(instances, clusters), want);
+    }
+}
+
+#[test]
+fn an_absent_list_of_tags_is_not_an_empty_one() {
+    for (tags, unread) in [(None, true), (Some(Vec::new()), false)] {
+        let single = instance("i", "postgres", "15").set_tag_list(tags.clone());
+        let cluster = cluster("c", "aurora-postgresql", &[]).set_tag_list(tags);
+        let scan = scanned(vec![single.build()], vec![cluster.build()]);
+        assert_eq!(scan.found.len(), 2, "{:?}", scan.malformed);
+        for it in &scan.found {
+            assert_eq!(it.unread.contains(&Unread::Tags), unread, "{}", it.id);
+        }
     }
 }
