@@ -65,10 +65,12 @@ fn map(record: ReplicationGroup, around: &Around, scan: &mut Scan) -> Checked<()
     ) {
         (Some(true), Some(TransitEncryptionMode::Preferred)) => "optional",
         (Some(true), _) => "required",
-        _ => {
+        (Some(false), _) => {
             seen.unsupported(Unsupported::TlsOff);
             "off"
         }
+        // AWS always says. What it did not say must not end what was enrolled.
+        (None, _) => return Err(seen.wrong("it does not say whether it encrypts in transit")),
     };
     seen.fact(fact::TLS, Some(tls.to_owned()))?;
     let mut user_groups = record.user_group_ids.unwrap_or_default();

@@ -178,7 +178,6 @@ fn encryption_in_transit_and_engine_decide_what_can_be_served() {
             "optional",
         ),
         ("redis", Some(false), None, Some(Unsupported::TlsOff), "off"),
-        ("redis", None, None, Some(Unsupported::TlsOff), "off"),
         (
             "memcached",
             Some(true),
@@ -198,6 +197,21 @@ fn encryption_in_transit_and_engine_decide_what_can_be_served() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_group_that_does_not_say_whether_it_encrypts_is_malformed() {
+    let silent = group("g").set_transit_encryption_enabled(None).build();
+    let scan = scanned(vec![silent, group("h").build()], &around(&["g", "h"]));
+    assert!(scan.found.iter().all(|it| it.identifier == "h"));
+    let [malformed] = scan.malformed.as_slice() else {
+        panic!("{:?}", scan.malformed)
+    };
+    assert_eq!(malformed.provider_id, Some(arn("g")));
+    assert_eq!(
+        malformed.message,
+        "it does not say whether it encrypts in transit"
+    );
 }
 
 #[test]
