@@ -211,6 +211,17 @@ fn about(record: &Record, scope: Option<&ScopeRecord>, out: &mut dyn Write) -> i
         }
         None => line("scope", &format!("{}: not read any more", database.scope))?,
     }
+    let unreadable = scope
+        .into_iter()
+        .flat_map(|scope| &scope.malformed)
+        .find(|unreadable| unreadable.provider_id.as_deref() == Some(database.id.provider_id()));
+    if let Some(unreadable) = unreadable {
+        let text = format!(
+            "the last scan saw it and could not understand its record: {}",
+            unreadable.message
+        );
+        line("note", &text)?;
+    }
     for note in &database.notes {
         line("note", note)?;
     }
@@ -336,7 +347,7 @@ fn never_seen(
             .collect();
         writeln!(out, "\nSimilar names: {}", names.join(", "))?;
     }
-    let unreadable = run.plan.scopes.iter().flat_map(|line| {
+    let unreadable = scopes.iter().flat_map(|line| {
         let named = line.malformed.iter().filter(|record| {
             record
                 .provider_id

@@ -72,7 +72,7 @@ impl Row {
             scope: record.scope.to_string(),
             coverage: record.coverage.as_str(),
             found: record.found,
-            malformed: 0,
+            malformed: record.malformed.len(),
             requests: None,
             last_scan: Some(record.attempted),
             last_complete_scan: record.complete,

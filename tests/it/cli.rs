@@ -387,6 +387,28 @@ fn explain_answers_for_the_enrolled_the_skipped_and_the_never_seen() {
 }
 
 #[test]
+fn a_record_that_makes_no_sense_costs_itself_and_is_explained() {
+    // One broken record of three.
+    let world = World {
+        dir: TempDir::new().expect("a directory"),
+        replayer: serve(&["faults/azure-malformed-record"]),
+    };
+    let config = "version: 1\nstore: ./store\npolicy: sync\nsources:\n  azure:\n    - types: [postgres-flexible]\n      \
+                  subscriptions: [0a1b2c3d-1111-4aaa-8bbb-0c0d0e0f1011]\n";
+    fs::write(world.config(), config.to_owned() + &world.azure()).expect("written");
+
+    world.run(&["apply"]).done();
+    assert_eq!(world.names().len(), 2, "the other two of three");
+    // It is remembered: no cloud is asked again.
+    let asked = world.replayer.asked();
+    let explained = world.run(&["explain", "pg-2"]);
+    assert_eq!(world.replayer.asked(), asked);
+    assert_eq!(explained.code, 1);
+    assert_has(&explained.out, "make no sense and may be it");
+    assert_has(&explained.out, "flexibleservers/pg-2");
+}
+
+#[test]
 fn a_second_process_is_told_who_holds_the_store() {
     let world = World::demo();
     world.run(&["apply"]).done();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Coverage, Database, Decision, ResourceId, Scope, Timestamp, Trace};
+use crate::{Coverage, Database, Decision, Malformed, ResourceId, Scope, Timestamp, Trace};
 
 /// A database in the inventory.
 ///
@@ -48,6 +48,14 @@ pub struct ScopeRecord {
     pub found: u64,
     /// Incomplete scans in a row.
     pub failures_in_a_row: u32,
+    /// Records of the last scan that could not be understood, at most [`ScopeRecord::MAX_MALFORMED`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub malformed: Vec<Malformed>,
+}
+
+impl ScopeRecord {
+    /// The most malformed records that are remembered of a scan.
+    pub const MAX_MALFORMED: usize = 100;
 }
 
 /// The last decision about a database, kept so that `explain` can answer without scanning.

@@ -137,6 +137,12 @@ impl Inventory {
                 } else {
                     last.map_or(0, |last| last.found)
                 },
+                malformed: scan
+                    .malformed
+                    .iter()
+                    .take(ScopeRecord::MAX_MALFORMED)
+                    .cloned()
+                    .collect(),
                 failures_in_a_row: if complete {
                     0
                 } else {

@@ -234,6 +234,7 @@ fn what_is_put_twice_alike_has_the_same_bytes() {
         complete: None,
         found: 3,
         failures_in_a_row: 0,
+        malformed: Vec::new(),
     };
     put(&store, SCOPES, &scope.to_string(), &record);
     let key = format!("scopes/{scope}");
