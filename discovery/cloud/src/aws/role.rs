@@ -88,15 +88,23 @@ impl Source for RoleSource {
         };
         let malformed = |message: String| CallError::new(Reason::Malformed, CALL, message);
         // A stand-in for AWS that ignores the role would otherwise show one account as another.
-        let taken = answer
-            .assumed_role_user()
-            .map(aws_sdk_sts::types::AssumedRoleUser::arn);
-        if let Some(got) = taken.and_then(|arn| arn.split(':').nth(4))
-            && got != account
-        {
-            return Err(malformed(format!(
-                "asked for a role of account {account}, got one of {got}"
-            )));
+        let taken = answer.assumed_role_user().and_then(|user| {
+            let account = user.arn().split(':').nth(4)?;
+            is_account_id(account).then_some(account)
+        });
+        match taken {
+            Some(got) if got == account => {}
+            Some(got) => {
+                return Err(malformed(format!(
+                    "asked for a role of account {account}, got one of {got}"
+                )));
+            }
+            None => {
+                return Err(malformed(format!(
+                    "asked for a role of account {account}, and the answer does not say whose \
+                     role it is"
+                )));
+            }
         }
         let Some(keys) = answer.credentials() else {
             return Err(malformed("the answer holds no credentials".to_owned()));

@@ -23,11 +23,19 @@ fn role(arn: &str, external_id: Option<&str>) -> AssumeRole {
 }
 
 fn granted(account: &str) -> Say {
+    granted_to(
+        account,
+        &format!(
+            "<AssumedRoleUser><AssumedRoleId>R:muster</AssumedRoleId>\
+             <Arn>arn:aws:sts::{account}:assumed-role/muster/muster</Arn></AssumedRoleUser>"
+        ),
+    )
+}
+
+fn granted_to(account: &str, user: &str) -> Say {
     ok(format!(
         "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
-         <AssumedRoleUser><AssumedRoleId>R:muster</AssumedRoleId>\
-         <Arn>arn:aws:sts::{account}:assumed-role/muster/muster</Arn></AssumedRoleUser>\
-         <Credentials><AccessKeyId>ASIAROLE{account}</AccessKeyId>\
+         {user}<Credentials><AccessKeyId>ASIAROLE{account}</AccessKeyId>\
          <SecretAccessKey>secret-role</SecretAccessKey><SessionToken>token-role</SessionToken>\
          <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
          </AssumeRoleResult></AssumeRoleResponse>"
@@ -180,6 +188,25 @@ async fn a_role_of_the_wrong_account_is_refused() {
     let error = access.account(Some(&role)).await.unwrap_err();
     assert_eq!(error.reason, Reason::Malformed);
     assert!(error.message.contains("999999999999"), "{error}");
+}
+
+#[tokio::test]
+async fn a_role_of_nobody_is_refused() {
+    for user in [
+        "",
+        "<AssumedRoleUser><AssumedRoleId>R:muster</AssumedRoleId></AssumedRoleUser>",
+        "<AssumedRoleUser><AssumedRoleId>R:muster</AssumedRoleId><Arn>muster</Arn></AssumedRoleUser>",
+    ] {
+        let server = Server::start(move |request, _| match request.action() {
+            "AssumeRole" => granted_to("222222222222", user),
+            _ => aws(request),
+        })
+        .await;
+        let access = AwsAccess::load(options(&server)).await;
+        let role = role("arn:aws:iam::222222222222:role/muster", None);
+        let error = access.account(Some(&role)).await.unwrap_err();
+        assert_eq!(error.reason, Reason::Malformed, "{user}: {error}");
+    }
 }
 
 #[tokio::test]
