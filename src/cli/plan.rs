@@ -41,7 +41,9 @@ impl Plan {
         let mut context = Context::load(common)?;
         context.config.settings.brake.released |= self.allow_mass_removal;
         context.warn();
-        let (state, _store) = context.state()?;
+        // Nobody else has to wait for the clouds: a plan writes nothing.
+        let (state, store) = context.state()?;
+        drop(store);
         let scanned = context.scan(&[]).await?;
         scanned.something()?;
         let run = scanned.plan(&state, &context.config.settings);

@@ -138,6 +138,8 @@ pub struct Removal {
     /// How much one plan may remove; what would remove more is held, and says so.
     pub brake: Option<Brake>,
     /// What becomes of targets whose account, region or type no source covers any more: `hold` or `remove`.
+    /// Even then nothing goes before the grace time has passed since its scope was last read, and what a `*`
+    /// stands for never counts as uncovered, because a list that has become shorter proves nothing.
     #[schemars(extend("default" = "hold", "enum" = ["hold", "remove"]))]
     pub unconfigured: Option<String>,
 }
@@ -146,7 +148,7 @@ pub struct Removal {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Grace {
-    /// Complete scans in a row that did not find it; 1 or more.
+    /// Complete scans in a row that did not find it; 1 or more. Those of `muster scan` count as well.
     #[schemars(range(min = 1), extend("default" = super::GRACE_SCANS))]
     pub scans: Option<u64>,
     /// Time since the first of these scans, with a unit: `s`, `m`, `h` or `d`.
