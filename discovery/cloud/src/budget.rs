@@ -189,9 +189,10 @@ impl Budget {
             let slot = match self.admit(&mut patience).await {
                 Some(slot) => slot,
                 None => {
-                    return Err(
-                        last.map_or_else(|| self.queued(call), |e| out_of_patience(e, attempt - 1))
-                    );
+                    return Err(match last {
+                        Some(error) => out_of_patience(error, attempt - 1, None),
+                        None => self.queued(call),
+                    });
                 }
             };
             self.sent.fetch_add(1, Ordering::Relaxed);
@@ -233,7 +234,11 @@ impl Budget {
                 bucket.paused_until = bucket.paused_until.max(until);
             }
             if !patience.wait_until(until).await {
-                return Err(out_of_patience(error, attempt));
+                let told = match classified.retry {
+                    Retry::After(told) => Some(told),
+                    Retry::Yes | Retry::No => None,
+                };
+                return Err(out_of_patience(error, attempt, told));
             }
             last = Some(error);
         }
@@ -304,10 +309,20 @@ impl Budget {
     }
 
     fn queued(&self, call: &str) -> CallError {
-        let message = format!(
-            "not sent: the request budget of {}/s was used up for {:?}",
-            self.config.per_second, self.config.patience
-        );
+        let pause = lock(&self.bucket)
+            .paused_until
+            .saturating_duration_since(Instant::now());
+        let message = if pause.is_zero() {
+            format!(
+                "not sent: the request budget of {}/s was used up for {:?}",
+                self.config.per_second, self.config.patience
+            )
+        } else {
+            format!(
+                "not sent: the provider throttled another call, and nothing may be sent for {}",
+                seconds(pause)
+            )
+        };
         CallError::new(Reason::Throttled, call, message)
     }
 
@@ -338,13 +353,22 @@ impl Patience {
     }
 }
 
-fn out_of_patience(error: CallError, attempts: u32) -> CallError {
+/// `told` is how long the provider asked to wait.
+fn out_of_patience(error: CallError, attempts: u32, told: Option<Duration>) -> CallError {
+    let told = told.map(|told| format!("; the provider asked to wait {}", seconds(told)));
     let message = one_line(&format!(
-        "{} (gave up waiting, after {})",
+        "{} (gave up waiting, after {}{})",
         error.message,
-        times(attempts)
+        times(attempts),
+        told.unwrap_or_default()
     ));
     CallError { message, ..error }
+}
+
+/// Whole seconds, rounded up: nobody waits for a fraction less.
+fn seconds(time: Duration) -> String {
+    let up = u64::from(time.subsec_nanos() > 0);
+    format!("{} s", time.as_secs().saturating_add(up))
 }
 
 fn tried(error: CallError, attempts: u32) -> CallError {

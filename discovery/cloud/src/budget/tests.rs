@@ -252,6 +252,23 @@ async fn does_not_begin_a_wait_that_patience_would_not_outlast() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn says_how_long_the_provider_asked_to_wait() {
+    let budget = Budget::new(config(), 1);
+    let asked = Duration::from_secs(86_400);
+    let script = Script::new([failure(Reason::Throttled, Retry::After(asked))]);
+    let error = script.run(&budget).await.unwrap_err();
+    assert_eq!(
+        error.message,
+        "said the provider (gave up waiting, after 1 attempt; the provider asked to wait 86400 s)"
+    );
+    // Those who come after it are not sent, and not for the budget's sake.
+    let error = Script::new([]).run(&budget).await.unwrap_err();
+    assert_eq!((error.reason, budget.requests()), (Reason::Throttled, 1));
+    let start = "not sent: the provider throttled another call, and nothing may be sent for 8640";
+    assert!(error.message.starts_with(start), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_queue_longer_than_patience_is_throttling_of_our_own() {
     let budget = Budget::new(
         BudgetConfig {
