@@ -11,7 +11,7 @@ use muster_discovery::run as scan_all;
 use muster_matchers::Chain;
 use muster_model::{Scan, Scope, Timestamp};
 use muster_plan::OpenScopes;
-use muster_store::SledStore;
+use muster_store::{OpenError, SledStore};
 
 use super::{Common, Failure, run_id};
 use crate::{
@@ -126,11 +126,11 @@ impl Context {
     /// When it is in use, damaged, or the directory cannot be written.
     pub fn store(&self) -> Result<SledStore, Failure> {
         SledStore::open(&self.config.store).map_err(|error| {
-            Failure::new(format!(
-                "cannot open the store {}",
-                self.config.store.display()
-            ))
-            .cause(&error)
+            let failure = Failure::new(format!("cannot open the store {}", self.config.store.display())).cause(&error);
+            match error {
+                OpenError::Lost { .. } => failure.hint("`muster store repair` goes on with what is left, and keeps the old files aside"),
+                _ => failure,
+            }
         })
     }
 

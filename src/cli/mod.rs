@@ -15,6 +15,7 @@ mod install;
 mod plan;
 mod scan;
 mod scope;
+mod store;
 
 use std::{
     io::{self, Write as _},
@@ -73,6 +74,9 @@ enum Command {
     Explain(explain::Explain),
     /// Show what changed, when, and by which scan and matcher.
     History(history::History),
+    /// Check the store, or repair a damaged one.
+    #[command(subcommand)]
+    Store(store::Store),
     /// Print what has to be set up outside muster.
     #[command(subcommand)]
     Install(install::Install),
@@ -123,6 +127,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Db(args) => args.run(common),
         Command::Explain(args) => block_on(args.run(common)),
         Command::History(args) => args.run(common),
+        Command::Store(args) => args.run(common),
         Command::Install(args) => args.run(common),
         Command::Completions(args) => args.run(),
     }

@@ -409,6 +409,34 @@ fn a_record_that_makes_no_sense_costs_itself_and_is_explained() {
 }
 
 #[test]
+fn a_store_that_lost_something_says_so_and_is_repaired() {
+    let world = World::demo();
+    world.run(&["apply"]).done();
+    let before = world.names();
+    assert_has(&world.run(&["store", "check"]).done().out, " 0 damaged");
+    // As if the last acknowledged write had never reached the disk.
+    let sh = |script: &str| {
+        let done = Command::new("sh")
+            .args(["-ec", script])
+            .current_dir(world.dir.path())
+            .status();
+        assert!(done.expect("sh runs").success(), "{script}");
+    };
+    sh("cp -r muster-demo/data before");
+    assert_eq!(world.run(&["scan"]).code, 3);
+    sh("rm -r muster-demo/data; mv before muster-demo/data");
+    let lost = world.run(&["db", "ls"]);
+    assert_eq!(lost.code, 1);
+    assert_has(&lost.err, "has lost something");
+    assert_has(&lost.err, "muster store repair");
+    assert_has(
+        &world.run(&["store", "repair"]).done().out,
+        "records are left, 0 could not be read",
+    );
+    assert_eq!(world.names(), before);
+}
+
+#[test]
 fn a_second_process_is_told_who_holds_the_store() {
     let world = World::demo();
     world.run(&["apply"]).done();
