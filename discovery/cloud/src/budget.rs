@@ -46,6 +46,8 @@ pub struct BudgetConfig {
     pub max_delay: Duration,
     /// Longest wait for one answer; default 30 s.
     pub attempt_timeout: Duration,
+    /// Longest wait for one source of credentials, such as a program or a file; default 15 s.
+    pub credentials_timeout: Duration,
     /// Longest time that one call may spend waiting, in the queue and between attempts;
     /// default 2 min.
     pub patience: Duration,
@@ -98,6 +100,7 @@ impl Default for BudgetConfig {
             base_delay: Duration::from_millis(500),
             max_delay: Duration::from_secs(20),
             attempt_timeout: Duration::from_secs(30),
+            credentials_timeout: Duration::from_secs(15),
             patience: Duration::from_secs(120),
             max_pages: 1000,
         }

@@ -1,8 +1,8 @@
 //! The ambient credentials: the SDK's default chain, source by source, with what each one said.
 //!
 //! The SDK's own chain keeps to itself why it found nothing. This one is made of the SDK's own
-//! providers in the SDK's order, and remembers. It differs in one more point: the metadata service
-//! of an instance is given two seconds, not twenty.
+//! providers in the SDK's order, and remembers. It differs in two more points: the metadata service
+//! of an instance is given two seconds, not twenty, and no source may take as long as it likes.
 
 use std::{env, path::Path, time::Duration};
 
@@ -22,8 +22,15 @@ use aws_credential_types::{
 };
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
+use tokio::time::timeout;
 
-use super::{cache::Source, classify::find, http::Http};
+use super::{
+    cache::Source,
+    classify::find,
+    endpoints,
+    files::{self, Profiles},
+    http::Http,
+};
 use crate::error::{CallError, Reason, chain};
 
 /// The call that failures of the chain are reported under.
@@ -31,7 +38,13 @@ pub(super) const CALL: &str = "aws:credentials";
 
 /// The sources, in the order in which they are asked.
 #[derive(Debug)]
-pub(super) struct Chain(Vec<(Kind, SharedCredentialsProvider)>);
+pub(super) struct Chain {
+    sources: Vec<(Kind, SharedCredentialsProvider)>,
+    /// Longest wait for one of them.
+    limit: Duration,
+    /// Whether a profile file has already taken longer.
+    late: bool,
+}
 
 /// Given credentials, for whoever brings his own.
 #[derive(Debug)]
@@ -51,13 +64,22 @@ enum Kind {
 
 impl Chain {
     /// The chain of this process's environment; reads nothing yet.
-    pub fn new(services: &Http, metadata: &Http, region: &Region) -> Self {
+    pub fn new(
+        services: &Http,
+        metadata: &Http,
+        region: &Region,
+        profiles: &Profiles,
+        limit: Duration,
+    ) -> Self {
+        // With FIPS, the SDK's own clients refuse an empty endpoint; without, they panic.
+        let fips = endpoints::is_emptied().then_some(true);
         let config = |http: &Http| {
             ProviderConfig::empty()
                 .with_behavior_version(Some(BehaviorVersion::latest()))
                 .with_http_client(http.client())
                 .with_sleep_impl(TokioSleep::new())
                 .with_region(Some(region.clone()))
+                .with_use_fips(fips)
                 .with_retry_config(RetryConfig::standard())
                 .with_timeout_config(
                     TimeoutConfig::builder()
@@ -67,7 +89,7 @@ impl Chain {
         };
         let (services, near) = (config(services), config(metadata));
         let shared = SharedCredentialsProvider::new;
-        Self(vec![
+        let sources = vec![
             (
                 Kind::Environment,
                 shared(EnvironmentVariableCredentialsProvider::new()),
@@ -77,6 +99,7 @@ impl Chain {
                 SharedCredentialsProvider::new(
                     ProfileFileCredentialsProvider::builder()
                         .configure(&services)
+                        .profile_files(profiles.files.clone())
                         .build(),
                 ),
             ),
@@ -103,24 +126,55 @@ impl Chain {
                         .build(),
                 ),
             ),
-        ])
+        ];
+        Self {
+            sources,
+            limit,
+            late: profiles.late,
+        }
+    }
+
+    /// One source's answer, or why there is none: whether the source is absent, and a text.
+    async fn ask(
+        &self,
+        kind: Kind,
+        provider: &SharedCredentialsProvider,
+    ) -> Result<Credentials, (bool, String)> {
+        if kind == Kind::Profile && self.late {
+            return Err((false, files::no_answer(self.limit)));
+        }
+        if let Some(variable) = kind.file() {
+            let read = files::may_read(variable, self.limit).await;
+            read.map_err(|why| (false, why))?;
+        }
+        match timeout(self.limit, provider.provide_credentials()).await {
+            Ok(Ok(credentials)) => Ok(credentials),
+            Ok(Err(error)) => {
+                let absent = matches!(error, CredentialsError::CredentialsNotLoaded(_));
+                let why = kind.why(&error, &|name| env::var(name).ok());
+                let why = if endpoints::is_emptied() && why.contains("FIPS and custom endpoint") {
+                    "it needs a call to AWS, for which an AWS_ENDPOINT_URL variable that is empty \
+                     has to be unset"
+                        .to_owned()
+                } else {
+                    why
+                };
+                Err((absent, why))
+            }
+            Err(_elapsed) => Err((false, files::no_answer(self.limit))),
+        }
     }
 }
 
 #[async_trait]
 impl Source for Chain {
     async fn fetch(&self) -> Result<Credentials, CallError> {
-        let mut tried = Vec::with_capacity(self.0.len());
-        for (kind, provider) in &self.0 {
-            match provider.provide_credentials().await {
+        let mut tried = Vec::with_capacity(self.sources.len());
+        for (kind, provider) in &self.sources {
+            match self.ask(*kind, provider).await {
                 Ok(credentials) => return Ok(credentials),
-                Err(error) => {
-                    let absent = matches!(error, CredentialsError::CredentialsNotLoaded(_));
-                    tried.push(format!(
-                        "{}: {}",
-                        kind.as_str(),
-                        kind.why(&error, &|name| env::var(name).ok())
-                    ));
+                Err((absent, why)) => {
+                    tried.push(format!("{}: {why}", kind.as_str()));
                     // A source that is set up but broken ends the search, as in the SDK: going on
                     // would find someone else's credentials.
                     if !absent {
@@ -165,6 +219,15 @@ impl Kind {
             Self::WebIdentity => "web identity",
             Self::Container => "container",
             Self::Metadata => "instance metadata",
+        }
+    }
+
+    /// The variable that names a file which the source reads.
+    const fn file(self) -> Option<&'static str> {
+        match self {
+            Self::WebIdentity => Some("AWS_WEB_IDENTITY_TOKEN_FILE"),
+            Self::Container => Some("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+            Self::Environment | Self::Profile | Self::Metadata => None,
         }
     }
 

@@ -84,6 +84,15 @@ pub(super) fn own(sdk: &SdkConfig, service: &str) -> Option<String> {
     sdk.service_config()?.load_config(key)
 }
 
+/// Whether a variable is empty that the SDK's sources of credentials read on their own.
+pub(super) fn is_emptied() -> bool {
+    ["STS", "SSO", "SSO_OIDC", "SIGNIN"].iter().any(|id| {
+        env::var(format!("{VARIABLE}_{id}"))
+            .or_else(|_| env::var(VARIABLE))
+            .is_ok_and(|url| is_empty(&url))
+    })
+}
+
 /// Where `url` was configured, for one who wants to correct it.
 fn place(service: &str, url: &str) -> String {
     let id = service.to_ascii_uppercase().replace(' ', "_");

@@ -9,6 +9,7 @@ mod cache;
 mod chain;
 mod classify;
 mod endpoints;
+mod files;
 mod http;
 mod partition;
 mod query;
@@ -39,6 +40,7 @@ pub use self::role::{AssumeRole, missing_assume_role_policies};
 use self::{
     cache::Cached,
     chain::{Chain, Given, metadata_client},
+    files::Profiles,
     http::Http,
     partition::Partition,
     role::{RoleSource, is_account_id},
@@ -122,11 +124,13 @@ impl AwsAccess {
         let (http, metadata) = (Http::services(), Http::metadata());
         let endpoint_url = endpoint_url.filter(|url| !url.trim().is_empty());
         let elsewhere = endpoint_url.is_some() || credentials.is_some();
-        let region = home_region(&metadata, elsewhere).await;
+        let limit = budgets.credentials_timeout;
+        let profiles = files::profiles(limit).await;
+        let region = home_region(&metadata, &profiles, elsewhere).await;
         let cached = match credentials {
             Some(given) => Cached::new(Given(given), SharedTimeSource::default()),
             None => Cached::new(
-                Chain::new(&http, &metadata, &region),
+                Chain::new(&http, &metadata, &region, &profiles, limit),
                 SharedTimeSource::default(),
             ),
         };
@@ -138,6 +142,7 @@ impl AwsAccess {
             .http_client(http.client())
             .sleep_impl(TokioSleep::new())
             .region(region.clone())
+            .profile_files(profiles.files)
             .credentials_provider(SharedCredentialsProvider::new(cached.clone()))
             .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
@@ -384,12 +389,15 @@ impl Ambient {
 
 /// Where to ask what belongs to no region. `elsewhere` means that AWS itself is not asked, so that
 /// this machine's metadata has no say.
-async fn home_region(metadata: &Http, elsewhere: bool) -> Region {
+async fn home_region(metadata: &Http, profiles: &Profiles, elsewhere: bool) -> Region {
     let environment = EnvironmentVariableRegionProvider::new();
     if let Some(region) = ProvideRegion::region(&environment).await {
         return region;
     }
-    if let Some(region) = ProvideRegion::region(&ProfileFileRegionProvider::new()).await {
+    let profile = ProfileFileRegionProvider::builder()
+        .profile_files(profiles.files.clone())
+        .build();
+    if let Some(region) = ProvideRegion::region(&profile).await {
         return region;
     }
     if !elsewhere {

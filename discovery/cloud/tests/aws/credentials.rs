@@ -257,6 +257,10 @@ fn child() {
         let options = AwsOptions {
             budgets: muster_cloud::BudgetConfig {
                 attempts: 1,
+                credentials_timeout: std::env::var("TEST_LIMIT_MS")
+                    .map_or(std::time::Duration::from_secs(15), |ms| {
+                        std::time::Duration::from_millis(ms.parse().unwrap())
+                    }),
                 ..Default::default()
             },
             ..AwsOptions::default()
@@ -518,6 +522,71 @@ fn profiles_work_as_elsewhere() {
     let said = run("missing");
     assert!(
         said.contains("profile: profile `missing` was not defined"),
+        "{said}"
+    );
+}
+
+#[test]
+fn no_source_holds_up_for_long() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("config");
+    write(&config, "[default]\ncredential_process = /bin/sleep 20\n");
+    let pipe = home.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let (config, pipe) = (config.to_str().unwrap(), pipe.to_str().unwrap());
+    let env = [
+        OFF,
+        ("HOME", "/nowhere"),
+        ("PATH", "/usr/bin:/bin"),
+        ("TEST_LIMIT_MS", "300"),
+    ];
+    for variable in [
+        ("AWS_CONFIG_FILE", config),
+        ("AWS_CONFIG_FILE", pipe),
+        ("AWS_SHARED_CREDENTIALS_FILE", pipe),
+    ] {
+        let said = run(&[&env[..], &[variable]].concat());
+        assert_eq!(
+            said,
+            "no-credentials aws:credentials: no AWS credentials; \
+             environment: AWS_ACCESS_KEY_ID is not set; profile: no answer within 300ms",
+            "{variable:?}"
+        );
+    }
+    let token = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", pipe),
+        ("AWS_ROLE_ARN", "arn:aws:iam::222222222222:role/x"),
+    ];
+    let said = run(&[&env[..], &token].concat());
+    assert!(
+        said.ends_with("the file of AWS_WEB_IDENTITY_TOKEN_FILE is no regular file"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_empty_endpoint_does_not_break_a_source_that_asks_aws() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join("config");
+    write(
+        &config,
+        "[default]\nrole_arn = arn:aws:iam::222222222222:role/x\nsource_profile = base\n\
+         [profile base]\naws_access_key_id = AKIDBASE\naws_secret_access_key = s\n",
+    );
+    let said = run(&[
+        OFF,
+        ("HOME", "/nowhere"),
+        ("AWS_CONFIG_FILE", config.to_str().unwrap()),
+        ("AWS_ENDPOINT_URL", ""),
+    ]);
+    assert!(
+        said.ends_with("an AWS_ENDPOINT_URL variable that is empty has to be unset"),
         "{said}"
     );
 }
