@@ -11,6 +11,7 @@
 
 mod calls;
 mod credentials;
+mod environments;
 mod sdk;
 mod server;
 
