@@ -17,6 +17,8 @@ mod settings;
 mod types;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod testkit;
 #[cfg(test)]
 mod tests;
