@@ -225,17 +225,12 @@ fn show(target: &Target, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "labels")?;
     for (key, label) in target.labels.iter() {
-        let origin = match &label.origin {
-            Origin::Derived => "derived",
-            Origin::Tag => "tag",
-            Origin::Matcher(matcher) => matcher,
-        };
         writeln!(
             out,
             "  {}={}  ({})",
             shown(key),
             shown(&label.value),
-            shown(origin)
+            shown(label.origin.as_str())
         )?;
     }
     Ok(())

@@ -250,17 +250,12 @@ fn steps(judged: &muster_plan::Judged, out: &mut dyn Write) -> io::Result<()> {
     if let Decision::Enroll(enrollment) = &judged.decision {
         writeln!(out, "\nLabels")?;
         for (key, label) in enrollment.labels.iter() {
-            let origin = match &label.origin {
-                muster_model::Origin::Derived => "derived",
-                muster_model::Origin::Tag => "tag",
-                muster_model::Origin::Matcher(matcher) => matcher,
-            };
             writeln!(
                 out,
                 "  {}={}  ({})",
                 shown(key),
                 shown(&label.value),
-                shown(origin)
+                shown(label.origin.as_str())
             )?;
         }
     }

@@ -41,6 +41,17 @@ pub enum Origin {
     Matcher(String),
 }
 
+impl Origin {
+    /// In one word, or the matcher's name.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Derived => "derived",
+            Self::Tag => "tag",
+            Self::Matcher(matcher) => matcher,
+        }
+    }
+}
+
 /// One label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
