@@ -22,6 +22,7 @@ use crate::{
         sources::{Elsewhere, Expansion, expand},
         state::State,
     },
+    report::advice::advice,
 };
 
 /// A checked configuration, with the bytes it came from.
@@ -240,17 +241,22 @@ impl Scanned {
         }
         let mut failure = Failure::new("cannot read any scope");
         let mut told = std::collections::BTreeSet::new();
+        let mut next = vec!["nothing was changed".to_owned()];
         for scan in &self.scans {
             for reason in scan.coverage.failures() {
                 if told.insert(reason.to_string()) && told.len() <= 5 {
                     failure = failure.because(format!("{}: {reason}", scan.scope));
+                    let advice = advice(reason, &scan.scope);
+                    if !next.contains(&advice) {
+                        next.push(advice);
+                    }
                 }
             }
         }
         if told.len() > 5 {
             failure = failure.because(format!("and {} other reasons", told.len() - 5));
         }
-        Err(failure.hint("nothing was changed; print the permissions that are needed with `muster install iam aws` or `muster install iam azure`"))
+        Err(failure.hint(next.join("; ")))
     }
 }
 

@@ -393,6 +393,35 @@ fn without_credentials_every_source_that_was_tried_is_named() {
 }
 
 #[test]
+fn a_server_that_is_down_is_no_question_of_permissions() {
+    let world = World::demo();
+    // Nobody listens on the port of a replayer that has ended.
+    let down = {
+        let ended = serve(&["demo"]);
+        ended.url().to_owned()
+    };
+    let config = "version: 1\nstore: ./store\npolicy: sync\nrequests: { attempts: 1 }\nsources:\n  \
+                  aws:\n    - { types: [rds], regions: [us-east-1] }\n";
+    fs::write(world.config(), config).expect("written");
+    let mut command = world.command(&["plan"]);
+    let ended = Ended::of(
+        command
+            .env("AWS_ENDPOINT_URL", down)
+            .output()
+            .expect("muster runs"),
+    );
+    assert_eq!(ended.code, 1);
+    for part in [
+        "unreachable",
+        "nothing was changed",
+        "check name resolution",
+    ] {
+        assert_has(&ended.err, part);
+    }
+    assert!(!ended.err.contains("install iam"), "{}", ended.err);
+}
+
+#[test]
 fn no_secret_is_ever_printed() {
     let world = World::demo();
     for args in [
