@@ -13,6 +13,7 @@
 //! | [`cli`] | the commands, and how they end |
 //! | [`config`] | the configuration file: read strictly, all problems at once |
 //! | [`pipeline`] | the line above as a few functions |
+//! | [`service`] | the line run for ever: `muster run` |
 //! | [`report`] | a plan as text, JSON, Markdown, HTML or CSV |
 //! | [`install`] | what is to be set up outside: cloud policies |
 //! | [`demo`] | the embedded example fleet |
@@ -24,3 +25,4 @@ pub mod exit;
 pub mod install;
 pub mod pipeline;
 pub mod report;
+pub mod service;

@@ -10,7 +10,7 @@ use muster_model::{AccountId, Database, Labels, Provider, Selector, Service};
 use crate::{names::resource_group, problem::Problem};
 
 /// What one source selects.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SourceFilter {
     /// Its path in the configuration: `sources.aws[0]`.
     pub name: String,

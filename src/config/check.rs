@@ -9,15 +9,18 @@ use std::{
     collections::BTreeSet,
     fs::File as OpenFile,
     io::Read,
+    net::SocketAddr,
     path::{Component, Path, PathBuf},
+    time::Duration,
 };
 
 use muster_matchers::{Chain, RuleFile, SourceFilter};
 use muster_model::{AccountId, Provider};
+use muster_schedule::{Pace, When};
 
 pub use super::problem::{ConfigError, Located, Problem};
 use super::{
-    AwsAccountRef, AwsSource, AzureSource, Config,
+    AwsAccountRef, AwsSource, AzureSource, Config, ServiceSettings,
     decode::{Damage, MAX_PROBLEMS, MORE, decode},
     document::{Content, Document, Node, child},
     file::{File, VERSION},
@@ -280,6 +283,18 @@ impl Check<'_> {
             rules: file.rules,
             requests,
             azure_endpoints,
+            schedule: Pace {
+                when: When::Every(Duration::from_secs(300)),
+                jitter: Duration::from_secs(30),
+                backoff_max: Duration::from_secs(3600),
+            },
+            service: ServiceSettings {
+                listen: Some(SocketAddr::from(([127, 0, 0, 1], 7420))),
+                shutdown: Duration::from_secs(30),
+                resolve: Duration::from_secs(900),
+            },
+            notify: Vec::new(),
+            history: crate::pipeline::commit::KEEP,
         };
         self.chain(&config);
         Some(config)

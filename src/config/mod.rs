@@ -19,11 +19,16 @@ mod tests;
 mod words;
 mod yaml;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
 
 use muster_matchers::RuleFile;
 use muster_model::{AccountId, Selector, Service};
 use muster_plan::Settings;
+use muster_schedule::Pace;
+use muster_store::Keep;
+use url::Url;
+
+use crate::service::notice::NoticeEvent;
 
 pub use self::{
     check::{Loaded, load, parse, static_filters},
@@ -75,7 +80,77 @@ pub struct Config {
     pub requests: Requests,
     /// Where Azure is, when it is not the public cloud.
     pub azure_endpoints: AzureEndpoints,
+    /// How the service scans again and again, where a source says nothing else.
+    pub schedule: Pace,
+    /// How the service runs.
+    pub service: ServiceSettings,
+    /// Who is told of changes, in the order of the file.
+    pub notify: Vec<Sink>,
+    /// How much of the history is kept.
+    pub history: Keep,
 }
+
+/// How the service runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceSettings {
+    /// Where health, metrics and the read-only API are served; none for nowhere.
+    pub listen: Option<SocketAddr>,
+    /// How long a clean end may take.
+    pub shutdown: Duration,
+    /// How often the lists of accounts, regions and subscriptions behind a `*` are read again.
+    pub resolve: Duration,
+}
+
+/// Somebody who is told of changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sink {
+    /// Its name: unique, and stable, for what it has had is remembered under it.
+    pub name: String,
+    /// What it is told of. Never empty.
+    pub events: BTreeSet<NoticeEvent>,
+    /// How.
+    pub how: SinkKind,
+    /// The longest that one delivery may take.
+    pub timeout: Duration,
+}
+
+/// How somebody is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkKind {
+    /// An HTTP POST of JSON.
+    Webhook {
+        /// `https:`, or `http:` to this machine.
+        url: Url,
+        /// A file whose content is the value of the header `Authorization`. It is read at each delivery.
+        authorization_file: Option<PathBuf>,
+        /// A file whose content is the key of the signature in the header `Muster-Signature`.
+        secret_file: Option<PathBuf>,
+    },
+    /// A command that gets the notice as JSON on its standard input, without a shell.
+    Command {
+        /// The program and its arguments. Never empty.
+        argv: Vec<String>,
+    },
+}
+
+/// How often scopes are scanned.
+pub const EVERY: &str = "5m";
+/// The most that a scan is put off.
+pub const JITTER: &str = "30s";
+/// The longest pause after failures.
+pub const BACKOFF_MAX: &str = "1h";
+/// Where the API listens.
+pub const LISTEN: &str = "127.0.0.1:7420";
+/// How long a clean end may take.
+pub const SHUTDOWN: &str = "30s";
+/// How often lists behind a `*` are read again.
+pub const RESOLVE: &str = "15m";
+/// How long the history is kept.
+pub const HISTORY_AGE: &str = "400d";
+/// How many entries of the history are kept.
+pub const HISTORY_ENTRIES: u64 = 1_000_000;
+/// How long one delivery may take.
+pub const NOTIFY_TIMEOUT: &str = "10s";
 
 /// One entry of `sources.aws`.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,6 +165,8 @@ pub struct AwsSource {
     pub accounts: Vec<AwsAccountRef>,
     /// Which of what is found.
     pub tags: Selector,
+    /// How its scopes are scanned, when not as all others.
+    pub schedule: Option<Pace>,
 }
 
 /// An AWS account, by how to get into it.
@@ -121,6 +198,8 @@ pub struct AzureSource {
     pub regions: Option<BTreeSet<String>>,
     /// Which of what is found.
     pub tags: Selector,
+    /// How its scopes are scanned, when not as all others.
+    pub schedule: Option<Pace>,
 }
 
 /// How hard the clouds may be asked: per account, region and service.

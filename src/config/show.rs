@@ -55,6 +55,10 @@ fn effective(config: &Config) -> Value {
         rules,
         requests,
         azure_endpoints,
+        schedule: _,
+        service: _,
+        notify: _,
+        history: _,
     } = config;
     let mut sources = Vec::new();
     if !aws.is_empty() {

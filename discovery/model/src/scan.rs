@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Database, Scope, id::words};
 
 /// The answer of a scanner. There is no `Result` around it: a scan that failed is a scan with its reasons.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scan {
     /// What was to be read.
     pub scope: Arc<Scope>,

@@ -46,6 +46,8 @@ pub struct Brake {
     pub percent: u8,
     /// So many may always be removed, however few targets there are.
     pub at_least: usize,
+    /// Seconds for which what was removed counts: many small plans are no way around the brake.
+    pub window: u64,
     /// The person said so: this one plan may remove any number.
     pub released: bool,
 }

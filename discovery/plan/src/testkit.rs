@@ -161,6 +161,7 @@ impl World {
                 brake: Brake {
                     percent: 100,
                     at_least: 1,
+                    window: 3600,
                     released: false,
                 },
                 group: "default".to_owned(),

@@ -144,6 +144,7 @@ fn the_brake_holds_every_removal_of_a_plan_that_removes_too_much() {
     world.settings.brake = Brake {
         percent: 20,
         at_least: 1,
+        window: 3600,
         released: false,
     };
     let fleet: Vec<_> = (0..10)

@@ -21,6 +21,7 @@ impl Check<'_> {
             regions,
             accounts,
             tags,
+            schedule: None,
         }
     }
 
@@ -178,6 +179,7 @@ fn is_alike(one: &AwsSource, other: &AwsSource) -> bool {
         regions,
         accounts,
         tags,
+        schedule: _,
     } = one;
     let (ours, theirs): (BTreeSet<_>, BTreeSet<_>) =
         (accounts.iter().collect(), other.accounts.iter().collect());

@@ -26,6 +26,7 @@ impl Check<'_> {
             resource_groups,
             regions,
             tags,
+            schedule: None,
         }
     }
 

@@ -120,6 +120,7 @@ impl Check<'_> {
             brake: Brake {
                 percent,
                 at_least: usize::try_from(at_least).unwrap_or(BRAKE_AT_LEAST),
+                window: 3600,
                 released: false,
             },
             group,

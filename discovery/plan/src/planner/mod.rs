@@ -54,7 +54,7 @@ pub struct Input<'a> {
 }
 
 /// Scopes that a source asks for by `*`: every region of an account, every subscription.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OpenScopes {
     /// The cloud.
     pub provider: Provider,

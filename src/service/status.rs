@@ -1,0 +1,161 @@
+//! [`Status`]: what the service knows of itself at a moment. `muster status`, readiness, the API and the metrics
+//! all show this and nothing else.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use muster_model::{Coverage, Scope, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What the service knows of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// muster's version.
+    pub version: String,
+    /// The process.
+    pub pid: u32,
+    /// When it started.
+    pub started: Timestamp,
+    /// When this was true.
+    pub at: Timestamp,
+    /// In one word.
+    pub state: ServiceState,
+    /// Everything that is not as it should be; the first is the one to mend first.
+    pub reasons: Vec<Reason>,
+    /// The configuration that is in force.
+    pub config: ConfigStatus,
+    /// The store.
+    pub store: StoreStatus,
+    /// Every scope that the configuration asks for, by scope.
+    pub scopes: Vec<ScopeStatus>,
+    /// Whether that is all that the configuration asks for: false while a list of accounts, regions or
+    /// subscriptions could not be read.
+    pub scopes_known: bool,
+    /// How many of each.
+    pub counts: Counts,
+    /// Plans that wait for a person.
+    pub plans_waiting: usize,
+    /// Who is told of changes.
+    pub notify: Vec<SinkStatus>,
+    /// Where the API listens; none when it does not.
+    pub listen: Option<String>,
+}
+
+/// The service in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceState {
+    /// Not every scope has been tried yet since the start.
+    Starting,
+    /// All is well.
+    Ready,
+    /// It works, and something is wrong: see the reasons.
+    Degraded,
+    /// It cannot write: what is known stays, and nothing changes until it can.
+    Stuck,
+    /// It is ending.
+    Draining,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// A stable word: `scope-unread`, `scope-partial`, `store-failed`, `config-rejected`, `clock-jumped`,
+    /// `plan-waiting`, `notify-failing`, `scopes-unknown`, `starting`.
+    pub code: String,
+    /// What it is about: a scope, a sink, a path.
+    pub subject: String,
+    /// What is wrong and what to do, in one or two sentences.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// The configuration in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    /// Its file.
+    pub path: Option<PathBuf>,
+    /// SHA-256 of the file's bytes, in hexadecimal.
+    pub digest: String,
+    /// When it came into force.
+    pub loaded: Timestamp,
+    /// The last time somebody asked for a reload.
+    pub last_reload: Option<Reloading>,
+}
+
+/// How a reload went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloading {
+    /// When.
+    pub at: Timestamp,
+    /// Whether it came into force.
+    pub accepted: bool,
+    /// What changed, or every problem.
+    pub messages: Vec<String>,
+}
+
+/// The store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// Its directory.
+    pub path: PathBuf,
+    /// The revision.
+    pub revision: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Why it cannot be used at present; none when it can.
+    pub failure: Option<String>,
+}
+
+/// One scope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeStatus {
+    /// The scope.
+    pub scope: Arc<Scope>,
+    /// The last scan's coverage; none before the first.
+    pub coverage: Option<Coverage>,
+    /// The last scan's time.
+    pub attempted: Option<Timestamp>,
+    /// The last complete scan's time.
+    pub complete: Option<Timestamp>,
+    /// Databases that the last complete scan found.
+    pub found: u64,
+    /// Incomplete scans in a row.
+    pub failures_in_a_row: u32,
+    /// When it is due next; none while it is being scanned.
+    pub next: Option<Timestamp>,
+    /// Whether it is being scanned now.
+    pub running: bool,
+    /// How long its last scan took, in milliseconds.
+    pub milliseconds: Option<u64>,
+}
+
+/// How many of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Databases in the inventory, by provider and kind: `aws/rds`.
+    pub databases: BTreeMap<String, u64>,
+    /// Targets, by protocol.
+    pub targets: BTreeMap<String, u64>,
+    /// Databases that are not enrolled, by the reason's code.
+    pub skipped: BTreeMap<String, u64>,
+    /// Changes that a safety holds, by safety.
+    pub held: BTreeMap<String, u64>,
+}
+
+/// Somebody who is told of changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Notices that it has not had yet.
+    pub waiting: u64,
+    /// Notices that it never got because too many waited.
+    pub dropped: u64,
+    /// The last that was delivered.
+    pub delivered: Option<Timestamp>,
+    /// Failures in a row.
+    pub failures_in_a_row: u32,
+    /// What went wrong the last time.
+    pub error: Option<String>,
+}
