@@ -13,7 +13,7 @@ use crate::{Kind, Labels, Protocol, ResourceId, Scope, Shadowed, Unsupported, id
 /// One reachable endpoint of one resource in a cloud.
 ///
 /// A cluster with a writer, a reader and a custom endpoint is three databases that share their provider id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Database {
     /// Identity: the provider's id plus the endpoint role.
     pub id: ResourceId,
@@ -64,7 +64,7 @@ pub struct Database {
 }
 
 /// Where a database listens.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Host name.
     pub host: String,
@@ -106,7 +106,7 @@ pub enum Unread {
 words!(Unread, "fact": Tags = "tags", Vpc = "vpc", Version = "version");
 
 /// The provider's state, and what it means for a client.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct State {
     /// As the provider spells it.
     pub name: String,

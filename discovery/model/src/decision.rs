@@ -82,7 +82,7 @@ pub enum Skip {
 }
 
 /// What makes a database impossible to serve, whatever the rules say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "unsupported", rename_all = "kebab-case")]
 pub enum Unsupported {
     /// muster does not speak the engine's protocol.

@@ -1,6 +1,6 @@
 //! Identity: providers, accounts, regions, services, scopes and resource ids.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -109,17 +109,17 @@ impl Service {
     }
 }
 
-/// A string that must not be mixed with another one.
+/// A string that must not be mixed with another one. Cheap to clone.
 macro_rules! text_type {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Wraps the text as it is.
-            pub fn new(text: impl Into<String>) -> Self {
+            pub fn new(text: impl Into<Arc<str>>) -> Self {
                 Self(text.into())
             }
 
@@ -156,14 +156,14 @@ impl ResourceId {
     /// The id of one endpoint of a provider's resource. `role` is the endpoint's role, or the role and the
     /// endpoint's own name where there can be several: `custom:analytics`.
     pub fn of(provider_id: &str, role: &str) -> Self {
-        Self(format!("{provider_id}#{role}"))
+        Self(format!("{provider_id}#{role}").into())
     }
 
     /// The provider's part: the ARN or ARM id.
     pub fn provider_id(&self) -> &str {
         self.0
             .rsplit_once('#')
-            .map_or(self.0.as_str(), |(id, _)| id)
+            .map_or(&*self.0, |(id, _)| id)
     }
 }
 

@@ -111,6 +111,10 @@ pub enum Event {
     Updated,
     /// Its target was removed.
     Removed,
+    /// A person approved its removal, which the brake held.
+    Approved,
+    /// A person rejected its removal, which the brake held.
+    Rejected,
 }
 crate::id::words!(Event, "event":
     Seen = "seen",
@@ -121,6 +125,8 @@ crate::id::words!(Event, "event":
     Enrolled = "enrolled",
     Updated = "updated",
     Removed = "removed",
+    Approved = "approved",
+    Rejected = "rejected",
 );
 
 /// One field that changed; `None` on the side where it does not exist.

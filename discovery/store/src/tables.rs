@@ -1,6 +1,6 @@
 //! The collections that muster keeps. One line each: what it holds, and under which id.
 
-use muster_model::{DecisionRecord, Record, ScopeRecord, Target};
+use muster_model::{DecisionRecord, HeldPlan, Record, ScopeRecord, Target};
 
 use crate::{Collection, History};
 
@@ -15,6 +15,9 @@ pub const DECISIONS: Collection<DecisionRecord> = Collection::new("decisions", 1
 
 /// How each scope's last scans went, by the scope as [`muster_model::Scope`] prints itself.
 pub const SCOPES: Collection<ScopeRecord> = Collection::new("scopes", 1);
+
+/// Plans that the brake held, by number, of six digits or more.
+pub const PLANS: Collection<HeldPlan> = Collection::new("plans", 1);
 
 /// Facts about the store itself, by name: the time of the last run, the plan that is being applied.
 pub const META: Collection<serde_json::Value> = Collection::new("meta", 1);

@@ -1,0 +1,62 @@
+//! [`HeldPlan`]: removals that the brake held, waiting for a person.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ResourceId, Timestamp};
+
+/// A plan that the brake held, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldPlan {
+    /// Its number.
+    pub number: u64,
+    /// When the brake first held it.
+    pub made: Timestamp,
+    /// The group whose plan it is.
+    pub group: String,
+    /// What it would remove.
+    pub removals: Vec<HeldRemoval>,
+    /// How many targets there were.
+    pub targets: u64,
+    /// How many removals the brake would have let through.
+    pub allowance: u64,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// One removal of a held plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldRemoval {
+    /// Identity.
+    pub id: ResourceId,
+    /// The target's name.
+    pub name: String,
+    /// Why it would be removed.
+    pub reason: String,
+}
+
+/// What became of a held plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Verdict {
+    /// It waits for a person.
+    Waiting,
+    /// A person approved it.
+    Approved {
+        /// Who.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// A person rejected it.
+    Rejected {
+        /// Who.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// It no longer stands: the databases came back, or another plan took its place.
+    Superseded {
+        /// When.
+        at: Timestamp,
+    },
+}
