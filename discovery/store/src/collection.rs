@@ -9,7 +9,7 @@ use crate::{
     error::{Damaged, StoreError},
     key::Key,
     record::{Migrate, Schema},
-    store::{Order, Store, Versioned},
+    store::{Order, Revision, Store, Versioned},
 };
 
 /// The keys `NAME/ID`, as records of one type. It holds no data: it is a constant, see [`crate::tables`].
@@ -174,8 +174,26 @@ impl<T: DeserializeOwned> Collection<T> {
         order: Order,
         visit: &mut Each<'_, T>,
     ) -> Result<(), StoreError> {
+        self.each_after(store, start, None, order, visit).map(drop)
+    }
+
+    /// The same from behind an id on, which need not be there, and the revision of what was shown: for reading
+    /// in pages, see [`Store::scan_after`].
+    ///
+    /// # Errors
+    /// As [`Self::each`]; [`StoreError::Id`] when `after` can be no id.
+    pub fn each_after(
+        &self,
+        store: &dyn Store,
+        start: &str,
+        after: Option<&str>,
+        order: Order,
+        visit: &mut Each<'_, T>,
+    ) -> Result<Revision, StoreError> {
+        let after = after.map(|id| self.key(id)).transpose()?;
+        let prefix = format!("{}/{start}", self.name);
         let mut refused = None;
-        store.scan(&format!("{}/{start}", self.name), order, &mut |entry| {
+        let revision = store.scan_after(&prefix, after.as_ref(), order, &mut |entry| {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(damaged) => {
@@ -199,7 +217,7 @@ impl<T: DeserializeOwned> Collection<T> {
                 }
             }
         })?;
-        refused.map_or(Ok(()), Err)
+        refused.map_or(Ok(revision), Err)
     }
 }
 

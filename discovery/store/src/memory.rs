@@ -55,8 +55,17 @@ impl Store for MemoryStore {
             .map(|entry| entry.clone().map(|value| value.to_vec())))
     }
 
-    fn scan(&self, prefix: &str, order: Order, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        let entries = Arc::clone(&self.state().entries);
+    fn scan_after(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<Revision, StoreError> {
+        let (entries, revision) = {
+            let state = self.state();
+            (Arc::clone(&state.entries), state.revision)
+        };
         let mut show = |(key, entry): (&Key, &Versioned<Arc<[u8]>>)| {
             visit(Ok(Entry {
                 key: key.as_str(),
@@ -64,14 +73,36 @@ impl Store for MemoryStore {
                 value: &entry.value,
             }))
         };
-        let after = successor(prefix);
-        let end = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let mut range = entries.range::<str, _>((Bound::Included(prefix), end));
+        let successor = successor(prefix);
+        let mut start = Bound::Included(prefix);
+        let mut end = successor
+            .as_deref()
+            .map_or(Bound::Unbounded, Bound::Excluded);
+        match (order, after.map(Key::as_str)) {
+            (_, None) => {}
+            (Order::Ascending, Some(after)) => {
+                if successor.as_deref().is_some_and(|end| after >= end) {
+                    return Ok(revision);
+                }
+                if after >= prefix {
+                    start = Bound::Excluded(after);
+                }
+            }
+            (Order::Descending, Some(after)) => {
+                if after <= prefix {
+                    return Ok(revision);
+                }
+                if successor.as_deref().is_none_or(|end| after < end) {
+                    end = Bound::Excluded(after);
+                }
+            }
+        }
+        let mut range = entries.range::<str, _>((start, end));
         let _: ControlFlow<()> = match order {
             Order::Ascending => range.try_for_each(&mut show),
             Order::Descending => range.rev().try_for_each(&mut show),
         };
-        Ok(())
+        Ok(revision)
     }
 
     fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {

@@ -68,16 +68,36 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Damaged`] when the value is there and unreadable; or when the store cannot be read.
     fn get(&self, key: &Key) -> Result<Option<Versioned<Vec<u8>>>, StoreError>;
 
-    /// Shows every key that starts with `prefix`, in the order asked for, until `visit` breaks off. The
-    /// prefix is compared byte by byte: `a/` does not start `ab/x`. An empty one means everything. What is
-    /// shown is one state of the store.
+    /// Shows every key that starts with `prefix` and lies behind `after` in the order asked for, until `visit`
+    /// breaks off: keys greater than `after` when ascending, smaller ones when descending. `after` need not be
+    /// there, nor start with the prefix; without it the scan begins at its beginning. The prefix is compared
+    /// byte by byte: `a/` does not start `ab/x`. An empty one means everything.
+    ///
+    /// What is shown is one state of the store, and its revision is returned. An implementation may keep
+    /// writers waiting meanwhile: whoever reads much and slowly reads page by page, each from the last key of
+    /// the one before. Two pages with the same revision are of the same state. A page has to end with an entry
+    /// whose key is a text: the key in [`Damaged`] may be none ([`crate::Why::KeyBytes`]).
     ///
     /// The visitor must not call the same store: an implementation may answer that with
     /// [`StoreError::InScan`], and never with a deadlock.
     ///
     /// # Errors
     /// When the store cannot be read. A damaged entry is shown to the visitor, and the scan goes on.
-    fn scan(&self, prefix: &str, order: Order, visit: &mut Visit<'_>) -> Result<(), StoreError>;
+    fn scan_after(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<Revision, StoreError>;
+
+    /// Shows every key that starts with `prefix`: [`Self::scan_after`] from the beginning.
+    ///
+    /// # Errors
+    /// As [`Self::scan_after`].
+    fn scan(&self, prefix: &str, order: Order, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.scan_after(prefix, None, order, visit).map(drop)
+    }
 
     /// Makes all changes of a batch, or none, and returns the new revision once they are durable. When the
     /// batch changes nothing (it is empty, holds only checks, or deletes what is not there) nothing is

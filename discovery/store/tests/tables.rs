@@ -6,7 +6,7 @@
     clippy::panic
 )]
 
-use std::error::Error as _;
+use std::{error::Error as _, ops::ControlFlow};
 
 use muster_model::{
     Coverage, Event, HistoryEntry, ResourceId, Scope, ScopeRecord, Service, Timestamp,
@@ -90,6 +90,33 @@ fn records_come_back_with_their_revision_and_collections_do_not_mix() {
     store.commit(batch).unwrap();
     assert_eq!(PETS.list(&store).unwrap().records, []);
     assert_eq!(OTHER.list(&store).unwrap().records.len(), 1);
+}
+
+#[test]
+fn a_collection_is_read_in_pages() {
+    let store = MemoryStore::new();
+    for name in ["a/1", "a/2", "a/3", "b"] {
+        put(&store, PETS, name, &pet(name));
+        put(&store, OTHER, name, &pet(name));
+    }
+    let page = |after: Option<&str>, order| {
+        let mut ids = Vec::new();
+        let revision = PETS.each_after(&store, "a/", after, order, &mut |id, record| {
+            assert_eq!(record.unwrap().value, pet(id));
+            ids.push(id.to_owned());
+            ControlFlow::Continue(())
+        });
+        assert_eq!(revision.unwrap(), Revision(8));
+        ids
+    };
+    assert_eq!(page(None, Order::Ascending), ["a/1", "a/2", "a/3"]);
+    assert_eq!(page(Some("a/2"), Order::Ascending), ["a/3"]);
+    assert_eq!(page(Some("a/2"), Order::Descending), ["a/1"]);
+    assert_eq!(page(Some("b"), Order::Ascending), [""; 0]);
+    let bad = PETS.each_after(&store, "", Some(""), Order::Ascending, &mut |_, _| {
+        panic!("nothing is behind an id that can be none")
+    });
+    assert!(matches!(bad, Err(StoreError::Id { .. })), "{bad:?}");
 }
 
 #[test]

@@ -46,6 +46,14 @@ pub const CASES: &[Case] = &[
         run: readers::scan_breaks,
     },
     Case {
+        name: "a scan goes on behind a key",
+        run: readers::scans_after,
+    },
+    Case {
+        name: "pages tell of which revision they are",
+        run: readers::pages_and_writes,
+    },
+    Case {
         name: "a scan's visitor cannot deadlock the store",
         run: readers::scan_reenters,
     },

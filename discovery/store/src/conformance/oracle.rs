@@ -194,6 +194,9 @@ impl Oracle {
                 let found = entries(store, prefix, order)?;
                 let found: Vec<_> = found.iter().map(|(key, value)| (key, value)).collect();
                 ensure_eq!(found, expected, "a scan of `{prefix}`, {order:?}");
+                let paged = in_pages(store, prefix, order, 2)?;
+                let paged: Vec<_> = paged.iter().map(|(key, value)| (key, value)).collect();
+                ensure_eq!(paged, expected, "`{prefix}` in pages, {order:?}");
                 expected.reverse();
             }
         }
@@ -237,15 +240,52 @@ pub(super) type Shown = (String, (Vec<u8>, u64));
 /// What a scan shows.
 pub(super) fn entries(store: &dyn Store, prefix: &str, order: Order) -> Result<Vec<Shown>, String> {
     let mut found = Vec::new();
-    let mut wrong = None;
-    let scanned = store.scan(prefix, order, &mut |entry| match entry {
-        Ok(entry) => {
-            found.push((
-                entry.key.to_owned(),
-                (entry.value.to_vec(), entry.revision.0),
-            ));
-            ControlFlow::Continue(())
+    collect(store, prefix, None, order, &mut |shown| {
+        found.push(shown);
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
+}
+
+/// What scans of a few entries each show, one after the other.
+fn in_pages(
+    store: &dyn Store,
+    prefix: &str,
+    order: Order,
+    limit: usize,
+) -> Result<Vec<Shown>, String> {
+    let mut found: Vec<Shown> = Vec::new();
+    loop {
+        let after = found.last().map(|(key, _)| Key::new(key.as_str()));
+        let after = after.transpose().map_err(|error| error.to_string())?;
+        let before = found.len();
+        collect(store, prefix, after.as_ref(), order, &mut |shown| {
+            found.push(shown);
+            if found.len() - before < limit {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        if found.len() - before < limit {
+            return Ok(found);
         }
+    }
+}
+
+fn collect(
+    store: &dyn Store,
+    prefix: &str,
+    after: Option<&Key>,
+    order: Order,
+    add: &mut dyn FnMut(Shown) -> ControlFlow<()>,
+) -> Result<(), String> {
+    let mut wrong = None;
+    let scanned = store.scan_after(prefix, after, order, &mut |entry| match entry {
+        Ok(entry) => add((
+            entry.key.to_owned(),
+            (entry.value.to_vec(), entry.revision.0),
+        )),
         Err(damaged) => {
             wrong = Some(damaged.to_string());
             ControlFlow::Break(())
@@ -256,7 +296,7 @@ pub(super) fn entries(store: &dyn Store, prefix: &str, order: Order) -> Result<V
         wrong.is_none(),
         "a scan of `{prefix}` shows damage: {wrong:?}"
     );
-    Ok(found)
+    Ok(())
 }
 
 /// Steps drawn from a seed, always the same for the same seed.

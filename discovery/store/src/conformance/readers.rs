@@ -11,7 +11,7 @@ use super::{
 use crate::{
     batch::{Batch, Expect},
     error::StoreError,
-    store::{Order, Revision},
+    store::{Order, Revision, Store},
 };
 
 pub(super) fn scans(subject: &mut dyn Subject) -> Outcome {
@@ -63,6 +63,98 @@ pub(super) fn scans(subject: &mut dyn Subject) -> Outcome {
         ensure_eq!(value, name.as_bytes(), "the value of {name}");
     }
     Ok(())
+}
+
+pub(super) fn scans_after(subject: &mut dyn Subject) -> Outcome {
+    let store = subject.fresh()?;
+    let all = ["a", "a/", "a/1", "a/10", "a/2", "a/\u{10FFFF}", "ab/1", "b"];
+    for name in all {
+        commit(&*store, batch(&[(name, b"")])?)?;
+    }
+    // What is there, what is not, what starts with the prefix and what lies before and behind all of it.
+    let behind = [
+        "\u{0}",
+        "a",
+        "a/",
+        "a/0",
+        "a/1",
+        "a/1\u{0}",
+        "a/10",
+        "a/3",
+        "a0",
+        "ab/1",
+        "b",
+        "b/",
+        "\u{10FFFF}",
+    ];
+    for prefix in ["", "a", "a/", "a/1", "a/\u{10FFFF}", "c", "\u{10FFFF}"] {
+        for after in behind {
+            let mut expected: Vec<_> = all
+                .into_iter()
+                .filter(|name| name.starts_with(prefix) && *name > after)
+                .collect();
+            let found = page(&*store, prefix, Some(after), Order::Ascending, usize::MAX)?.0;
+            ensure_eq!(found, expected, "`{prefix}` after {after:?}");
+            expected = all
+                .into_iter()
+                .rev()
+                .filter(|name| name.starts_with(prefix) && *name < after)
+                .collect();
+            let found = page(&*store, prefix, Some(after), Order::Descending, usize::MAX)?.0;
+            ensure_eq!(found, expected, "`{prefix}` down from {after:?}");
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn pages_and_writes(subject: &mut dyn Subject) -> Outcome {
+    let store = subject.fresh()?;
+    commit(
+        &*store,
+        batch(&[("a/1", b""), ("a/2", b""), ("a/3", b""), ("b", b"")])?,
+    )?;
+    let pages = |after: Option<&str>| page(&*store, "a/", after, Order::Ascending, 2);
+    let own = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>()
+    };
+    ensure_eq!(pages(None)?, (own(&["a/1", "a/2"]), 1), "the first page");
+    ensure_eq!(pages(Some("a/2"))?, (own(&["a/3"]), 1), "the second one");
+    // Between two pages anybody can write, and the next page shows it and says so.
+    let mut between = batch(&[("a/0", b""), ("a/25", b""), ("a/3", b"")])?;
+    between.delete(key("a/2")?, Expect::Any);
+    commit(&*store, between)?;
+    ensure_eq!(
+        pages(Some("a/2"))?,
+        (own(&["a/25", "a/3"]), 2),
+        "the second one after a write"
+    );
+    ensure_eq!(pages(Some("a/3"))?, (own(&[]), 2), "an empty one");
+    Ok(())
+}
+
+/// The keys of a page of at most `limit`, and its revision.
+fn page(
+    store: &dyn Store,
+    prefix: &str,
+    after: Option<&str>,
+    order: Order,
+    limit: usize,
+) -> Result<(Vec<String>, u64), String> {
+    let after = after.map(key).transpose()?;
+    let mut found = Vec::new();
+    let scanned = store.scan_after(prefix, after.as_ref(), order, &mut |entry| {
+        found.push(entry.map_or_else(|damaged| damaged.key, |entry| entry.key.to_owned()));
+        if found.len() < limit {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    });
+    let revision = scanned.map_err(|error| error.to_string())?;
+    Ok((found, revision.0))
 }
 
 pub(super) fn scan_breaks(subject: &mut dyn Subject) -> Outcome {

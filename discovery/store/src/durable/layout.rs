@@ -11,10 +11,12 @@
 //! entries, writes a page anew with each few changes of it, and moves pages over 128 KiB into files of their
 //! own.
 
+use std::ops::Bound;
+
 use crate::{
     error::{Damaged, Why},
     key::Key,
-    store::{MAX_VALUE, Revision},
+    store::{MAX_VALUE, Order, Revision},
 };
 
 /// The version of this layout.
@@ -30,6 +32,9 @@ pub(super) const PARTS: &[u8] = b"p";
 
 const INLINE: u8 = 0;
 const SPLIT: u8 = 1;
+
+/// From where to where a scan goes.
+pub(super) type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 /// What the store knows of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -176,6 +181,29 @@ pub(super) fn entry(revision: Revision, value: &[u8]) -> (Vec<u8>, Vec<&[u8]>) {
 
 pub(super) fn data(key: &str) -> Vec<u8> {
     [DATA, key.as_bytes()].concat()
+}
+
+/// Where the entries lie whose keys start with `prefix` and come behind `after`; none when none can.
+pub(super) fn range(prefix: &str, after: Option<&Key>, order: Order) -> Option<Range> {
+    let start = data(prefix);
+    // The first byte is a letter, so that there is always one that can be counted up.
+    let mut end = start.clone();
+    while end.pop_if(|last| *last == u8::MAX).is_some() {}
+    if let Some(last) = end.last_mut() {
+        *last = last.saturating_add(1);
+    }
+    let after = after.map(|after| data(after.as_str()));
+    Some(match (order, after) {
+        (Order::Ascending, Some(after)) if after >= end => return None,
+        (Order::Ascending, Some(after)) if after >= start => {
+            (Bound::Excluded(after), Bound::Excluded(end))
+        }
+        (Order::Descending, Some(after)) if after <= start => return None,
+        (Order::Descending, Some(after)) if after < end => {
+            (Bound::Included(start), Bound::Excluded(after))
+        }
+        _ => (Bound::Included(start), Bound::Excluded(end)),
+    })
 }
 
 /// The text of a data key.

@@ -130,7 +130,7 @@ impl SledStore {
             revision: state.head.revision,
             ..Head::default()
         };
-        self.walk("", Order::Ascending, &mut |entry| {
+        self.walk("", None, Order::Ascending, &mut |entry| {
             match entry {
                 Ok(entry) => {
                     seen.add(entry.key.as_bytes(), entry.revision);
@@ -253,8 +253,17 @@ impl SledStore {
     }
 
     /// Shows entries; the caller holds the state.
-    fn walk(&self, prefix: &str, order: Order, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        let mut entries = self.run("read", false, |db| Ok(db.scan_prefix(layout::data(prefix))))?;
+    fn walk(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        let Some(range) = layout::range(prefix, after, order) else {
+            return Ok(());
+        };
+        let mut entries = self.run("read", false, |db| Ok(db.range(range)))?;
         loop {
             let next = self.run("read", false, |_| {
                 match order {
@@ -319,11 +328,18 @@ impl Store for SledStore {
         Ok(Some(Versioned { value, revision }))
     }
 
-    fn scan(&self, prefix: &str, order: Order, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        let _state = self.read()?;
+    fn scan_after(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<Revision, StoreError> {
+        let state = self.read()?;
         SCANNING.with_borrow_mut(|stores| stores.push(self.id));
         let _scanning = Scanning;
-        self.walk(prefix, order, visit)
+        self.walk(prefix, after, order, visit)?;
+        Ok(state.head.revision)
     }
 
     fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {

@@ -1,6 +1,6 @@
 //! Stores with one flaw each, around the one in memory.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use muster_store::{
     Batch, Changes, Expect, Key, MemoryStore, Op, Order, Revision, Store, StoreError, Versioned,
@@ -18,6 +18,8 @@ pub enum Flaw {
     Prefix,
     /// Descending scans ascend.
     Order,
+    /// A scan behind a key begins with that key.
+    After,
     /// Deletions are not in the log.
     Log,
 }
@@ -28,6 +30,7 @@ impl Flaw {
         Self::NotAtomic,
         Self::Prefix,
         Self::Order,
+        Self::After,
         Self::Log,
     ];
 
@@ -36,6 +39,7 @@ impl Flaw {
             Self::NoExpectations => "a failed expectation changes nothing",
             Self::NotAtomic => "put, get and delete",
             Self::Prefix | Self::Order => "scans are in order and end with their prefix",
+            Self::After => "a scan goes on behind a key",
             Self::Log => "changes since a revision",
         }
     }
@@ -70,13 +74,34 @@ impl Store for Flawed {
         self.inner.get(key)
     }
 
-    fn scan(&self, prefix: &str, order: Order, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        match self.flaw {
-            Flaw::Prefix if !prefix.is_empty() && !prefix.ends_with('/') => {
-                self.inner.scan(&format!("{prefix}/"), order, visit)
+    fn scan_after(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        order: Order,
+        visit: &mut Visit<'_>,
+    ) -> Result<Revision, StoreError> {
+        match (self.flaw, after) {
+            (Flaw::Prefix, _) if !prefix.is_empty() && !prefix.ends_with('/') => self
+                .inner
+                .scan_after(&format!("{prefix}/"), after, order, visit),
+            (Flaw::Order, _) => self
+                .inner
+                .scan_after(prefix, after, Order::Ascending, visit),
+            (Flaw::After, Some(after)) if order == Order::Ascending => {
+                let mut before = None;
+                self.inner
+                    .scan_after(prefix, None, Order::Descending, &mut |entry| {
+                        let key = entry.map_or_else(|bad| bad.key, |entry| entry.key.to_owned());
+                        if key.as_str() >= after.as_str() {
+                            return ControlFlow::Continue(());
+                        }
+                        before = Key::new(key).ok();
+                        ControlFlow::Break(())
+                    })?;
+                self.inner.scan_after(prefix, before.as_ref(), order, visit)
             }
-            Flaw::Order => self.inner.scan(prefix, Order::Ascending, visit),
-            _ => self.inner.scan(prefix, order, visit),
+            _ => self.inner.scan_after(prefix, after, order, visit),
         }
     }
 
