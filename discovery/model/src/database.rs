@@ -1,6 +1,7 @@
 //! [`Database`]: what a scanner saw, before anybody judged it.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
@@ -13,7 +14,7 @@ use crate::{Kind, Labels, Protocol, ResourceId, Scope, Shadowed, Unsupported, id
 /// One reachable endpoint of one resource in a cloud.
 ///
 /// A cluster with a writer, a reader and a custom endpoint is three databases that share their provider id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Database {
     /// Identity: the provider's id plus the endpoint role.
     pub id: ResourceId,
@@ -64,7 +65,9 @@ pub struct Database {
 }
 
 /// Where a database listens.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Endpoint {
     /// Host name.
     pub host: String,
@@ -106,7 +109,7 @@ pub enum Unread {
 words!(Unread, "fact": Tags = "tags", Vpc = "vpc", Version = "version");
 
 /// The provider's state, and what it means for a client.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct State {
     /// As the provider spells it.
     pub name: String,
@@ -255,9 +258,22 @@ impl Serialize for EndpointRole {
     }
 }
 
+impl schemars::JsonSchema for EndpointRole {
+    fn schema_name() -> Cow<'static, str> {
+        "EndpointRole".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "What an endpoint is for: a word, and for a custom one `custom:NAME`.",
+            "type": "string",
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for EndpointRole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(de::Error::custom)
     }
 }

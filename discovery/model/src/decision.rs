@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Labels, Shadowed, State};
 
 /// The outcome of the matcher chain for one database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "decision", rename_all = "kebab-case")]
 pub enum Decision {
     /// It is to be enrolled.
@@ -27,7 +27,7 @@ pub enum Decision {
 }
 
 /// What an enrolled database is to be called and labelled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Enrollment {
     /// The unique name.
     pub name: String,
@@ -45,7 +45,7 @@ pub struct Enrollment {
 }
 
 /// Why a database is not enrolled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "code", rename_all = "kebab-case")]
 pub enum Skip {
     /// It can never be served as it is.
@@ -82,7 +82,7 @@ pub enum Skip {
 }
 
 /// What makes a database impossible to serve, whatever the rules say.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "unsupported", rename_all = "kebab-case")]
 pub enum Unsupported {
     /// muster does not speak the engine's protocol.
@@ -109,7 +109,7 @@ pub enum Unsupported {
 }
 
 /// Every step on the way to a decision, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Trace {
     /// The steps.
     pub steps: Vec<Step>,
@@ -119,7 +119,7 @@ pub struct Trace {
 }
 
 /// One step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Step {
     /// Who: `support`, `state`, `source aws[0]`, `rule "prod"`, `name`.
     pub who: String,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ResourceId, Timestamp};
 
 /// A plan that the brake held, and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HeldPlan {
     /// Its number.
     pub number: u64,
@@ -24,7 +24,7 @@ pub struct HeldPlan {
 }
 
 /// One removal of a held plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HeldRemoval {
     /// Identity.
     pub id: ResourceId,
@@ -35,7 +35,7 @@ pub struct HeldRemoval {
 }
 
 /// What became of a held plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Verdict {
     /// It waits for a person.

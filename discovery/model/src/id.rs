@@ -1,6 +1,6 @@
 //! Identity: providers, accounts, regions, services, scopes and resource ids.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -79,6 +79,16 @@ macro_rules! words {
                 text.parse().map_err(::serde::de::Error::custom)
             }
         }
+
+        impl ::schemars::JsonSchema for $type {
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
+                ::schemars::json_schema!({ "type": "string", "enum": [$($word),+] })
+            }
+        }
     };
 }
 pub(crate) use words;
@@ -113,7 +123,9 @@ impl Service {
 macro_rules! text_type {
     ($(#[$meta:meta])* $name:ident) => {
         $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+        )]
         #[serde(transparent)]
         pub struct $name(Arc<str>);
 
@@ -161,9 +173,7 @@ impl ResourceId {
 
     /// The provider's part: the ARN or ARM id.
     pub fn provider_id(&self) -> &str {
-        self.0
-            .rsplit_once('#')
-            .map_or(&*self.0, |(id, _)| id)
+        self.0.rsplit_once('#').map_or(&*self.0, |(id, _)| id)
     }
 }
 
@@ -267,9 +277,23 @@ impl Serialize for Scope {
     }
 }
 
+impl schemars::JsonSchema for Scope {
+    fn schema_name() -> Cow<'static, str> {
+        "Scope".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "One unit of scanning: PROVIDER/ACCOUNT/REGION/SERVICE, and the resource group where the \
+                            listing is narrowed to one.",
+            "type": "string",
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(de::Error::custom)
     }
 }

@@ -1,7 +1,7 @@
 //! Labels with their provenance. What a cloud account's owner writes as a tag can never pass for what muster
 //! derived itself.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,9 @@ pub const RESERVED_PREFIXES: &[&str] = &[
 ];
 
 /// Where a label came from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// muster derived it from the provider's record.
@@ -53,7 +55,7 @@ impl Origin {
 }
 
 /// One label.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Label {
     /// Its value.
     pub value: String,
@@ -62,7 +64,7 @@ pub struct Label {
 }
 
 /// A tag that was kept out of the labels because its key is muster's own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Shadowed {
     /// The tag's key.
     pub key: String,
@@ -71,7 +73,7 @@ pub struct Shadowed {
 }
 
 /// Labels by key, in key order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Labels(BTreeMap<String, Label>);
 
@@ -175,17 +177,6 @@ impl Labels {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-impl schemars::JsonSchema for Labels {
-    fn schema_name() -> Cow<'static, str> {
-        "Labels".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "object", "additionalProperties": {
-            "type": "object", "properties": { "value": { "type": "string" }, "origin": {} } } })
     }
 }
 

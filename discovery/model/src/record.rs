@@ -10,7 +10,7 @@ use crate::{Coverage, Database, Decision, Malformed, ResourceId, Scope, Timestam
 ///
 /// There is no `last_seen` in it: a record that is not missing was last seen when its scope was last read
 /// completely ([`ScopeRecord::complete`]), so that a scan in which nothing changed writes nothing per database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Record {
     /// As last seen.
     pub database: Database,
@@ -24,7 +24,7 @@ pub struct Record {
 }
 
 /// How long a database has not been found by complete scans of its scope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Missing {
     /// The first complete scan that did not find it.
     pub since: Timestamp,
@@ -33,7 +33,7 @@ pub struct Missing {
 }
 
 /// How a scope's last scans went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ScopeRecord {
     /// The scope.
     pub scope: Arc<Scope>,
@@ -59,7 +59,7 @@ impl ScopeRecord {
 }
 
 /// The last decision about a database, kept so that `explain` can answer without scanning.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DecisionRecord {
     /// What was decided.
     pub decision: Decision,
@@ -70,7 +70,7 @@ pub struct DecisionRecord {
 }
 
 /// One line of history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HistoryEntry {
     /// When.
     pub at: Timestamp,
@@ -130,7 +130,9 @@ crate::id::words!(Event, "event":
 );
 
 /// One field that changed; `None` on the side where it does not exist.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct FieldChange {
     /// The field: `endpoint`, `state`, `labels.env`.
     pub field: String,

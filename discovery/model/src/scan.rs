@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Database, Scope, id::words};
 
 /// The answer of a scanner. There is no `Result` around it: a scan that failed is a scan with its reasons.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Scan {
     /// What was to be read.
     pub scope: Arc<Scope>,
@@ -24,7 +24,7 @@ pub struct Scan {
 }
 
 /// Whether a scope was read completely. Only what was read completely can prove that something is gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Coverage {
     /// Every page of every call was read.
@@ -36,7 +36,7 @@ pub enum Coverage {
 }
 
 /// One call that failed for good, after whatever retries the budget allowed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Failure {
     /// What sort of failure.
     pub reason: FailureReason,
@@ -90,7 +90,7 @@ words!(FailureReason, "failure reason":
 );
 
 /// A record that could not be understood.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Malformed {
     /// The provider's id, where at least that could be read: then nothing of that resource counts as gone.
     pub provider_id: Option<String>,

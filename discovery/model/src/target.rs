@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Endpoint, Kind, Labels, Protocol, ResourceId, Scope, State};
 
 /// An enrolled database.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Target {
     /// Identity.
     pub id: ResourceId,
@@ -48,7 +48,7 @@ pub struct Target {
 }
 
 /// Whose record a target is. A plan changes only records of its own owner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Owner {
     /// What made it: `discovery`, or `config` for a static database.
     pub by: String,
