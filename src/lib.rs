@@ -14,6 +14,7 @@
 //! | [`config`] | the configuration file: read strictly, all problems at once |
 //! | [`pipeline`] | the line above as a few functions |
 //! | [`service`] | the line run for ever: `muster run` |
+//! | [`notify`] | tells others what happened, at least once |
 //! | [`report`] | a plan as text, JSON, Markdown, HTML or CSV |
 //! | [`install`] | what is to be set up outside: cloud policies |
 //! | [`demo`] | the embedded example fleet |
@@ -23,6 +24,7 @@ pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod install;
+pub mod notify;
 pub mod pipeline;
 pub mod report;
 pub mod service;
