@@ -52,6 +52,11 @@ impl Inventory {
         self.records.values()
     }
 
+    /// Puts a record in as it is, in place of the one that is there.
+    pub fn insert(&mut self, record: Record) {
+        self.records.insert(record.database.id.clone(), record);
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.records.len()
@@ -89,6 +94,8 @@ impl Inventory {
     /// * What a *complete* scan of its scope did not find is missing. An incomplete scan changes nothing about
     ///   what it did not find.
     /// * What was seen but not understood counts as seen.
+    /// * `enough` is how many complete scans prove that a database is gone: more are not counted, so that a
+    ///   database whose removal is held is not written again with every scan.
     ///
     /// The order of the scans, and of the databases in them, makes no difference.
     pub fn merge(
@@ -97,6 +104,7 @@ impl Inventory {
         before: &BTreeMap<Arc<Scope>, ScopeRecord>,
         now: Timestamp,
         run: &str,
+        enough: u32,
     ) -> Merge {
         let mut merge = Merge::default();
         let mut scans: Vec<&Scan> = scans.iter().collect();
@@ -119,7 +127,7 @@ impl Inventory {
             merge.seen.insert(database.id.clone());
             self.take(database, now, run, &mut merge);
         }
-        self.miss(&scans, now, run, &mut merge);
+        self.miss(&scans, now, run, enough, &mut merge);
 
         for scan in scans {
             let last = before.get(&scan.scope);
@@ -201,7 +209,7 @@ impl Inventory {
         }
     }
 
-    fn miss(&mut self, scans: &[&Scan], now: Timestamp, run: &str, merge: &mut Merge) {
+    fn miss(&mut self, scans: &[&Scan], now: Timestamp, run: &str, enough: u32, merge: &mut Merge) {
         let mut complete: HashMap<&Scope, Vec<&Scan>> = HashMap::new();
         for scan in scans.iter().filter(|scan| scan.coverage.is_complete()) {
             complete.entry(&scan.scope).or_default().push(scan);
@@ -233,6 +241,7 @@ impl Inventory {
                 continue;
             }
             match &mut record.missing {
+                Some(missing) if missing.scans >= enough => continue,
                 Some(missing) => missing.scans = missing.scans.saturating_add(1),
                 none => {
                     *none = Some(Missing {

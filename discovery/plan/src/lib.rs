@@ -11,6 +11,7 @@
 
 mod diff;
 mod inventory;
+mod live;
 mod names;
 mod planner;
 mod settings;
@@ -27,7 +28,8 @@ mod wrongs;
 
 pub use self::{
     inventory::{Inventory, Merge},
-    planner::{Input, Judged, OpenScopes, Outcome, TargetWrite, plan},
+    live::{Index, Sighting, Standing, Tally, unread_line},
+    planner::{Input, Judged, OpenScopes, Outcome, Removals, TargetWrite, plan},
     settings::{Brake, Grace, Policy, Settings, Unconfigured},
     types::{Action, Change, Hold, Plan, Safety, ScopeLine, SkippedLine, Summary},
 };

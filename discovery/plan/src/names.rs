@@ -33,9 +33,10 @@ pub(crate) enum Refusal<'a> {
 }
 
 /// One database, and how many more.
+#[derive(Clone, Copy)]
 pub(crate) struct Others<'a> {
-    first: &'a ResourceId,
-    more: usize,
+    pub(crate) first: &'a ResourceId,
+    pub(crate) more: usize,
 }
 
 impl<'a> Claims<'a> {
@@ -60,34 +61,52 @@ impl<'a> Claims<'a> {
             .insert(id);
     }
 
-    /// Settles a claim, after all were noted.
-    pub(crate) fn settle(&self, id: &ResourceId, name: &str) -> Claim<'a> {
+    /// How a name is used by others than `id`.
+    pub(crate) fn uses(&self, id: &ResourceId, name: &str) -> Uses<'a> {
         let key = name.to_lowercase();
-        let others = self
-            .wanted
-            .get(&key)
-            .and_then(|wanted| Others::of(wanted, id));
-        match (self.held.get(&key), others) {
-            (Some(holder), others) if *holder == id => Claim::Granted(others),
+        let wanted = self.wanted.get(&key);
+        let holder = self.held.get(&key).copied();
+        Uses {
+            holder,
+            others: wanted.and_then(|wanted| Others::of(wanted, id)),
+            holder_wants: holder.is_some_and(|it| wanted.is_some_and(|all| all.contains(it))),
+            // A short name that several share means none of them, and so is nobody's.
+            short: self
+                .short
+                .get(&key)
+                .filter(|users| users.len() == 1)
+                .and_then(|users| users.first().copied()),
+        }
+    }
+}
+
+/// How a name is used, as far as it matters to one who wants it.
+pub(crate) struct Uses<'a> {
+    /// The target that has it.
+    pub(crate) holder: Option<&'a ResourceId>,
+    /// Who else wants it.
+    pub(crate) others: Option<Others<'a>>,
+    /// Whether the holder is among those who want it.
+    pub(crate) holder_wants: bool,
+    /// The one target whose short name it is.
+    pub(crate) short: Option<&'a ResourceId>,
+}
+
+impl<'a> Uses<'a> {
+    /// Settles the claim of `id`.
+    pub(crate) fn settle(self, id: &ResourceId) -> Claim<'a> {
+        match (self.holder, self.others) {
+            (Some(holder), others) if holder == id => Claim::Granted(others),
             (Some(holder), others) => {
                 let more = others.map_or(0, |others| others.more + 1);
-                let counted = self
-                    .wanted
-                    .get(&key)
-                    .is_some_and(|wanted| wanted.contains(holder));
                 Claim::Refused(Refusal::Wanted(Others {
                     first: holder,
-                    more: more - usize::from(counted),
+                    more: more - usize::from(self.holder_wants && more > 0),
                 }))
             }
             (None, Some(others)) => Claim::Refused(Refusal::Wanted(others)),
-            (None, None) => match self
-                .short
-                .get(&key)
-                .map(|users| (users.len(), users.first()))
-            {
-                // A short name that several share means none of them, and so is nobody's.
-                Some((1, Some(user))) if *user != id => Claim::Refused(Refusal::Short(user)),
+            (None, None) => match self.short {
+                Some(user) if user != id => Claim::Refused(Refusal::Short(user)),
                 _ => Claim::Granted(None),
             },
         }

@@ -19,8 +19,8 @@ use muster_model::{
 };
 
 use crate::{
-    Brake, Grace, Input, Inventory, Judged, OpenScopes, Outcome, Policy, ScopeLine, Settings,
-    TargetWrite, Unconfigured, plan,
+    Brake, Grace, Input, Inventory, Judged, OpenScopes, Outcome, Policy, Removals, ScopeLine,
+    Settings, TargetWrite, Unconfigured, plan,
 };
 
 pub(crate) fn scope(region: &str) -> Arc<Scope> {
@@ -180,7 +180,13 @@ impl World {
             self.targets.values().filter(|t| t.owner.by == "discovery"),
             self.now,
         );
-        let merge = inventory.merge(scans, &self.scopes, self.now, "run");
+        let merge = inventory.merge(
+            scans,
+            &self.scopes,
+            self.now,
+            "run",
+            self.settings.grace.scans,
+        );
         let judged = inventory
             .iter()
             .map(|record| (record.database.id.clone(), judge(&record.database)))
@@ -204,6 +210,11 @@ impl World {
             scopes_known: self.scopes_known,
             open: &self.open,
             before: &self.scopes,
+            removals: Removals {
+                besides: 0,
+                approved: &BTreeSet::new(),
+            },
+            rest: None,
             notes: Vec::new(),
             settings: &self.settings,
             now: self.now,

@@ -106,7 +106,7 @@ pub enum Action {
 }
 
 /// Why a change is not made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// What would have been done: add, update or remove.
     pub would: Action,

@@ -21,8 +21,9 @@ use muster_model::{
 
 use self::rows::line;
 use crate::{
-    Action, Change, Hold, Inventory, Plan, Policy, Safety, ScopeLine, Settings, SkippedLine, diff,
-    names::{Claim, Claims},
+    Action, Change, Hold, Index, Inventory, Plan, Policy, Safety, ScopeLine, Settings, SkippedLine,
+    diff,
+    names::{Claim, Claims, Uses},
 };
 
 /// Everything that a plan depends on.
@@ -45,12 +46,26 @@ pub struct Input<'a> {
     pub open: &'a [OpenScopes],
     /// How the scans went before this run, for every scope that was ever read.
     pub before: &'a BTreeMap<Arc<Scope>, ScopeRecord>,
+    /// What was removed lately, and which removals a person approved.
+    pub removals: Removals<'a>,
+    /// What is known beside this input, when it holds only some of the databases; none when it holds all.
+    pub rest: Option<&'a Index>,
     /// Notes to pass on.
     pub notes: Vec<String>,
     /// What may be done.
     pub settings: &'a Settings,
     /// The time of the run.
     pub now: Timestamp,
+}
+
+/// What the brake counts beside the removals of a plan, and what it lets through.
+#[derive(Clone, Copy, Debug)]
+pub struct Removals<'a> {
+    /// Targets of this group that were removed within the brake's window, and removals that are on their way
+    /// beside this plan's.
+    pub besides: usize,
+    /// Removals that a person approved: the brake does not hold them.
+    pub approved: &'a BTreeSet<ResourceId>,
 }
 
 /// Scopes that a source asks for by `*`: every region of an account, every subscription.
@@ -126,6 +141,8 @@ struct Planner<'a> {
     before: &'a BTreeMap<Arc<Scope>, ScopeRecord>,
     settings: &'a Settings,
     now: Timestamp,
+    removals: Removals<'a>,
+    rest: Option<&'a Index>,
     claims: Claims<'a>,
     changes: Vec<Change>,
     puts: BTreeMap<ResourceId, Target>,
@@ -135,11 +152,13 @@ struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     fn new(input: &Input<'a>) -> Self {
-        let mut claims = Claims::incumbents(input.targets.values());
+        // An index knows all claims; else they are those of the input, which is everything.
+        let whole = input.rest.is_none();
+        let mut claims = Claims::incumbents(input.targets.values().filter(|_| whole));
         for record in input
             .inventory
             .iter()
-            .filter(|record| record.missing.is_none())
+            .filter(|record| whole && record.missing.is_none())
         {
             if let Some(Decision::Enroll(enrollment)) =
                 input.judged.get(&record.database.id).map(|j| &j.decision)
@@ -163,6 +182,8 @@ impl<'a> Planner<'a> {
             before: input.before,
             settings: input.settings,
             now: input.now,
+            removals: input.removals,
+            rest: input.rest,
             claims,
             changes: Vec::new(),
             puts: BTreeMap::new(),
@@ -235,7 +256,7 @@ impl<'a> Planner<'a> {
             );
         };
         let mut notes = Vec::new();
-        match self.claims.settle(&wanted.id, &wanted.name) {
+        match self.uses(&wanted.id, &wanted.name).settle(&wanted.id) {
             Claim::Refused(why) => {
                 let why = format!("the name `{}` {why}", wanted.name);
                 let Some(target) = target else {
@@ -383,13 +404,28 @@ impl<'a> Planner<'a> {
         }
     }
 
+    fn uses(&self, id: &ResourceId, name: &str) -> Uses<'a> {
+        match self.rest {
+            Some(index) => index.uses(id, name),
+            None => self.claims.uses(id, name),
+        }
+    }
+
+    /// The last scan of a scope that the configuration asks for.
+    fn line(&self, scope: &Scope) -> Option<&'a ScopeLine> {
+        match self.rest {
+            Some(index) => index.line(scope),
+            None => self.scopes.get(scope).copied(),
+        }
+    }
+
     fn owns(&self, target: &Target) -> bool {
         target.owner.by == DISCOVERY && target.owner.group == self.settings.group
     }
 }
 
 /// Who makes the targets of this plan.
-const DISCOVERY: &str = "discovery";
+pub(crate) const DISCOVERY: &str = "discovery";
 
 /// Whether a skip could come out otherwise if the tags were known.
 fn depends_on_tags(reason: &Skip) -> bool {

@@ -3,7 +3,7 @@
 use muster_model::{Record, Scope, Target};
 
 use super::{OpenScopes, Planner, rows::line};
-use crate::{Action, Hold, Policy, Safety, SkippedLine, Unconfigured, inventory::covering};
+use crate::{Action, Change, Hold, Policy, Safety, SkippedLine, Unconfigured, inventory::covering};
 
 /// Whether a scope's silence about a database means anything.
 enum Proof {
@@ -58,8 +58,14 @@ impl Planner<'_> {
         let grace = self.settings.grace;
         match record.missing {
             Some(missing) => format!(
-                "not found by {} complete {} since {} (grace: {} scans and {})",
+                "not found by {}{} complete {} since {} (grace: {} scans and {})",
                 missing.scans,
+                // They are not counted for ever: see `Inventory::merge`.
+                if missing.scans < grace.scans {
+                    ""
+                } else {
+                    " or more"
+                },
                 if missing.scans == 1 { "scan" } else { "scans" },
                 missing.since,
                 grace.scans,
@@ -131,13 +137,13 @@ impl Planner<'_> {
     fn proof(&self, scope: &Scope) -> Proof {
         let mut configured = None;
         for scope in covering(scope) {
-            let Some(line) = self.scopes.get(&scope) else {
+            let Some(line) = self.line(&scope) else {
                 continue;
             };
             if line.coverage.is_complete() {
                 return Proof::Complete;
             }
-            configured = Some(*line);
+            configured = Some(line);
         }
         match configured {
             Some(line) => {
@@ -161,34 +167,51 @@ impl Planner<'_> {
         }
     }
 
-    /// Too many removals at once are none.
+    /// Too many removals at once are none. Those that are due count, those that wait for their grace, and those of
+    /// the last hour: a large loss is no smaller for being noticed bit by bit.
     pub(super) fn brake(&mut self) {
-        let own = self
-            .targets
-            .values()
-            .filter(|target| self.owns(target))
-            .count();
+        let own = match self.rest {
+            Some(index) => index.own_targets(),
+            None => {
+                let own = self.targets.values().filter(|target| self.owns(target));
+                own.count()
+            }
+        };
         let allowance = self.settings.brake.allowance(own);
-        let removals = self
-            .changes
-            .iter()
-            .filter(|change| change.action == Action::Remove)
-            .count();
-        if removals <= allowance {
+        let approved = self.removals.approved;
+        let due =
+            |change: &Change| change.action == Action::Remove && !approved.contains(&change.id);
+        let waits = |change: &&Change| {
+            matches!(
+                change.hold,
+                Some(Hold {
+                    would: Action::Remove,
+                    safety: Safety::Grace
+                })
+            )
+        };
+        let removals = self.changes.iter().filter(|change| due(change)).count();
+        let elsewhere = self.rest.map_or(0, |index| {
+            index.removals_beside(|id| {
+                self.inventory.get(id).is_some() || self.targets.contains_key(id)
+            })
+        });
+        let besides = self.changes.iter().filter(waits).count() + elsewhere + self.removals.besides;
+        if removals == 0 || removals.saturating_add(besides) <= allowance {
             return;
         }
-        for change in self
-            .changes
-            .iter_mut()
-            .filter(|change| change.action == Action::Remove)
-        {
+        let also = match besides {
+            0 => String::new(),
+            besides => format!(", and {besides} more are missing or were removed lately"),
+        };
+        for change in self.changes.iter_mut().filter(|change| due(change)) {
             change.action = Action::Held;
             change.hold = Some(Hold {
                 would: Action::Remove,
                 safety: Safety::Brake,
             });
             change.reason = format!(
-                "{}; but this plan would remove {removals} of {own} targets, and {allowance} is the most it may",
+                "{}; but this plan would remove {removals} of {own} targets{also}, and {allowance} is the most it may",
                 change.reason
             );
         }

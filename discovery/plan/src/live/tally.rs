@@ -1,0 +1,71 @@
+//! [`Tally`]: how many of each there are.
+
+use std::collections::BTreeMap;
+
+use super::{Index, Standing};
+use crate::Safety;
+
+/// How many of each there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Databases in the inventory, by provider and kind: `aws/rds`.
+    pub databases: BTreeMap<String, u64>,
+    /// Targets, by protocol.
+    pub targets: BTreeMap<String, u64>,
+    /// Databases that are not enrolled, by the reason's code.
+    pub skipped: BTreeMap<String, u64>,
+    /// Changes that a safety holds, by safety.
+    pub held: BTreeMap<String, u64>,
+}
+
+impl Index {
+    /// Counts everything: one pass over all entries, without allocation for each.
+    pub fn tally(&self) -> Tally {
+        let mut databases: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        let mut targets: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut skipped: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut held: BTreeMap<&str, u64> = BTreeMap::new();
+        for entry in self.entries.iter().flatten() {
+            if entry.record
+                && let Some(state) = self.scope_state(entry.scope)
+            {
+                let key = (state.scope.provider.as_str(), entry.kind.as_str());
+                *databases.entry(key).or_default() += 1;
+            }
+            if entry.holds.is_some()
+                && let Some(protocol) = entry.protocol
+            {
+                *targets.entry(protocol.as_str()).or_default() += 1;
+            }
+            match entry.standing {
+                Standing::Held(hold) => *held.entry(hold.safety.as_str()).or_default() += 1,
+                Standing::Skipped(code) => {
+                    let code = self
+                        .codes
+                        .get(usize::from(code))
+                        .map_or("other", |code| code);
+                    *skipped.entry(code).or_default() += 1;
+                }
+                // Its scope was not completely read the last time: a plan would hold it.
+                Standing::Kept if entry.own && !entry.missing && !self.saw(entry) => {
+                    *held.entry(Safety::Coverage.as_str()).or_default() += 1;
+                }
+                Standing::Kept | Standing::Unplanned => {}
+            }
+        }
+        let own = |map: BTreeMap<&str, u64>| {
+            map.into_iter()
+                .map(|(key, n)| (key.to_owned(), n))
+                .collect()
+        };
+        Tally {
+            databases: databases
+                .into_iter()
+                .map(|((provider, kind), n)| (format!("{provider}/{kind}"), n))
+                .collect(),
+            targets: own(targets),
+            skipped: own(skipped),
+            held: own(held),
+        }
+    }
+}
