@@ -190,7 +190,16 @@ impl<T: DeserializeOwned> Collection<T> {
         order: Order,
         visit: &mut Each<'_, T>,
     ) -> Result<Revision, StoreError> {
-        let after = after.map(|id| self.key(id)).transpose()?;
+        let key = |id: &str| match id {
+            "" => self.key(id),
+            // Longer than an id may be: an index adds to its ids.
+            id => Key::new(self.prefix() + id).map_err(|source| StoreError::Id {
+                collection: self.name,
+                id: id.chars().take(80).collect(),
+                source,
+            }),
+        };
+        let after = after.map(key).transpose()?;
         let prefix = format!("{}/{start}", self.name);
         let mut refused = None;
         let revision = store.scan_after(&prefix, after.as_ref(), order, &mut |entry| {

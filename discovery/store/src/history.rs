@@ -53,6 +53,15 @@ pub struct Lines {
     pub damaged: Vec<Damaged>,
 }
 
+/// A page of the history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// What is on it.
+    pub lines: Lines,
+    /// Before which entry the next page begins; none after the last one.
+    pub next: Option<u64>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct LogLine {
     id: String,
@@ -97,15 +106,7 @@ impl History {
     /// # Errors
     /// As [`Collection::list`].
     pub fn of(&self, store: &dyn Store, id: &str, limit: usize) -> Result<Lines, StoreError> {
-        let mut lines = Lines::default();
-        if limit == 0 {
-            return Ok(lines);
-        }
-        ENTRIES.each(store, &start_of(id), Order::Descending, &mut |_, record| {
-            lines.add(record.map(|record| record.value));
-            lines.until(limit)
-        })?;
-        Ok(lines)
+        Ok(self.page(store, Some(id), None, limit)?.lines)
     }
 
     /// The newest entries of all databases.
@@ -113,39 +114,96 @@ impl History {
     /// # Errors
     /// As [`Collection::list`].
     pub fn recent(&self, store: &dyn Store, limit: usize) -> Result<Lines, StoreError> {
+        Ok(self.page(store, None, None, limit)?.lines)
+    }
+
+    /// The newest entries of one database, or of all, that are older than `before`: for reading in pages, each
+    /// from [`Page::next`] of the one before. Damaged entries count for the limit.
+    ///
+    /// # Errors
+    /// As [`Collection::list`].
+    pub fn page(
+        &self,
+        store: &dyn Store,
+        id: Option<&str>,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        match id {
+            _ if limit == 0 => Ok(Page::default()),
+            Some(id) => Self::page_of(store, id, before, limit),
+            None => Self::page_of_all(store, before, limit),
+        }
+    }
+
+    fn page_of(
+        store: &dyn Store,
+        id: &str,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let start = start_of(id);
+        let before = before.map(|seq| format!("{start}{}", number(seq)));
+        let mut page = Page::default();
+        ENTRIES.each_after(
+            store,
+            &start,
+            before.as_deref(),
+            Order::Descending,
+            &mut |entry, record| {
+                page.next = entry.strip_prefix(&start).and_then(parse).or(page.next);
+                page.lines.add(record.map(|record| record.value));
+                page.lines.until(limit)
+            },
+        )?;
+        Ok(page.or_last(limit))
+    }
+
+    fn page_of_all(
+        store: &dyn Store,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let before = before.map(number);
         let mut found = Vec::new();
-        if limit > 0 {
-            LOG.each(store, "", Order::Descending, &mut |seq, line| {
+        LOG.each_after(
+            store,
+            "",
+            before.as_deref(),
+            Order::Descending,
+            &mut |seq, line| {
                 found.push((seq.to_owned(), line));
                 if found.len() < limit {
                     ControlFlow::Continue(())
                 } else {
                     ControlFlow::Break(())
                 }
-            })?;
-        }
-        let mut lines = Lines::default();
+            },
+        )?;
+        let mut page = Page::default();
         for (seq, line) in found {
             let line = match line {
                 Ok(line) => line.value,
                 Err(damaged) => {
-                    lines.damaged.push(damaged);
+                    page.next = parse(&seq).or(page.next);
+                    page.lines.damaged.push(damaged);
                     continue;
                 }
             };
             let Some(seq) = parse(&seq) else { continue };
+            page.next = Some(seq);
             let key = entry_key(&line.id, seq)?;
             match ENTRIES.get_at(store, &key) {
-                Ok(Some(entry)) => lines.entries.push(entry.value),
-                Ok(None) => lines.damaged.push(Damaged {
+                Ok(Some(entry)) => page.lines.entries.push(entry.value),
+                Ok(None) => page.lines.damaged.push(Damaged {
                     key: key.to_string(),
                     why: Why::Content("the history's order names it, and it is missing".to_owned()),
                 }),
-                Err(StoreError::Damaged(damaged)) => lines.damaged.push(damaged),
+                Err(StoreError::Damaged(damaged)) => page.lines.damaged.push(damaged),
                 Err(other) => return Err(other),
             }
         }
-        Ok(lines)
+        Ok(page.or_last(limit))
     }
 
     /// Takes the oldest entries away, in a batch: those that are too old and those that are too many, at most
@@ -212,6 +270,16 @@ impl Lines {
         } else {
             ControlFlow::Break(())
         }
+    }
+}
+
+impl Page {
+    /// A page that is not full is the last one.
+    fn or_last(mut self, limit: usize) -> Self {
+        if self.lines.until(limit).is_continue() {
+            self.next = None;
+        }
+        self
     }
 }
 
