@@ -18,7 +18,7 @@ use super::{
 use crate::{
     exit::Exit,
     pipeline::{
-        commit::{commit, trim},
+        commit::{KEEP, commit, trim},
         run::Writes,
         saved::{self, Basis, SavedError},
     },
@@ -130,12 +130,12 @@ impl Apply {
                 .because("it was not confirmed")
                 .hint("nothing was changed"));
         }
-        commit(store, writes, revision).map_err(|error| {
+        commit(store, writes, revision, None).map_err(|error| {
             Failure::new("cannot apply the plan")
                 .cause(&error)
                 .hint("nothing was changed")
         })?;
-        trim(store, now())
+        trim(store, KEEP, now())
             .map_err(|error| Failure::new("cannot trim the history").cause(&error))?;
         let mut err = anstream::stderr().lock();
         writeln!(

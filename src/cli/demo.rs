@@ -106,7 +106,7 @@ impl Demo {
             )
         })?;
         if !self.plan_only {
-            commit(&store, &run.writes, state.revision)
+            commit(&store, &run.writes, state.revision, None)
                 .map_err(|error| Failure::new("cannot apply the plan").cause(&error))?;
         }
         Ok(())

@@ -32,7 +32,7 @@ impl Scan {
         if let Some(store) = &store {
             let state = load(store)?;
             let run = scanned.plan(&state, &context.config.settings);
-            commit(store, &run.writes.inventory_only(), state.revision)
+            commit(store, &run.writes.inventory_only(), state.revision, None)
                 .map_err(|error| Failure::new("cannot remember the scan").cause(&error))?;
         }
         let rows: Vec<Row> = scanned

@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use muster_model::{DecisionRecord, HistoryEntry, Record, ResourceId, Timestamp};
 use muster_plan::TargetWrite;
-use muster_store::{Batch, Expect, Keep, Op, Revision, Store, StoreError, tables};
+use muster_store::{Batch, Changes, Expect, Keep, Op, Revision, Store, StoreError, tables};
 
-use super::run::Writes;
+use super::{
+    held::{RemovedLately, plan_id},
+    run::Writes,
+};
+use crate::{notify::outbox, service::notice::Notice};
 
 /// Why a run could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -27,32 +31,57 @@ pub enum CommitError {
 /// The most bytes of one batch, unless one database alone has more. Some forty thousand new databases.
 const MAX_BATCH: usize = 128 << 20;
 
+/// Who is to be told of what is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Tell<'a> {
+    /// The discovery group.
+    pub group: &'a str,
+    /// What else happened, beside what the history says.
+    pub also: &'a [Notice],
+}
+
 /// Writes everything: in one batch, or where that would be too large, in several, each of which holds all that
 /// is written about its databases. A process that is killed between two of them leaves some databases as they
 /// were before the run; the next run takes them up. The process holds the store alone, so that the revision it
 /// was read at stands for all of its keys.
 ///
+/// Where `tell` is given, the notices of what is written are queued in the same batch.
+///
 /// # Errors
-/// [`CommitError::Stale`] when the store is not at `expected`: nothing was changed then. Those of the store.
+/// [`CommitError::Stale`] when what the run was made from has changed since `expected`: nothing was changed then.
+/// That scopes were read again and all was as before does not count. Those of the store.
 pub fn commit(
     store: &dyn Store,
     writes: &Writes,
     expected: Revision,
+    tell: Option<Tell<'_>>,
 ) -> Result<Revision, CommitError> {
-    commit_in_batches(store, writes, expected, MAX_BATCH)
+    commit_in_batches(store, writes, expected, tell, MAX_BATCH)
+}
+
+/// Whether only scopes were read again since a revision.
+fn only_scopes_since(store: &dyn Store, expected: Revision) -> Result<bool, StoreError> {
+    Ok(match store.changes_since(expected)? {
+        Changes::Known { keys, .. } => keys
+            .iter()
+            .all(|key| tables::SCOPES.id(key.as_str()).is_some()),
+        Changes::TooOld { .. } => false,
+    })
 }
 
 fn commit_in_batches(
     store: &dyn Store,
     writes: &Writes,
     expected: Revision,
+    tell: Option<Tell<'_>>,
     max: usize,
 ) -> Result<Revision, CommitError> {
     let found = store.revision()?;
-    if found != expected {
+    let same = found == expected;
+    if !same && !only_scopes_since(store, expected)? {
         return Err(CommitError::Stale { expected, found });
     }
-    let mut batch = Pending::default();
+    let mut batch = Pending::new(tell);
     for (id, about) in by_database(writes) {
         let id = id.as_str();
         if let Some(record) = about.record {
@@ -75,15 +104,29 @@ fn commit_in_batches(
         }
         batch.history.extend(about.history.into_iter().cloned());
         if batch.bytes >= max {
-            std::mem::take(&mut batch).commit(store)?;
+            std::mem::replace(&mut batch, Pending::new(tell)).commit(store, &[])?;
         }
     }
     // Last, so that a scope counts as read when all that was read of it is there.
-    for scope in &writes.scopes {
-        batch
-            .put(|batch| tables::SCOPES.put(batch, &scope.scope.to_string(), scope, Expect::Any))?;
+    for plan in &writes.plans {
+        batch.put(|batch| tables::PLANS.put(batch, &plan_id(plan.number), plan, Expect::Any))?;
     }
-    Ok(batch.commit(store)?)
+    if let Some(removed) = &writes.removed {
+        let value = serde_json::json!(removed);
+        batch.put(|batch| tables::META.put(batch, RemovedLately::NAME, &value, Expect::Any))?;
+    }
+    for scope in &writes.scopes {
+        let id = scope.scope.to_string();
+        let newer = !same
+            && tables::SCOPES.get(store, &id).is_ok_and(|there| {
+                there.is_some_and(|there| there.value.attempted > scope.attempted)
+            });
+        if newer {
+            continue;
+        }
+        batch.put(|batch| tables::SCOPES.put(batch, &id, scope, Expect::Any))?;
+    }
+    Ok(batch.commit(store, tell.map_or(&[], |tell| tell.also))?)
 }
 
 /// All that is written about one database.
@@ -123,14 +166,23 @@ fn by_database(writes: &Writes) -> BTreeMap<&ResourceId, About<'_>> {
 }
 
 /// A batch that is being filled.
-#[derive(Default)]
-struct Pending {
+struct Pending<'a> {
     batch: Batch,
     history: Vec<HistoryEntry>,
     bytes: usize,
+    tell: Option<Tell<'a>>,
 }
 
-impl Pending {
+impl<'a> Pending<'a> {
+    fn new(tell: Option<Tell<'a>>) -> Self {
+        Self {
+            batch: Batch::new(),
+            history: Vec::new(),
+            bytes: 0,
+            tell,
+        }
+    }
+
     fn put(
         &mut self,
         write: impl FnOnce(&mut Batch) -> Result<(), StoreError>,
@@ -142,8 +194,17 @@ impl Pending {
         Ok(())
     }
 
-    fn commit(mut self, store: &dyn Store) -> Result<Revision, StoreError> {
+    fn commit(mut self, store: &dyn Store, also: &[Notice]) -> Result<Revision, StoreError> {
         tables::HISTORY.append(store, &mut self.batch, &self.history)?;
+        if let Some(tell) = self.tell {
+            let mut notices: Vec<Notice> = self
+                .history
+                .iter()
+                .filter_map(|entry| Notice::of(entry, tell.group))
+                .collect();
+            notices.extend_from_slice(also);
+            outbox::append(store, &mut self.batch, &notices)?;
+        }
         store.commit(self.batch)
     }
 }
@@ -154,14 +215,14 @@ pub const KEEP: Keep = Keep {
     entries: 1_000_000,
 };
 
-/// Takes history away that is older or more than [`KEEP`].
+/// Takes history away that is older or more than `keep`.
 ///
 /// # Errors
 /// Those of the store.
-pub fn trim(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+pub fn trim(store: &dyn Store, keep: Keep, now: Timestamp) -> Result<(), StoreError> {
     loop {
         let mut batch = Batch::new();
-        if tables::HISTORY.trim(store, &mut batch, KEEP, now)? == 0 {
+        if tables::HISTORY.trim(store, &mut batch, keep, now)? == 0 {
             return Ok(());
         }
         store.commit(batch)?;
@@ -216,7 +277,7 @@ mod tests {
             ..Scan::empty(scope)
         };
         let mut inventory = muster_plan::Inventory::default();
-        let merge = inventory.merge(&[scan], &BTreeMap::new(), Timestamp::from_unix(0), "run");
+        let merge = inventory.merge(&[scan], &BTreeMap::new(), Timestamp::from_unix(0), "run", 2);
         Writes {
             records: inventory.iter().cloned().collect(),
             scopes: merge.scopes,
@@ -229,8 +290,8 @@ mod tests {
     fn many_batches_leave_what_one_leaves() {
         let (one, many) = (MemoryStore::new(), MemoryStore::new());
         let writes = writes();
-        commit_in_batches(&one, &writes, Revision(0), usize::MAX).unwrap();
-        commit_in_batches(&many, &writes, Revision(0), 2_000).unwrap();
+        commit_in_batches(&one, &writes, Revision(0), None, usize::MAX).unwrap();
+        commit_in_batches(&many, &writes, Revision(0), None, 2_000).unwrap();
         assert_eq!(one.revision().unwrap(), Revision(1));
         assert!(
             many.revision().unwrap() > Revision(5),
@@ -248,8 +309,8 @@ mod tests {
     #[test]
     fn a_run_from_another_revision_writes_nothing() {
         let store = MemoryStore::new();
-        commit(&store, &writes(), Revision(0)).unwrap();
-        let refused = commit(&store, &writes(), Revision(0)).unwrap_err();
+        commit(&store, &writes(), Revision(0), None).unwrap();
+        let refused = commit(&store, &writes(), Revision(0), None).unwrap_err();
         assert!(matches!(refused, CommitError::Stale { .. }), "{refused}");
         assert_eq!(store.revision().unwrap(), Revision(1));
     }

@@ -11,6 +11,7 @@
 //! Does not decide anything itself: judging is `muster-matchers`', planning `muster-plan`'s.
 
 pub mod commit;
+pub mod held;
 pub mod run;
 pub mod saved;
 pub mod sources;

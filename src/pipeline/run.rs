@@ -1,19 +1,24 @@
 //! One run: what the scans saw is merged, judged and planned. No I/O and no clock: `muster plan` shows what
 //! comes out, `muster apply` and the service write it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use muster_matchers::Chain;
 use muster_model::{
-    Decision, DecisionRecord, Event, HistoryEntry, Provider, Record, ResourceId, Scan, Scope,
-    ScopeRecord, Target, Timestamp,
+    Decision, DecisionRecord, Event, HeldPlan, HeldRemoval, HistoryEntry, Provider, Record,
+    ResourceId, Scan, Scope, ScopeRecord, Target, Timestamp,
 };
 use muster_plan::{
-    Action, Input, Inventory, Judged, OpenScopes, Plan, ScopeLine, Settings, TargetWrite, plan,
+    Action, Hold, Input, Inventory, Judged, OpenScopes, Outcome, Plan, Removals, Safety, ScopeLine,
+    Settings, TargetWrite, plan,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{sources::UNKNOWN, state::State};
+use super::{
+    held::{self, RemovedLately},
+    sources::UNKNOWN,
+    state::State,
+};
 
 /// What one run came to.
 #[derive(Clone, Debug)]
@@ -41,6 +46,12 @@ pub struct Writes {
     pub decisions: Vec<(ResourceId, DecisionRecord)>,
     /// What happened.
     pub history: Vec<HistoryEntry>,
+    /// Plans that the brake held, where they are new or differ.
+    #[serde(default)]
+    pub plans: Vec<HeldPlan>,
+    /// How many were removed when, where that differs.
+    #[serde(default)]
+    pub removed: Option<RemovedLately>,
 }
 
 /// What a run is told, beside what the store and the scans say.
@@ -90,6 +101,11 @@ pub fn remember(state: &State, chain: &Chain, settings: &Settings, now: Timestam
         scopes_known: false,
         open: &[],
         before: &state.scopes,
+        removals: Removals {
+            besides: state.removed.count(now, settings.brake.window),
+            approved: &held::approved(&state.plans, &settings.group, now),
+        },
+        rest: None,
         notes: Vec::new(),
         settings,
         now,
@@ -133,7 +149,13 @@ pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
             .filter(|target| target.owner.by == "discovery"),
         ask.now,
     );
-    let merge = inventory.merge(scans, &state.scopes, ask.now, ask.run);
+    let merge = inventory.merge(
+        scans,
+        &state.scopes,
+        ask.now,
+        ask.run,
+        ask.settings.grace.scans,
+    );
 
     let (judged, matched) = judge(&inventory, ask.chain);
 
@@ -156,29 +178,19 @@ pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
         scopes_known: ask.scopes_known,
         open: ask.open,
         before: &state.scopes,
+        removals: Removals {
+            besides: state.removed.count(ask.now, ask.settings.brake.window),
+            approved: &held::approved(&state.plans, &ask.settings.group, ask.now),
+        },
+        rest: None,
         notes: notes(state, ask.chain, &matched),
         settings: ask.settings,
         now: ask.now,
     });
 
     let mut history = merge.history;
-    history.extend(applied(&outcome.plan, &judged, ask));
-    history.extend(
-        outcome
-            .forget
-            .iter()
-            .filter_map(|id| inventory.get(id))
-            .map(|record| HistoryEntry {
-                at: ask.now,
-                id: record.database.id.clone(),
-                name: record.database.base_name(),
-                event: Event::Forgotten,
-                run: ask.run.to_owned(),
-                by: format!("scan {}", record.database.scope),
-                fields: Vec::new(),
-                reason: "missing for longer than the grace".to_owned(),
-            }),
-    );
+    history.extend(applied(&outcome.plan, &judged, ask.now, ask.run));
+    history.extend(forgotten(&outcome, &inventory, ask.now, ask.run));
     let records = merge
         .changed
         .iter()
@@ -186,6 +198,8 @@ pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
         .filter_map(|id| inventory.get(id).cloned())
         .collect();
     let decisions = changed_decisions(state, &judged, ask.now);
+    let plans = held_plans(state, &outcome.plan, ask);
+    let removed = removed(&state.removed, &outcome.writes, ask.settings, ask.now);
     Run {
         plan: outcome.plan,
         writes: Writes {
@@ -200,9 +214,98 @@ pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
             targets: outcome.writes,
             decisions,
             history,
+            plans,
+            removed,
         },
         judged,
     }
+}
+
+/// The plans that wait for a person, after this one.
+fn held_plans(state: &State, plan: &Plan, ask: &Ask<'_>) -> Vec<HeldPlan> {
+    let is_own = |target: &&Target| {
+        target.owner.by == "discovery" && target.owner.group == ask.settings.group
+    };
+    let targets = state.targets.values().filter(is_own).count();
+    let kept: BTreeSet<&ResourceId> = plan
+        .changes
+        .iter()
+        .filter(|change| matches!(change.action, Action::Keep | Action::Update | Action::Add))
+        .map(|change| &change.id)
+        .collect();
+    held::update(
+        &state.plans,
+        &braked(plan),
+        |id| kept.contains(id),
+        &held::Now {
+            group: &ask.settings.group,
+            targets,
+            allowance: ask.settings.brake.allowance(targets),
+            at: ask.now,
+        },
+    )
+}
+
+/// What the brake holds of a plan.
+pub(crate) fn braked(plan: &Plan) -> Vec<HeldRemoval> {
+    plan.changes
+        .iter()
+        .filter(|change| {
+            matches!(
+                change.hold,
+                Some(Hold {
+                    safety: Safety::Brake,
+                    ..
+                })
+            )
+        })
+        .map(|change| HeldRemoval {
+            id: change.id.clone(),
+            name: change.name.clone(),
+            reason: change.reason.clone(),
+        })
+        .collect()
+}
+
+/// How many were removed when, after these writes; none when that is as before.
+pub(crate) fn removed(
+    before: &RemovedLately,
+    writes: &[TargetWrite],
+    settings: &Settings,
+    now: Timestamp,
+) -> Option<RemovedLately> {
+    let removals = writes
+        .iter()
+        .filter(|write| matches!(write, TargetWrite::Delete(_)))
+        .count();
+    (removals > 0).then(|| {
+        let mut removed = before.clone();
+        removed.add(now, settings.brake.window, removals);
+        removed
+    })
+}
+
+/// What the history says of records that are gone for good.
+pub(crate) fn forgotten<'a>(
+    outcome: &'a Outcome,
+    inventory: &'a Inventory,
+    now: Timestamp,
+    run: &'a str,
+) -> impl Iterator<Item = HistoryEntry> + 'a {
+    outcome
+        .forget
+        .iter()
+        .filter_map(|id| inventory.get(id))
+        .map(move |record| HistoryEntry {
+            at: now,
+            id: record.database.id.clone(),
+            name: record.database.base_name(),
+            event: Event::Forgotten,
+            run: run.to_owned(),
+            by: format!("scan {}", record.database.scope),
+            fields: Vec::new(),
+            reason: "missing for longer than the grace".to_owned(),
+        })
 }
 
 impl Writes {
@@ -224,7 +327,7 @@ impl Writes {
     }
 }
 
-fn is_named(scope: &Scope) -> bool {
+pub(crate) fn is_named(scope: &Scope) -> bool {
     scope.account.as_str() != UNKNOWN
         && (scope.provider == Provider::Azure || scope.region.as_str() != "*")
 }
@@ -246,10 +349,12 @@ fn notes(state: &State, chain: &Chain, matched: &[bool]) -> Vec<String> {
     notes
 }
 
-fn applied<'a>(
+/// What the history says of what a plan does.
+pub(crate) fn applied<'a>(
     plan: &'a Plan,
     judged: &'a BTreeMap<ResourceId, Judged>,
-    ask: &'a Ask<'_>,
+    now: Timestamp,
+    run: &'a str,
 ) -> impl Iterator<Item = HistoryEntry> + 'a {
     plan.changes.iter().filter_map(move |change| {
         let event = match change.action {
@@ -263,11 +368,11 @@ fn applied<'a>(
             _ => "plan".to_owned(),
         };
         Some(HistoryEntry {
-            at: ask.now,
+            at: now,
             id: change.id.clone(),
             name: change.name.clone(),
             event,
-            run: ask.run.to_owned(),
+            run: run.to_owned(),
             by,
             fields: change.fields.clone(),
             reason: change.reason.clone(),

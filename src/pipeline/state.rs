@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use muster_model::{DecisionRecord, Record, ResourceId, Scope, ScopeRecord, Target};
+use muster_model::{DecisionRecord, HeldPlan, Record, ResourceId, Scope, ScopeRecord, Target};
 use muster_store::{Damaged, Listing, Revision, Store, StoreError, tables};
+
+use super::held::RemovedLately;
 
 /// Everything that a run builds on.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +20,10 @@ pub struct State {
     pub decisions: BTreeMap<ResourceId, DecisionRecord>,
     /// How each scope's last scans went.
     pub scopes: BTreeMap<Arc<Scope>, ScopeRecord>,
+    /// Plans that the brake held, by number.
+    pub plans: Vec<HeldPlan>,
+    /// How many targets were removed when.
+    pub removed: RemovedLately,
     /// Records that are there and cannot be read.
     pub damaged: Vec<Damaged>,
 }
@@ -52,6 +58,11 @@ impl State {
             damaged: bad,
         } = tables::SCOPES.list(store)?;
         keep(bad);
+        let Listing {
+            records: plans,
+            damaged: bad,
+        } = tables::PLANS.list(store)?;
+        keep(bad);
         Ok(Self {
             revision,
             records: records
@@ -70,7 +81,23 @@ impl State {
                 .into_iter()
                 .map(|(_, s)| (s.value.scope.clone(), s.value))
                 .collect(),
+            plans: plans.into_iter().map(|(_, plan)| plan.value).collect(),
+            removed: removed_lately(store)?,
             damaged,
         })
+    }
+}
+
+/// How many targets were removed when. What cannot be read counts as nothing: it is an hour's worth.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn removed_lately(store: &dyn Store) -> Result<RemovedLately, StoreError> {
+    match tables::META.get(store, RemovedLately::NAME) {
+        Ok(found) => Ok(found
+            .and_then(|found| serde_json::from_value(found.value).ok())
+            .unwrap_or_default()),
+        Err(StoreError::Damaged(_)) => Ok(RemovedLately::default()),
+        Err(error) => Err(error),
     }
 }

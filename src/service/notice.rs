@@ -1,6 +1,6 @@
 //! [`Notice`]: what happened, for those who want to be told.
 
-use muster_model::{FieldChange, ResourceId, Timestamp};
+use muster_model::{Event, FieldChange, HistoryEntry, ResourceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened. Serialised, it is the body of a webhook and the standard input of a command.
@@ -46,6 +46,36 @@ pub enum NoticeEvent {
     Held,
     /// A scope that was completely read before was not this time.
     ScopeFailed,
+}
+
+impl Notice {
+    /// What an entry of the history says to those who want to be told; none for what they are not told of.
+    pub fn of(entry: &HistoryEntry, group: &str) -> Option<Self> {
+        let event = match entry.event {
+            Event::Enrolled => NoticeEvent::Enrolled,
+            Event::Updated => NoticeEvent::Updated,
+            Event::Removed => NoticeEvent::Removed,
+            Event::Seen
+            | Event::Changed
+            | Event::Missing
+            | Event::Returned
+            | Event::Forgotten
+            | Event::Approved
+            | Event::Rejected => return None,
+        };
+        Some(Self {
+            event,
+            at: entry.at,
+            group: group.to_owned(),
+            run: entry.run.clone(),
+            id: Some(entry.id.clone()),
+            name: entry.name.clone(),
+            reason: entry.reason.clone(),
+            would: None,
+            safety: None,
+            fields: entry.fields.clone(),
+        })
+    }
 }
 
 impl NoticeEvent {
