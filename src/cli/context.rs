@@ -173,6 +173,7 @@ impl Context {
             filters,
             open,
             complete,
+            ..
         } = expand(&self.config, &self.elsewhere).await;
         if !only.is_empty() {
             for scope in only {
