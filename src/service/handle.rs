@@ -3,14 +3,20 @@
 //! Reading costs the service nothing: the status is a snapshot that is swapped, and the store is read directly.
 //! Whatever changes something is a [`Command`] that the service's one loop carries out, in order.
 
-use std::sync::{Arc, RwLock};
+use std::{
+    sync::{Arc, RwLock},
+    time::Duration,
+};
 
 use muster_matchers::SourceFilter;
 use muster_model::{Scan, Scope, ScopeRecord, Timestamp};
 use muster_plan::OpenScopes;
 use muster_store::{Revision, Store};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use super::{engine::HeldPlan, status::Status};
 use crate::{config::Config, pipeline::run::Writes};
@@ -24,7 +30,8 @@ pub struct Handle {
 
 /// What is swapped as a whole.
 struct Shared {
-    status: RwLock<Arc<Status>>,
+    /// With when it was set, by a clock that does not jump.
+    status: RwLock<(Arc<Status>, Instant)>,
     active: RwLock<Arc<Active>>,
     store: RwLock<Result<Arc<dyn Store>, Refused>>,
 }
@@ -176,7 +183,7 @@ impl Handle {
         // A person or a script asks now and then; who asks more waits.
         let (commands, receiver) = mpsc::channel(16);
         let shared = Shared {
-            status: RwLock::new(Arc::new(status)),
+            status: RwLock::new((Arc::new(status), Instant::now())),
             active: RwLock::new(Arc::new(active)),
             store: RwLock::new(store),
         };
@@ -186,7 +193,12 @@ impl Handle {
 
     /// What the service knew of itself a moment ago.
     pub fn status(&self) -> Arc<Status> {
-        Arc::clone(&read(&self.shared.status))
+        Arc::clone(&read(&self.shared.status).0)
+    }
+
+    /// How long ago the status was last set, by a clock that does not jump: whether the loop still turns.
+    pub fn silent(&self) -> Duration {
+        read(&self.shared.status).1.elapsed()
     }
 
     /// The configuration in force.
@@ -204,7 +216,7 @@ impl Handle {
 
     /// Swaps the status.
     pub fn set_status(&self, status: Status) {
-        *write(&self.shared.status) = Arc::new(status);
+        *write(&self.shared.status) = (Arc::new(status), Instant::now());
     }
 
     /// Swaps the configuration.

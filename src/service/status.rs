@@ -4,10 +4,11 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use muster_model::{Coverage, Scope, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the service knows of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// muster's version.
     pub version: String,
@@ -41,7 +42,7 @@ pub struct Status {
 }
 
 /// The service in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceState {
     /// Not every scope has been tried yet since the start.
@@ -57,7 +58,7 @@ pub enum ServiceState {
 }
 
 /// Something that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// A stable word: `scope-unread`, `scope-partial`, `store-failed`, `config-rejected`, `clock-jumped`,
     /// `plan-waiting`, `notify-failing`, `scopes-unknown`, `starting`.
@@ -71,7 +72,7 @@ pub struct Reason {
 }
 
 /// The configuration in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigStatus {
     /// Its file.
     pub path: Option<PathBuf>,
@@ -84,7 +85,7 @@ pub struct ConfigStatus {
 }
 
 /// How a reload went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reloading {
     /// When.
     pub at: Timestamp,
@@ -95,7 +96,7 @@ pub struct Reloading {
 }
 
 /// The store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoreStatus {
     /// Its directory.
     pub path: PathBuf,
@@ -108,7 +109,7 @@ pub struct StoreStatus {
 }
 
 /// One scope.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScopeStatus {
     /// The scope.
     pub scope: Arc<Scope>,
@@ -131,7 +132,7 @@ pub struct ScopeStatus {
 }
 
 /// How many of each.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Databases in the inventory, by provider and kind: `aws/rds`.
     pub databases: BTreeMap<String, u64>,
@@ -144,7 +145,7 @@ pub struct Counts {
 }
 
 /// Somebody who is told of changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SinkStatus {
     /// Its name in the configuration.
     pub name: String,
