@@ -15,6 +15,7 @@
 //! | [`pipeline`] | the line above as a few functions |
 //! | [`service`] | the line run for ever: `muster run` |
 //! | [`notify`] | tells others what happened, at least once |
+//! | [`metrics`] | what the service counts, for Prometheus |
 //! | [`report`] | a plan as text, JSON, Markdown, HTML or CSV |
 //! | [`install`] | what is to be set up outside: cloud policies |
 //! | [`demo`] | the embedded example fleet |
@@ -24,6 +25,7 @@ pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod install;
+pub mod metrics;
 pub mod notify;
 pub mod pipeline;
 pub mod report;

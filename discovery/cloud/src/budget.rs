@@ -25,6 +25,7 @@ use tokio::{
 
 use crate::{
     error::{CallError, Classify, Reason, Retry, one_line},
+    observe::Observed,
     rng::SplitMix64,
 };
 
@@ -53,6 +54,8 @@ pub struct BudgetConfig {
     pub patience: Duration,
     /// Pages that one listing may read; default 1000.
     pub max_pages: usize,
+    /// Who is told of every attempt, and of the credentials; default nobody.
+    pub observer: Observed,
 }
 
 /// The budgets of a process: one per account, region and service, made when first asked for.
@@ -103,6 +106,7 @@ impl Default for BudgetConfig {
             credentials_timeout: Duration::from_secs(15),
             patience: Duration::from_secs(120),
             max_pages: 1000,
+            observer: Observed::default(),
         }
     }
 }
@@ -135,6 +139,11 @@ impl Budgets {
             seed,
             all: Mutex::default(),
         }
+    }
+
+    /// What every budget follows.
+    pub(crate) const fn config(&self) -> &BudgetConfig {
+        &self.config
     }
 
     /// The budget of `service` in `region` of `account` (or subscription), shared with everyone
@@ -199,13 +208,22 @@ impl Budget {
                 }
             };
             self.sent.fetch_add(1, Ordering::Relaxed);
-            let classified = match timeout(self.config.attempt_timeout, send()).await {
-                Ok(Ok(answer)) => return Ok(answer),
+            let sent = Instant::now();
+            let answer = timeout(self.config.attempt_timeout, send()).await;
+            let took = sent.elapsed();
+            let classified = match answer {
+                Ok(Ok(answer)) => {
+                    self.config.observer.attempt(call, None, took);
+                    return Ok(answer);
+                }
                 Ok(Err(error)) => error.classify(call),
                 Err(_elapsed) => self.too_slow(call).retry(Retry::Yes),
             };
             // Nobody waits for an answer now: let another call have the slot.
             drop(slot);
+            self.config
+                .observer
+                .attempt(call, Some(classified.error.reason), took);
 
             let error = classified.error;
             let ceiling = self.config.ceiling(attempt);

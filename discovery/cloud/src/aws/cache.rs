@@ -16,7 +16,10 @@ use aws_credential_types::{
 };
 use aws_smithy_async::time::SharedTimeSource;
 
-use crate::error::CallError;
+use crate::{
+    error::CallError,
+    observe::{Cloud, Observed, Watch},
+};
 
 /// Where credentials come from.
 #[async_trait]
@@ -32,6 +35,7 @@ pub(super) struct Cached(Arc<Inner>);
 struct Inner {
     source: Box<dyn Source>,
     clock: SharedTimeSource,
+    watch: Watch,
     state: Mutex<State>,
     /// Held while fetching, so that one does and the others wait.
     fetching: tokio::sync::Mutex<()>,
@@ -49,10 +53,15 @@ struct State {
 // === impl Cached ===
 
 impl Cached {
-    pub fn new(source: impl Source + 'static, clock: SharedTimeSource) -> Self {
+    pub fn new(
+        source: impl Source + 'static,
+        clock: SharedTimeSource,
+        observed: &Observed,
+    ) -> Self {
         Self(Arc::new(Inner {
             source: Box::new(source),
             clock,
+            watch: observed.holder(Cloud::Aws),
             state: Mutex::default(),
             fetching: tokio::sync::Mutex::default(),
         }))
@@ -80,6 +89,8 @@ impl Cached {
             return answer;
         }
         let fetched = inner.source.fetch().await;
+        let answer = fetched.as_ref().map(Credentials::expiry);
+        inner.watch.asked(answer.map_err(|error| error.reason));
         inner.keep(fetched)
     }
 }
@@ -238,7 +249,11 @@ mod tests {
         script.answers.lock().unwrap().extend_from_slice(answers);
         let clock = Clock::default();
         (
-            Cached::new(script.clone(), SharedTimeSource::new(clock.clone())),
+            Cached::new(
+                script.clone(),
+                SharedTimeSource::new(clock.clone()),
+                &Observed::default(),
+            ),
             clock,
             script,
         )

@@ -128,10 +128,13 @@ impl AwsAccess {
         let profiles = files::profiles(limit).await;
         let region = home_region(&metadata, &profiles, elsewhere).await;
         let cached = match credentials {
-            Some(given) => Cached::new(Given(given), SharedTimeSource::default()),
+            Some(given) => {
+                Cached::new(Given(given), SharedTimeSource::default(), &budgets.observer)
+            }
             None => Cached::new(
                 Chain::new(&http, &metadata, &region, &profiles, limit),
                 SharedTimeSource::default(),
+                &budgets.observer,
             ),
         };
         let timeouts = TimeoutConfig::builder()
@@ -215,7 +218,8 @@ impl AwsAccess {
             ambient: self.ambient.clone(),
             role: role.clone(),
         };
-        let cached = || Cached::new(source(), SharedTimeSource::default());
+        let observer = &self.ambient.budgets.config().observer;
+        let cached = || Cached::new(source(), SharedTimeSource::default(), observer);
         roles.entry(role.clone()).or_insert_with(cached).clone()
     }
 }

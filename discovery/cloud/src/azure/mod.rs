@@ -17,7 +17,13 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
@@ -34,6 +40,7 @@ pub use self::{
 use crate::{
     budget::{BudgetConfig, Budgets},
     error::{CallError, Reason},
+    observe::{Cloud, Watch},
 };
 
 /// How an environment variable is looked up.
@@ -64,6 +71,7 @@ pub struct AzureAccess {
     chain: Chain,
     fixed: Option<Secret>,
     slots: Mutex<HashMap<String, Arc<Mutex<Slot>>>>,
+    watch: Watch,
 }
 
 /// A subscription that the credentials can see.
@@ -170,6 +178,7 @@ impl AzureAccess {
         let http =
             Http::new().map_err(|error| wrong(format!("cannot make an HTTP client: {error}")))?;
         Ok(Self {
+            watch: options.budgets.config().observer.holder(Cloud::Azure),
             management,
             chain: Chain {
                 env: options.env,
@@ -219,6 +228,12 @@ impl AzureAccess {
         }
         let answer = self.chain.token(scope).await;
         let now = Instant::now();
+        self.watch.asked(match &answer {
+            Ok(token) => Ok(token
+                .life
+                .and_then(|life| SystemTime::now().checked_add(life))),
+            Err(error) => Err(error.reason),
+        });
         match answer {
             Ok(Token { secret, life }) => {
                 let usable = life.map_or(SHORT_LIFE, |life| {
