@@ -12,6 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("muster-model", &[]),
     ("muster-cloud", &[]),
     ("muster-plan", &["muster-model"]),
+    ("muster-schedule", &["muster-model"]),
     ("muster-store", &["muster-model"]),
     ("muster-discovery", &["muster-model", "muster-cloud"]),
     ("muster-matchers", &["muster-model"]),
@@ -21,6 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "muster-model",
             "muster-cloud",
             "muster-plan",
+            "muster-schedule",
             "muster-store",
             "muster-discovery",
             "muster-matchers",
@@ -37,6 +39,7 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
         "muster-matchers",
         &["tokio", "reqwest", "sled", "async-trait"],
     ),
+    ("muster-schedule", &["reqwest", "sled", "async-trait"]),
     ("muster-store", &["tokio", "reqwest"]),
     (
         "muster-cloud",
