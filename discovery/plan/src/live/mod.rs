@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
 };
 
-use muster_model::{Database, Kind, Protocol, Record, ResourceId, Scope, ScopeRecord, Target};
+use muster_model::{Database, Kind, Protocol, Record, ResourceId, Scope, Target};
 
 use self::names::Names;
 pub use self::{see::Sighting, tally::Tally};
@@ -144,6 +144,16 @@ impl Index {
     /// Whether it has a target of this group.
     pub fn is_own(&self, id: &ResourceId) -> bool {
         self.entry(id).is_some_and(|entry| entry.own)
+    }
+
+    /// Whether complete scans do not find it.
+    pub fn is_missing(&self, id: &ResourceId) -> bool {
+        self.entry(id).is_some_and(|entry| entry.missing)
+    }
+
+    /// Notes that it is enrolled, as far as is known without a plan.
+    pub fn keep(&mut self, id: &ResourceId) {
+        self.stand(id, Standing::Kept);
     }
 
     /// What the last plan said of it.
@@ -397,7 +407,7 @@ impl Index {
             let standing = match (change.action, change.hold) {
                 (Action::Add | Action::Update | Action::Keep, _) => Standing::Kept,
                 (Action::Held, Some(hold)) => Standing::Held(hold),
-                (Action::Held | Action::Remove, _) => continue,
+                (Action::Held | Action::Remove, _) => Standing::Unplanned,
             };
             self.stand(&change.id, standing);
         }
@@ -561,12 +571,12 @@ fn number(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
-/// A scope's record as a line, for a scope that was not read since the start: it proves nothing yet.
-pub fn unread_line(record: &ScopeRecord) -> ScopeLine {
+/// The line of a scope that was not read since the start: it proves nothing yet.
+pub fn unread_line(scope: &Arc<Scope>) -> ScopeLine {
     ScopeLine {
-        scope: Arc::clone(&record.scope),
+        scope: Arc::clone(scope),
         coverage: muster_model::Coverage::Unread(Vec::new()),
-        found: usize::try_from(record.found).unwrap_or(usize::MAX),
+        found: 0,
         malformed: Vec::new(),
         warnings: Vec::new(),
     }

@@ -144,6 +144,9 @@ impl Index {
             if (here && entry.stamp == stamp) || found.contains_key(&entry.id) {
                 continue;
             }
+            if !entry.record && !entry.own {
+                continue;
+            }
             if unreadable.contains(entry.id.provider_id()) {
                 entry.stamp = own_stamp;
                 if entry.missing {

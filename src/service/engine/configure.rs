@@ -1,0 +1,183 @@
+//! Another configuration: what comes out otherwise by it.
+
+use muster_model::{Decision, ResourceId, Timestamp};
+use muster_plan::Standing;
+use muster_store::{Batch, Expect, tables};
+
+use super::{Engine, EngineError, MATCHING, Setup, Taken, load, work::Work};
+use crate::service::handle::Reloaded;
+
+/// How many databases are judged and planned in one go, so that memory is bounded.
+const CHUNK: usize = 4096;
+
+impl Engine {
+    /// Puts a configuration into force. That costs nothing for each database unless the matchers differ; then
+    /// everything is judged again.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn configure(
+        &mut self,
+        setup: Setup,
+        now: Timestamp,
+        by: &str,
+    ) -> Result<Taken, EngineError> {
+        let before = std::mem::replace(&mut self.setup, setup);
+        if before.settings.group != self.setup.settings.group {
+            let (index, scopes, plans, removed, revision) = load(&*self.store, &self.setup)?;
+            self.index = index;
+            self.scopes = scopes;
+            self.plans = plans;
+            self.removed = removed;
+            self.revision = revision;
+        }
+        self.set_scopes();
+        if before.digest != self.setup.digest {
+            return self.judge_everything(now, by);
+        }
+        if before.settings == self.setup.settings {
+            return Ok(Taken {
+                revision: self.revision,
+                ..Taken::default()
+            });
+        }
+        let held = self.index.held().map(|(id, _)| id.clone()).collect();
+        self.replan(held, now, by)
+    }
+
+    /// What a configuration would change, from what is remembered. Nothing is written, and the configuration in
+    /// force stays.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn preview(&self, setup: &Setup, now: Timestamp) -> Result<Reloaded, EngineError> {
+        let mut other = Self {
+            store: self.store.clone(),
+            setup: self.setup.clone(),
+            index: self.index.clone(),
+            scopes: self.scopes.clone(),
+            plans: self.plans.clone(),
+            removed: self.removed.clone(),
+            revision: self.revision,
+            dry: true,
+        };
+        let taken = other.configure(setup.clone(), now, "preview")?;
+        let count = |count: usize| count as u64;
+        Ok(Reloaded {
+            judged_otherwise: taken.decided,
+            add: count(taken.summary.add),
+            update: count(taken.summary.update),
+            remove: count(taken.summary.remove),
+            held: count(taken.summary.held),
+            ..Reloaded::default()
+        })
+    }
+
+    /// Judges everything that is remembered, and plans what comes out otherwise.
+    pub(super) fn judge_everything(
+        &mut self,
+        now: Timestamp,
+        run: &str,
+    ) -> Result<Taken, EngineError> {
+        let mut ids: Vec<ResourceId> = self.index.ids().cloned().collect();
+        // In the store's order, which is that of its pages.
+        ids.sort();
+        // The brake has to know of all removals before the first is made.
+        let going = if ids.len() > CHUNK {
+            self.leaving(&ids)?
+        } else {
+            0
+        };
+        let mut gone = 0_usize;
+        let mut total = Taken::default();
+        for chunk in ids.chunks(CHUNK) {
+            let mut work = Work::default();
+            let mut here = 0;
+            for id in chunk {
+                here += usize::from(self.look_if_otherwise(&mut work, id, now)?);
+            }
+            gone += here;
+            work.elsewhere = going.saturating_sub(gone);
+            let taken = self.finish(work, now, run)?;
+            total.add(taken);
+        }
+        if !self.dry {
+            let mut batch = Batch::new();
+            let digest = serde_json::Value::from(self.setup.digest.as_str());
+            tables::META.put(&mut batch, MATCHING, &digest, Expect::Any)?;
+            self.revision = self.store.commit(batch)?;
+        }
+        total.revision = self.revision;
+        Ok(total)
+    }
+
+    /// How many targets the matchers do not want any more.
+    fn leaving(&self, ids: &[ResourceId]) -> Result<usize, EngineError> {
+        let mut leaving = 0;
+        for id in ids.iter().filter(|id| self.index.is_own(id)) {
+            let record = self.record(id)?;
+            let present = record.filter(|record| record.missing.is_none());
+            leaving +=
+                usize::from(present.is_some_and(|record| {
+                    leaves(&self.setup.chain.judge(&record.database).decision)
+                }));
+        }
+        Ok(leaving)
+    }
+
+    /// Takes a database into the work when it is judged otherwise than before, or a safety holds it. Says whether
+    /// it is a target that the matchers do not want any more.
+    fn look_if_otherwise(
+        &mut self,
+        work: &mut Work,
+        id: &ResourceId,
+        now: Timestamp,
+    ) -> Result<bool, EngineError> {
+        let Some(record) = self.record(id)? else {
+            return Ok(false);
+        };
+        if record.missing.is_some() {
+            // Nothing is judged about what is not there; it waits, or it goes.
+            if matches!(self.index.standing(id), Standing::Held(_)) {
+                self.look(work, id, false, now)?;
+            }
+            return Ok(false);
+        }
+        let judgement = self.setup.chain.judge(&record.database);
+        let leaving = self.index.is_own(id) && leaves(&judgement.decision);
+        let same = self.decision(id)?.is_some_and(|before| {
+            before.decision == judgement.decision && before.trace == judgement.trace
+        });
+        if !same
+            || !matches!(
+                self.index.standing(id),
+                Standing::Kept | Standing::Skipped(_)
+            )
+        {
+            work.inventory.insert(record);
+            self.look(work, id, true, now)?;
+        }
+        Ok(leaving)
+    }
+}
+
+/// Whether a decision takes an enrolled database away.
+fn leaves(decision: &Decision) -> bool {
+    matches!(decision, Decision::Skip { reason } if !reason.is_passing())
+}
+
+impl Taken {
+    fn add(&mut self, other: Self) {
+        let (sum, more) = (&mut self.summary, other.summary);
+        sum.add += more.add;
+        sum.update += more.update;
+        sum.remove += more.remove;
+        sum.keep += more.keep;
+        sum.held += more.held;
+        sum.skip += more.skip;
+        self.judged += other.judged;
+        self.written += other.written;
+        self.decided += other.decided;
+        self.notices.extend(other.notices);
+    }
+}

@@ -1,0 +1,155 @@
+//! What people do: apply a plan of their own, approve or reject a held one.
+
+use std::collections::BTreeSet;
+
+use muster_model::{Decision, Event, ResourceId, Timestamp};
+use muster_plan::TargetWrite;
+use muster_store::{Revision, tables};
+
+use super::{Engine, EngineError, HeldPlan, Taken};
+use crate::{
+    pipeline::{
+        commit::{self, Tell},
+        held,
+        run::Writes,
+        state::removed_lately,
+    },
+    service::notice::Notice,
+};
+
+impl Engine {
+    /// Writes what somebody's plan came to.
+    ///
+    /// # Errors
+    /// [`EngineError::Stale`] when what the plan was made from has changed since `expected`: nothing was written.
+    /// Those of the store.
+    pub fn apply(
+        &mut self,
+        writes: &Writes,
+        expected: Revision,
+        by: &str,
+        _now: Timestamp,
+    ) -> Result<Taken, EngineError> {
+        let mut writes = writes.clone();
+        for entry in &mut writes.history {
+            if matches!(
+                entry.event,
+                Event::Enrolled | Event::Updated | Event::Removed
+            ) {
+                entry.by = format!("{}, applied by {by}", entry.by);
+            }
+        }
+        let group = self.setup.settings.group.clone();
+        let tell = self.setup.tell.then_some(Tell {
+            group: &group,
+            also: &[],
+        });
+        self.revision = commit::commit(&*self.store, &writes, expected, tell)?;
+        self.reread(&writes)?;
+        let mut taken = Taken {
+            revision: self.revision,
+            written: writes.targets.len() as u64,
+            notices: writes
+                .history
+                .iter()
+                .filter_map(|entry| Notice::of(entry, &group))
+                .collect(),
+            ..Taken::default()
+        };
+        for write in &writes.targets {
+            match write {
+                TargetWrite::Put(_) => taken.summary.update += 1,
+                TargetWrite::Delete(_) => taken.summary.remove += 1,
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Reads again what somebody else's writes touched.
+    fn reread(&mut self, writes: &Writes) -> Result<(), EngineError> {
+        let targets = writes.targets.iter().map(|write| match write {
+            TargetWrite::Put(target) => &target.id,
+            TargetWrite::Delete(id) => id,
+        });
+        let ids: BTreeSet<ResourceId> = writes
+            .records
+            .iter()
+            .map(|record| &record.database.id)
+            .chain(&writes.forget)
+            .chain(targets)
+            .chain(writes.decisions.iter().map(|(id, _)| id))
+            .cloned()
+            .collect();
+        for id in &ids {
+            match self.record(id)? {
+                Some(record) => self.index.put_record(&record),
+                None => self.index.forget(id),
+            }
+            match self.target(id)? {
+                Some(target) => {
+                    self.index.put_target(&target);
+                    self.index.keep(id);
+                }
+                None => self.index.delete_target(id),
+            }
+            let name = match self.decision(id)?.map(|record| record.decision) {
+                Some(Decision::Enroll(enrollment)) if !self.index.is_missing(id) => {
+                    Some(enrollment.name)
+                }
+                _ => None,
+            };
+            self.index.want(id, name.as_deref());
+        }
+        for scope in &writes.scopes {
+            let newest = self.scopes.entry(scope.scope.clone());
+            let newest = newest.or_insert_with(|| scope.clone());
+            if newest.attempted < scope.attempted {
+                newest.clone_from(scope);
+            }
+        }
+        let plans = tables::PLANS.list(&*self.store)?.records;
+        self.plans = plans.into_iter().map(|(_, plan)| plan.value).collect();
+        self.removed = removed_lately(&*self.store)?;
+        Ok(())
+    }
+
+    /// Approves or rejects a plan that the brake held. What is approved is carried out at once, as far as its
+    /// scopes are completely read; the rest when they are, within a day.
+    ///
+    /// # Errors
+    /// [`EngineError::NoPlan`], [`EngineError::NotWaiting`]. Those of the store.
+    pub fn decide(
+        &mut self,
+        number: u64,
+        approve: bool,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(HeldPlan, Taken), EngineError> {
+        let place = self
+            .plans
+            .iter()
+            .position(|plan| plan.number == number)
+            .ok_or(EngineError::NoPlan(number))?;
+        let plan = self.plans.get(place).ok_or(EngineError::NoPlan(number))?;
+        let (plan, history) =
+            held::decide(plan, approve, by, now).map_err(EngineError::NotWaiting)?;
+        let writes = Writes {
+            history,
+            plans: vec![plan.clone()],
+            ..Writes::default()
+        };
+        self.revision = commit::commit(&*self.store, &writes, self.revision, None)?;
+        if let Some(known) = self.plans.get_mut(place) {
+            known.clone_from(&plan);
+        }
+        let mut taken = Taken {
+            revision: self.revision,
+            ..Taken::default()
+        };
+        if approve {
+            let ids: Vec<ResourceId> = plan.removals.iter().map(|it| it.id.clone()).collect();
+            taken = self.replan(ids, now, &format!("plan {number}"))?;
+        }
+        Ok((plan, taken))
+    }
+}

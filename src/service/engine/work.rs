@@ -1,0 +1,350 @@
+//! [`Work`]: the databases that are looked at in one go. They are read from the store, judged where that is needed,
+//! planned with what is known of all others, and written.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use muster_model::{
+    Decision, DecisionRecord, HistoryEntry, Record, ResourceId, ScopeRecord, Target, Timestamp,
+};
+use muster_plan::{
+    Action, Change, Hold, Input, Inventory, Judged, Outcome, Plan, Removals, Safety, ScopeLine,
+    Standing, TargetWrite, plan,
+};
+use muster_store::{StoreError, Versioned, tables};
+
+use super::{Engine, EngineError, HeldRemoval, Taken, Verdict};
+use crate::{
+    pipeline::{
+        commit::{self, Tell},
+        held,
+        run::{Writes, applied, braked, forgotten, removed},
+    },
+    service::notice::{Notice, NoticeEvent},
+};
+
+/// The databases that are looked at in one go.
+#[derive(Default)]
+pub(super) struct Work {
+    pub(super) inventory: Inventory,
+    /// Records that are to be written.
+    pub(super) changed: BTreeSet<ResourceId>,
+    /// What happened so far.
+    pub(super) history: Vec<HistoryEntry>,
+    /// How the scan went.
+    pub(super) scope: Option<ScopeRecord>,
+    pub(super) line: Option<ScopeLine>,
+    /// What is told beside the history.
+    pub(super) notices: Vec<Notice>,
+    /// Removals that are on their way beside these databases, and that the index does not know of.
+    pub(super) elsewhere: usize,
+    pub(super) done: BTreeSet<ResourceId>,
+    pub(super) targets: BTreeMap<ResourceId, Target>,
+    pub(super) judged: BTreeMap<ResourceId, Judged>,
+    pub(super) decisions: Vec<(ResourceId, DecisionRecord)>,
+    pub(super) judgements: u64,
+}
+
+/// A record that can be read; a damaged one counts as none, and is written anew when there is reason to.
+pub(super) fn found<T>(
+    read: Result<Option<Versioned<T>>, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    match read {
+        Ok(found) => Ok(found.map(|found| found.value)),
+        Err(StoreError::Damaged(damaged)) => {
+            tracing::warn!(%damaged, "a record cannot be read");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl Engine {
+    pub(super) fn record(&self, id: &ResourceId) -> Result<Option<Record>, StoreError> {
+        found(tables::INVENTORY.get(&*self.store, id.as_str()))
+    }
+
+    pub(super) fn target(&self, id: &ResourceId) -> Result<Option<Target>, StoreError> {
+        found(tables::TARGETS.get(&*self.store, id.as_str()))
+    }
+
+    pub(super) fn decision(&self, id: &ResourceId) -> Result<Option<DecisionRecord>, StoreError> {
+        found(tables::DECISIONS.get(&*self.store, id.as_str()))
+    }
+
+    /// Puts a database's record and target into the work. A target of ours that has lost its record gets one.
+    pub(super) fn fetch(
+        &self,
+        work: &mut Work,
+        id: &ResourceId,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
+        if !work.targets.contains_key(id)
+            && let Some(target) = self.target(id)?
+        {
+            work.targets.insert(id.clone(), target);
+        }
+        if work.inventory.get(id).is_none() {
+            match self.record(id)? {
+                Some(record) => work.inventory.insert(record),
+                None if self.index.is_own(id) => work.inventory.adopt(work.targets.get(id), now),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans these databases again, as they are remembered, and whoever that touches.
+    pub(super) fn replan(
+        &mut self,
+        ids: Vec<ResourceId>,
+        now: Timestamp,
+        run: &str,
+    ) -> Result<Taken, EngineError> {
+        let mut work = Work::default();
+        for id in ids {
+            self.look(&mut work, &id, false, now)?;
+        }
+        self.finish(work, now, run)
+    }
+
+    /// Reads a database, and judges it when it has to be or was never.
+    pub(super) fn look(
+        &mut self,
+        work: &mut Work,
+        id: &ResourceId,
+        again: bool,
+        now: Timestamp,
+    ) -> Result<(), EngineError> {
+        if !work.done.insert(id.clone()) {
+            return Ok(());
+        }
+        self.fetch(work, id, now)?;
+        let Some(record) = work.inventory.get(id).filter(|it| it.missing.is_none()) else {
+            return Ok(());
+        };
+        let before = self.decision(id)?;
+        let judged = match &before {
+            Some(before) if !again && !self.dry => Judged {
+                decision: before.decision.clone(),
+                trace: before.trace.clone(),
+            },
+            _ => {
+                work.judgements += 1;
+                let judgement = self.setup.chain.judge(&record.database);
+                Judged {
+                    decision: judgement.decision,
+                    trace: judgement.trace,
+                }
+            }
+        };
+        if before
+            .is_none_or(|before| before.decision != judged.decision || before.trace != judged.trace)
+        {
+            let decided = DecisionRecord {
+                decision: judged.decision.clone(),
+                trace: judged.trace.clone(),
+                changed: now,
+            };
+            work.decisions.push((id.clone(), decided));
+        }
+        let name = match &judged.decision {
+            Decision::Enroll(enrollment) => Some(enrollment.name.as_str()),
+            Decision::Skip { .. } | Decision::Undecided { .. } => None,
+        };
+        self.index.want(id, name);
+        work.judged.insert(id.clone(), judged);
+        Ok(())
+    }
+
+    /// Plans all that was looked at, and whoever claims a name that this touches; writes what follows.
+    pub(super) fn finish(
+        &mut self,
+        mut work: Work,
+        now: Timestamp,
+        run: &str,
+    ) -> Result<Taken, EngineError> {
+        for id in self.index.take_stirred() {
+            self.look(&mut work, &id, false, now)?;
+        }
+        let outcome = self.plan(&work, now);
+        let held = self.newly_held(&outcome.plan, now, run);
+        work.notices.extend(held);
+        let targets = self.index.own_targets();
+        self.index.settle(&outcome);
+        for write in &outcome.writes {
+            match write {
+                TargetWrite::Put(target) => self.index.put_target(target),
+                TargetWrite::Delete(id) => self.index.delete_target(id),
+            }
+        }
+        for id in &outcome.forget {
+            self.index.forget(id);
+        }
+        let plans = self.held_plans(&outcome.plan, targets, now);
+        let removed = removed(&self.removed, &outcome.writes, &self.setup.settings, now);
+        self.write(work, outcome, plans, removed, now, run)
+    }
+
+    fn plan(&self, work: &Work, now: Timestamp) -> Outcome {
+        let settings = &self.setup.settings;
+        let seen: HashSet<ResourceId> = work
+            .done
+            .iter()
+            .filter(|id| self.index.is_seen(id))
+            .cloned()
+            .collect();
+        let lately = self.removed.count(now, settings.brake.window);
+        plan(Input {
+            inventory: &work.inventory,
+            seen: &seen,
+            targets: &work.targets,
+            judged: &work.judged,
+            scopes: work.line.as_slice(),
+            scopes_known: self.index.scopes_known(),
+            open: self.index.open_scopes(),
+            before: &self.scopes,
+            removals: Removals {
+                besides: lately.saturating_add(work.elsewhere),
+                approved: &held::approved(&self.plans, &settings.group, now),
+            },
+            rest: Some(&self.index),
+            notes: Vec::new(),
+            settings,
+            now,
+        })
+    }
+
+    /// What is held now and was not held in this way before.
+    fn newly_held(&self, plan: &Plan, now: Timestamp, run: &str) -> Vec<Notice> {
+        let news = |change: &Change| -> Option<Notice> {
+            let hold = change.hold.filter(|_| change.action == Action::Held)?;
+            (self.index.standing(&change.id) != Standing::Held(hold)).then(|| Notice {
+                event: NoticeEvent::Held,
+                at: now,
+                group: self.setup.settings.group.clone(),
+                run: run.to_owned(),
+                id: Some(change.id.clone()),
+                name: change.name.clone(),
+                reason: change.reason.clone(),
+                would: Some(hold.would.as_str().to_owned()),
+                safety: Some(hold.safety.as_str().to_owned()),
+                fields: change.fields.clone(),
+            })
+        };
+        plan.changes.iter().filter_map(news).collect()
+    }
+
+    /// The plans that wait for a person, after this one.
+    fn held_plans(&self, plan: &Plan, targets: usize, now: Timestamp) -> Vec<super::HeldPlan> {
+        let braked_now = |id: &ResourceId| {
+            matches!(
+                self.index.standing(id),
+                Standing::Held(Hold {
+                    safety: Safety::Brake,
+                    ..
+                })
+            )
+        };
+        let mut held = braked(plan);
+        let told: HashSet<ResourceId> = held.iter().map(|removal| removal.id.clone()).collect();
+        let current = self
+            .plans
+            .iter()
+            .filter(|plan| plan.group == self.setup.settings.group)
+            .filter(|plan| matches!(plan.verdict, Verdict::Waiting | Verdict::Rejected { .. }))
+            .next_back();
+        let others = current.into_iter().flat_map(|plan| &plan.removals);
+        held.extend(
+            others
+                .filter(|removal| !told.contains(&removal.id) && braked_now(&removal.id))
+                .cloned()
+                .collect::<Vec<HeldRemoval>>(),
+        );
+        let is_kept = |id: &ResourceId| {
+            matches!(
+                self.index.standing(id),
+                Standing::Kept | Standing::Skipped(_)
+            ) && !self.index.is_missing(id)
+        };
+        let settings = &self.setup.settings;
+        held::update(
+            &self.plans,
+            &held,
+            is_kept,
+            &held::Now {
+                group: &settings.group,
+                targets,
+                allowance: settings.brake.allowance(targets),
+                at: now,
+            },
+        )
+    }
+
+    fn write(
+        &mut self,
+        work: Work,
+        outcome: Outcome,
+        plans: Vec<super::HeldPlan>,
+        removed: Option<held::RemovedLately>,
+        now: Timestamp,
+        run: &str,
+    ) -> Result<Taken, EngineError> {
+        let mut history = work.history;
+        history.extend(applied(&outcome.plan, &work.judged, now, run));
+        history.extend(forgotten(&outcome, &work.inventory, now, run));
+        let group = self.setup.settings.group.clone();
+        let mut notices: Vec<Notice> = history
+            .iter()
+            .filter_map(|entry| Notice::of(entry, &group))
+            .collect();
+        notices.extend_from_slice(&work.notices);
+        let scope = work.scope;
+        let writes = Writes {
+            records: work
+                .changed
+                .iter()
+                .filter(|id| outcome.forget.binary_search(id).is_err())
+                .filter_map(|id| work.inventory.get(id).cloned())
+                .collect(),
+            forget: outcome.forget,
+            scopes: scope
+                .iter()
+                .filter(|record| crate::pipeline::run::is_named(&record.scope))
+                .cloned()
+                .collect(),
+            targets: outcome.writes,
+            decisions: work.decisions,
+            history,
+            plans: plans.clone(),
+            removed: removed.clone(),
+        };
+        if !self.dry {
+            let tell = self.setup.tell.then_some(Tell {
+                group: &group,
+                also: &work.notices,
+            });
+            self.revision = commit::commit(&*self.store, &writes, self.revision, tell)?;
+        }
+        for plan in plans {
+            match self.plans.iter_mut().find(|it| it.number == plan.number) {
+                Some(known) => *known = plan,
+                None => self.plans.push(plan),
+            }
+        }
+        if let Some(removed) = removed {
+            self.removed = removed;
+        }
+        if let Some(record) = &scope {
+            self.scopes.insert(record.scope.clone(), record.clone());
+        }
+        Ok(Taken {
+            revision: self.revision,
+            summary: outcome.plan.summary,
+            judged: work.judgements,
+            written: writes.targets.len() as u64,
+            decided: writes.decisions.len() as u64,
+            notices,
+            scope,
+        })
+    }
+}
