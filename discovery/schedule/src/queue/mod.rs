@@ -317,16 +317,13 @@ impl Queue {
             if seen.contains(scope) {
                 return true;
             }
-            match &mut state.place {
-                Place::Running { again } => {
-                    *again = false;
+            match state.place {
+                Place::Running { .. } => {
                     state.sources.clear();
                     return true;
                 }
-                &mut Place::Due { at, order } => lanes.take_out(state.health(), at, order, scope),
-                &mut Place::Asked { order, .. } => {
-                    lanes.take_out_asked(state.health(), order, scope)
-                }
+                Place::Due { at, order } => lanes.take_out(state.health(), at, order, scope),
+                Place::Asked { order, .. } => lanes.take_out_asked(state.health(), order, scope),
                 Place::Rest => {}
             }
             dropped.push(Arc::clone(scope));
