@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Scanner`] | reads one scope: an account or subscription, a region, a service |
 //! | [`run`] | runs many scanners at once, with a cap, and loses none |
+//! | [`run_one`] | runs one scanner, for so long at most |
 //! | [`aws`] | RDS and Aurora, DocumentDB, ElastiCache with its serverless caches |
 //! | [`azure`] | servers for PostgreSQL and MySQL, single and flexible |
 //!
@@ -20,5 +21,5 @@ pub use self::{
     aws::aws_scanner,
     azure::azure_scanner,
     failure::failure,
-    scan::{Scanner, run},
+    scan::{Scanner, run, run_one},
 };

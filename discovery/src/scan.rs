@@ -1,12 +1,13 @@
-//! [`Scanner`], and [`run`]: many scopes at once, with a cap, losing none.
+//! [`Scanner`], [`run`]: many scopes at once, with a cap, losing none; and [`run_one`]: one, for so long at most.
 
-use std::{any::Any, collections::HashMap, sync::Arc};
+use std::{any::Any, collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use muster_model::{Coverage, Failure, FailureReason, Scan, Scope};
 use tokio::{
     sync::Semaphore,
     task::{JoinError, JoinSet},
+    time::timeout,
 };
 use tracing::{debug, warn};
 
@@ -71,12 +72,33 @@ pub async fn run(
     scans.into_iter().flatten().collect()
 }
 
+/// Runs one scanner, as a task of its own. One that panics, or is not done within the limit, gives an unread scan
+/// with [`FailureReason::Internal`]. Dropping the future stops the scanner.
+pub async fn run_one(scanner: Arc<dyn Scanner>, limit: Duration) -> Scan {
+    let scope = Arc::clone(scanner.scope());
+    let mut task = JoinSet::new();
+    task.spawn(async move { scanner.scan().await });
+    match timeout(limit, task.join_next()).await {
+        Ok(Some(Ok(scan))) => scan,
+        Ok(Some(Err(error))) => broken_off(&scope, error),
+        Ok(None) => gave_none(&scope, "the scanner did not run".to_owned()),
+        Err(_elapsed) => gave_none(
+            &scope,
+            format!("the scan was not done after {} s", limit.as_secs()),
+        ),
+    }
+}
+
 /// The scan of a scanner that ended without one.
 fn broken_off(scope: &Arc<Scope>, error: JoinError) -> Scan {
     let message = match error.try_into_panic() {
         Ok(panic) => format!("the scanner panicked: {}", panic_text(panic.as_ref())),
         Err(_) => "the scanner was cancelled".to_owned(),
     };
+    gave_none(scope, message)
+}
+
+fn gave_none(scope: &Arc<Scope>, message: String) -> Scan {
     warn!(%scope, message, "scanner broke off");
     let mut scan = Scan::empty(Arc::clone(scope));
     scan.coverage = Coverage::Unread(vec![Failure {

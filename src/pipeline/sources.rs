@@ -3,6 +3,9 @@
 //! Which scopes there are has to be asked: the account behind the ambient credentials, the regions that an
 //! account has enabled, the subscriptions that a token sees. Where that fails, the scopes that are known are
 //! still listed, as unread, with the reason, and nobody may conclude that what is not listed is not there.
+//!
+//! [`Clouds`] holds what lives longer than one such question: credentials, connections and the request budgets.
+//! A one-shot command makes one for itself ([`expand`]), the service keeps one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,6 +15,7 @@ use std::{
 
 use aws_credential_types::Credentials;
 use muster_cloud::{
+    Observed,
     aws::{AssumeRole, AwsAccess, AwsAccount, AwsOptions},
     azure::{AzureAccess, AzureOptions, Secret},
     budget::{BudgetConfig, Budgets},
@@ -21,8 +25,9 @@ use muster_discovery::{Scanner, aws_scanner, azure::azure_scanner, failure};
 use muster_matchers::SourceFilter;
 use muster_model::{AccountId, Coverage, Failure, Provider, Scan, Scope, Service};
 use muster_plan::OpenScopes;
+use tokio::sync::OnceCell;
 
-use crate::config::{AwsAccountRef, AwsSource, AzureSource, Config};
+use crate::config::{AwsAccountRef, AwsSource, AzureEndpoints, AzureSource, Config, Requests};
 
 /// Where the clouds are, when it is not where the environment says: for the example fleet and for tests.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +38,17 @@ pub struct Elsewhere {
     pub aws_credentials: Option<Credentials>,
     /// A token in place of Azure's chain.
     pub azure_token: Option<String>,
+}
+
+/// The ways into the clouds of a configuration: credentials, connections and request budgets. Made when they are
+/// first needed, and kept, so that whoever asks again goes on within the same rate and with the same credentials.
+pub struct Clouds {
+    elsewhere: Elsewhere,
+    requests: Requests,
+    endpoints: AzureEndpoints,
+    observed: Observed,
+    aws: OnceCell<AwsAccess>,
+    azure: OnceCell<Result<Arc<AzureAccess>, CallError>>,
 }
 
 /// The scopes of a configuration, as far as they could be found out.
@@ -46,47 +62,128 @@ pub struct Expansion {
     pub filters: Vec<SourceFilter>,
     /// What the sources ask for by `*`, beside what the providers list of it.
     pub open: Vec<OpenScopes>,
+    /// Which sources ask for each scope, by their names.
+    pub asked: BTreeMap<Scope, BTreeSet<String>>,
     /// False when a list of accounts, regions or subscriptions could not be read.
     pub complete: bool,
 }
 
-/// Finds out which scopes the configuration asks for. Two sources that ask for one scope share it.
+/// Finds out which scopes the configuration asks for, once. Two sources that ask for one scope share it.
 pub async fn expand(config: &Config, elsewhere: &Elsewhere) -> Expansion {
-    let mut expansion = Expansion {
-        complete: true,
-        ..Expansion::default()
-    };
-    let mut scopes = Scopes::default();
-    if !config.aws.is_empty() {
-        let options = AwsOptions {
-            endpoint_url: elsewhere.endpoint.clone(),
-            credentials: elsewhere.aws_credentials.clone(),
-            budgets: budget(config),
-        };
-        let access = AwsAccess::load(options).await;
-        let mut accounts = BTreeMap::new();
-        for source in &config.aws {
-            expand_aws(source, &access, &mut accounts, &mut scopes, &mut expansion).await;
-        }
-    }
-    if !config.azure.is_empty() {
-        expand_azure(config, elsewhere, &mut scopes, &mut expansion).await;
-    }
-    scopes.into_scanners(&mut expansion);
-    expansion
+    let clouds = Clouds::new(config, elsewhere.clone());
+    clouds.expand(config, None).await
 }
 
-/// The budget that the configuration asks for.
-fn budget(config: &Config) -> BudgetConfig {
-    let requests = config.requests;
-    BudgetConfig {
-        per_second: f64::from(requests.per_second),
-        burst: requests.per_second,
-        concurrency: usize::try_from(requests.concurrency).unwrap_or(usize::MAX),
-        attempts: requests.attempts,
-        attempt_timeout: Duration::from_secs(requests.timeout_seconds),
-        max_pages: requests.max_pages,
-        ..BudgetConfig::default()
+/// The scopes of a configuration as far as it names them, while nobody has been asked yet: all of them unread.
+pub fn unasked(config: &Config) -> Expansion {
+    put_together(config, &Accounts::new(), &Err(not_asked()))
+}
+
+/// Whether a scope only stands for those that could not be found out: of an unknown account, or of every region.
+pub fn is_placeholder(scope: &Scope) -> bool {
+    scope.account.as_str() == UNKNOWN
+        || (scope.provider == Provider::Aws && scope.region.as_str() == "*")
+}
+
+fn not_asked() -> CallError {
+    let reason = muster_cloud::error::Reason::Unreachable;
+    CallError::new(reason, "resolve", "it has not been asked yet")
+}
+
+// === impl Clouds ===
+
+impl Clouds {
+    /// The ways into the clouds that this configuration describes. Asks nobody yet.
+    pub fn new(config: &Config, elsewhere: Elsewhere) -> Self {
+        Self {
+            elsewhere,
+            requests: config.requests,
+            endpoints: config.azure_endpoints.clone(),
+            observed: Observed::default(),
+            aws: OnceCell::new(),
+            azure: OnceCell::new(),
+        }
+    }
+
+    /// The same with somebody who is told of every request.
+    #[must_use]
+    pub fn observed(self, observed: Observed) -> Self {
+        Self { observed, ..self }
+    }
+
+    /// The same for this configuration, with credentials that are looked for again and budgets that start anew.
+    #[must_use]
+    pub fn anew(&self, config: &Config) -> Self {
+        Self::new(config, self.elsewhere.clone()).observed(self.observed.clone())
+    }
+
+    /// Whether they are those of this configuration: where the clouds are, and how hard they may be asked.
+    pub fn fit(&self, config: &Config) -> bool {
+        self.requests == config.requests && self.endpoints == config.azure_endpoints
+    }
+
+    /// Finds out which scopes the configuration asks for. Two sources that ask for one scope share it.
+    ///
+    /// Accounts are asked side by side. One that does not answer within `patience` counts as unread; without it, the
+    /// budget's own patience counts.
+    pub async fn expand(&self, config: &Config, patience: Option<Duration>) -> Expansion {
+        let aws = async {
+            if config.aws.is_empty() {
+                return Accounts::new();
+            }
+            accounts(config, self.aws().await, patience).await
+        };
+        let azure = async {
+            if config.azure.is_empty() {
+                return Err(not_asked());
+            }
+            let access = self.azure().await.clone()?;
+            let subscriptions = if config.azure.iter().any(|s| s.subscriptions.is_none()) {
+                // A disabled subscription still answers reads, and what is in it is still there.
+                let listing = async { access.subscriptions().await };
+                let listed = within(patience, "azure subscriptions list", listing).await;
+                listed.map(|all| all.into_iter().map(|s| s.id).collect())
+            } else {
+                Ok(Vec::new())
+            };
+            Ok(Subscriptions {
+                access,
+                subscriptions,
+            })
+        };
+        let (accounts, subscriptions) = tokio::join!(aws, azure);
+        put_together(config, &accounts, &subscriptions)
+    }
+
+    /// The budget that the configuration asks for.
+    fn budget(&self) -> BudgetConfig {
+        let requests = self.requests;
+        BudgetConfig {
+            per_second: f64::from(requests.per_second),
+            burst: requests.per_second,
+            concurrency: usize::try_from(requests.concurrency).unwrap_or(usize::MAX),
+            attempts: requests.attempts,
+            attempt_timeout: Duration::from_secs(requests.timeout_seconds),
+            max_pages: requests.max_pages,
+            observer: self.observed.clone(),
+            ..BudgetConfig::default()
+        }
+    }
+
+    async fn aws(&self) -> &AwsAccess {
+        let load = || {
+            AwsAccess::load(AwsOptions {
+                endpoint_url: self.elsewhere.endpoint.clone(),
+                credentials: self.elsewhere.aws_credentials.clone(),
+                budgets: self.budget(),
+            })
+        };
+        self.aws.get_or_init(load).await
+    }
+
+    async fn azure(&self) -> &Result<Arc<AzureAccess>, CallError> {
+        let load = || async { azure_access(self.budget(), &self.endpoints, &self.elsewhere) };
+        self.azure.get_or_init(load).await
     }
 }
 
@@ -96,11 +193,22 @@ struct Scopes {
     aws: BTreeMap<Scope, Arc<AwsAccount>>,
     azure: BTreeMap<Scope, Arc<AzureAccess>>,
     unread: BTreeMap<Scope, Failure>,
+    asked: BTreeMap<Scope, BTreeSet<String>>,
 }
 
 impl Scopes {
+    fn ask(&mut self, source: &str, scope: &Scope) {
+        let sources = self.asked.entry(scope.clone()).or_default();
+        sources.insert(source.to_owned());
+    }
+
     fn into_scanners(self, expansion: &mut Expansion) {
-        let Self { aws, azure, unread } = self;
+        let Self {
+            aws,
+            azure,
+            unread,
+            mut asked,
+        } = self;
         for (scope, account) in &aws {
             let region = account.region(scope.region.as_str());
             expansion
@@ -117,6 +225,8 @@ impl Scopes {
                 expansion
                     .scanners
                     .extend(azure_scanner(Arc::clone(access), Arc::new(scope.clone())));
+            } else if let Some(sources) = asked.remove(scope) {
+                asked.entry(whole).or_default().extend(sources);
             }
         }
         for (scope, failure) in unread {
@@ -127,22 +237,39 @@ impl Scopes {
                 });
             }
         }
+        expansion.asked = asked;
     }
 }
 
 /// The word for an account, region or subscription that could not be found out.
 pub const UNKNOWN: &str = "unknown";
 
-async fn expand_aws(
-    source: &AwsSource,
-    access: &AwsAccess,
-    accounts: &mut BTreeMap<AwsAccountRef, Result<Arc<AwsAccount>, CallError>>,
-    scopes: &mut Scopes,
-    expansion: &mut Expansion,
-) {
-    let mut resolved = BTreeSet::new();
-    for wanted in &source.accounts {
-        if !accounts.contains_key(wanted) {
+/// An AWS account that answered.
+struct Account {
+    account: Arc<AwsAccount>,
+    /// The regions that it has enabled; none when no source asks for them.
+    regions: Option<Result<Vec<String>, CallError>>,
+}
+
+type Accounts = BTreeMap<AwsAccountRef, Result<Account, CallError>>;
+
+/// Azure, and the subscriptions that it lists.
+struct Subscriptions {
+    access: Arc<AzureAccess>,
+    subscriptions: Result<Vec<String>, CallError>,
+}
+
+/// Asks every account of the configuration who it is and which regions it has enabled, side by side.
+async fn accounts(config: &Config, access: &AwsAccess, patience: Option<Duration>) -> Accounts {
+    let mut wanted: BTreeMap<&AwsAccountRef, bool> = BTreeMap::new();
+    for source in &config.aws {
+        for account in &source.accounts {
+            *wanted.entry(account).or_default() |= source.regions.is_none();
+        }
+    }
+    let asked = wanted
+        .into_iter()
+        .map(|(wanted, lists_regions)| async move {
             let role = match wanted {
                 AwsAccountRef::Ambient => None,
                 AwsAccountRef::Role { arn, external_id } => Some(AssumeRole {
@@ -150,36 +277,85 @@ async fn expand_aws(
                     external_id: external_id.clone(),
                 }),
             };
-            accounts.insert(
-                wanted.clone(),
-                access.account(role.as_ref()).await.map(Arc::new),
-            );
-        }
-        let account = match accounts.get(wanted) {
-            Some(Ok(account)) => Arc::clone(account),
-            Some(Err(error)) => {
+            let asking = access.account(role.as_ref());
+            let account = match within(patience, "sts", asking).await {
+                Ok(account) => Arc::new(account),
+                Err(error) => return (wanted.clone(), Err(error)),
+            };
+            let regions = match lists_regions {
+                true => Some(within(patience, "ec2:DescribeRegions", account.regions()).await),
+                false => None,
+            };
+            (wanted.clone(), Ok(Account { account, regions }))
+        });
+    futures::future::join_all(asked).await.into_iter().collect()
+}
+
+async fn within<T>(
+    patience: Option<Duration>,
+    call: &str,
+    asking: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    let Some(patience) = patience else {
+        return asking.await;
+    };
+    let elapsed = || {
+        let message = format!("no answer within {} s", patience.as_secs());
+        CallError::new(muster_cloud::error::Reason::Unreachable, call, message)
+    };
+    let answered = tokio::time::timeout(patience, asking).await;
+    answered.unwrap_or_else(|_| Err(elapsed()))
+}
+
+fn put_together(
+    config: &Config,
+    accounts: &Accounts,
+    subscriptions: &Result<Subscriptions, CallError>,
+) -> Expansion {
+    let mut expansion = Expansion {
+        complete: true,
+        ..Expansion::default()
+    };
+    let mut scopes = Scopes::default();
+    for source in &config.aws {
+        expand_aws(source, accounts, &mut scopes, &mut expansion);
+    }
+    for source in &config.azure {
+        expand_azure(source, subscriptions, &mut scopes, &mut expansion);
+    }
+    scopes.into_scanners(&mut expansion);
+    expansion
+}
+
+fn expand_aws(
+    source: &AwsSource,
+    accounts: &Accounts,
+    scopes: &mut Scopes,
+    expansion: &mut Expansion,
+) {
+    let mut resolved = BTreeSet::new();
+    let not_asked = Err(not_asked());
+    for wanted in &source.accounts {
+        let Account { account, regions } = match accounts.get(wanted).unwrap_or(&not_asked) {
+            Ok(account) => account,
+            Err(error) => {
                 // A role's account is in its ARN; that of the ambient credentials is not known without them.
-                let id = match wanted {
-                    AwsAccountRef::Ambient => UNKNOWN,
-                    AwsAccountRef::Role { arn, .. } => arn.split(':').nth(4).unwrap_or(UNKNOWN),
-                };
-                if id == UNKNOWN || source.regions.is_none() {
+                let known = wanted.account();
+                if known.is_none() || source.regions.is_none() {
                     expansion.complete = false;
                 }
-                if id != UNKNOWN {
-                    resolved.insert(AccountId::new(id));
-                }
+                resolved.extend(known.clone());
+                let id = known.unwrap_or_else(|| AccountId::new(UNKNOWN));
                 let any = BTreeSet::from(["*".to_owned()]);
                 for region in source.regions.as_ref().unwrap_or(&any) {
                     for service in &source.services {
-                        scopes
-                            .unread
-                            .insert(Scope::aws(id, region, *service), failure(error.clone()));
+                        let scope = Scope::aws(id.as_str(), region, *service);
+                        scopes.ask(&source.name, &scope);
+                        scopes.unread.insert(scope, failure(error.clone()));
                     }
                 }
                 continue;
             }
-            None => continue,
         };
         resolved.insert(AccountId::new(account.id()));
         if source.regions.is_none() {
@@ -190,28 +366,26 @@ async fn expand_aws(
                 resource_groups: None,
             });
         }
-        let regions = match &source.regions {
-            Some(regions) => regions.iter().cloned().collect(),
-            None => match account.regions().await {
-                Ok(regions) => regions,
-                Err(error) => {
-                    expansion.complete = false;
-                    for service in &source.services {
-                        scopes.unread.insert(
-                            Scope::aws(account.id(), "*", *service),
-                            failure(error.clone()),
-                        );
-                    }
-                    continue;
+        let regions: Vec<_> = match (&source.regions, regions) {
+            (Some(regions), _) => regions.iter().cloned().collect(),
+            (None, Some(Ok(regions))) => regions.clone(),
+            (None, failed) => {
+                let error = failed.as_ref().and_then(|listed| listed.as_ref().err());
+                let error = error.cloned().unwrap_or_else(self::not_asked);
+                expansion.complete = false;
+                for service in &source.services {
+                    let scope = Scope::aws(account.id(), "*", *service);
+                    scopes.ask(&source.name, &scope);
+                    scopes.unread.insert(scope, failure(error.clone()));
                 }
-            },
+                continue;
+            }
         };
         for region in &regions {
             for service in &source.services {
-                scopes.aws.insert(
-                    Scope::aws(account.id(), region, *service),
-                    Arc::clone(&account),
-                );
+                let scope = Scope::aws(account.id(), region, *service);
+                scopes.ask(&source.name, &scope);
+                scopes.aws.insert(scope, Arc::clone(account));
             }
         }
     }
@@ -226,64 +400,57 @@ async fn expand_aws(
     });
 }
 
-async fn expand_azure(
-    config: &Config,
-    elsewhere: &Elsewhere,
+fn expand_azure(
+    source: &AzureSource,
+    azure: &Result<Subscriptions, CallError>,
     scopes: &mut Scopes,
     expansion: &mut Expansion,
 ) {
-    let access = azure_access(config, elsewhere);
-    let mut all = None;
-    for source in &config.azure {
-        let subscriptions: Result<Vec<String>, CallError> = match (&access, &source.subscriptions) {
-            (Err(error), _) => Err(error.clone()),
-            (Ok(_), Some(ids)) => Ok(ids.iter().cloned().collect()),
-            (Ok(access), None) => {
-                if all.is_none() {
-                    // A disabled subscription still answers reads, and what is in it is still there.
-                    all = Some(
-                        access
-                            .subscriptions()
-                            .await
-                            .map(|all| all.into_iter().map(|s| s.id).collect()),
-                    );
-                }
-                all.clone().unwrap_or_else(|| Ok(Vec::new()))
-            }
+    let groups = groups(source);
+    if source.subscriptions.is_none() {
+        expansion.open.push(OpenScopes {
+            provider: Provider::Azure,
+            account: None,
+            services: source.services.iter().copied().collect(),
+            resource_groups: source.resource_groups.clone(),
+        });
+    }
+    // All are selected also while some are not listed: another source may be reading them.
+    expansion.filters.push(azure_filter(source));
+    let named = source
+        .subscriptions
+        .as_ref()
+        .map(|ids| ids.iter().cloned().collect::<Vec<_>>());
+    let readable = azure.as_ref().map_err(CallError::clone).and_then(|azure| {
+        let ids = match &named {
+            Some(ids) => ids.clone(),
+            None => azure.subscriptions.clone()?,
         };
-        let groups = groups(source);
-        if source.subscriptions.is_none() {
-            expansion.open.push(OpenScopes {
-                provider: Provider::Azure,
-                account: None,
-                services: source.services.iter().copied().collect(),
-                resource_groups: source.resource_groups.clone(),
-            });
-        }
-        // All are selected also while some are not listed: another source may be reading them.
-        expansion.filters.push(azure_filter(source));
-        match (&access, subscriptions) {
-            (access, Ok(ids)) => {
-                for (scope, access) in cross(&ids, source, &groups).zip(access.iter().cycle()) {
-                    scopes.azure.insert(scope, Arc::clone(access));
-                }
+        Ok((&azure.access, ids))
+    });
+    match readable {
+        Ok((access, ids)) => {
+            for scope in cross(&ids, source, &groups) {
+                scopes.ask(&source.name, &scope);
+                scopes.azure.insert(scope, Arc::clone(access));
             }
-            (_, Err(error)) => {
-                let known = source
-                    .subscriptions
-                    .as_ref()
-                    .map(|ids| ids.iter().cloned().collect::<Vec<_>>());
-                expansion.complete &= known.is_some();
-                let ids = known.unwrap_or_else(|| vec![UNKNOWN.to_owned()]);
-                for scope in cross(&ids, source, &groups) {
-                    scopes.unread.insert(scope, failure(error.clone()));
-                }
+        }
+        Err(error) => {
+            expansion.complete &= named.is_some();
+            let ids = named.unwrap_or_else(|| vec![UNKNOWN.to_owned()]);
+            for scope in cross(&ids, source, &groups) {
+                scopes.ask(&source.name, &scope);
+                scopes.unread.insert(scope, failure(error.clone()));
             }
         }
     }
 }
 
-fn azure_access(config: &Config, elsewhere: &Elsewhere) -> Result<Arc<AzureAccess>, CallError> {
+fn azure_access(
+    budget: BudgetConfig,
+    endpoints: &AzureEndpoints,
+    elsewhere: &Elsewhere,
+) -> Result<Arc<AzureAccess>, CallError> {
     let endpoint = |own: &Option<String>, what: &str| {
         elsewhere
             .endpoint
@@ -301,10 +468,10 @@ fn azure_access(config: &Config, elsewhere: &Elsewhere) -> Result<Arc<AzureAcces
             .transpose()
     };
     let options = AzureOptions {
-        authority: endpoint(&config.azure_endpoints.authority, "authority")?,
-        management: endpoint(&config.azure_endpoints.management, "management")?,
+        authority: endpoint(&endpoints.authority, "authority")?,
+        management: endpoint(&endpoints.management, "management")?,
         token: elsewhere.azure_token.as_deref().map(Secret::new),
-        budgets: Arc::new(Budgets::new(budget(config), u64::from(std::process::id()))),
+        budgets: Arc::new(Budgets::new(budget, u64::from(std::process::id()))),
         ..AzureOptions::default()
     };
     AzureAccess::load(options).map(Arc::new)

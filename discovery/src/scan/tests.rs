@@ -115,3 +115,25 @@ async fn a_cap_of_nothing_is_a_cap_of_one() {
     );
     assert!(run(Vec::new(), 0, |_| ()).await.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_scanner_is_waited_for_no_longer_than_the_limit() {
+    let one = |act| Arc::from(actors(vec![act]).remove(0));
+    let limit = Duration::from_secs(60);
+    let scan = run_one(one(Act::Find), limit).await;
+    assert!(scan.coverage.is_complete());
+
+    // Nobody else ever comes to this barrier.
+    let alone = Act::Meet(Arc::new(Barrier::new(2)));
+    for (act, says) in [
+        (alone, "the scan was not done after 60 s"),
+        (Act::Panic, "the scanner panicked: lost the thread"),
+    ] {
+        let scan = run_one(one(act), limit).await;
+        let Coverage::Unread(failures) = &scan.coverage else {
+            panic!("{:?}", scan.coverage)
+        };
+        assert_eq!(failures[0].reason, FailureReason::Internal);
+        assert_eq!(failures[0].message, says);
+    }
+}
