@@ -160,3 +160,16 @@ pub struct SinkStatus {
     /// What went wrong the last time.
     pub error: Option<String>,
 }
+
+impl ServiceState {
+    /// The word that stands for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Degraded => "degraded",
+            Self::Stuck => "stuck",
+            Self::Draining => "draining",
+        }
+    }
+}

@@ -60,3 +60,15 @@ pub enum Verdict {
         at: Timestamp,
     },
 }
+
+impl Verdict {
+    /// The word that stands for it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Approved { .. } => "approved",
+            Self::Rejected { .. } => "rejected",
+            Self::Superseded { .. } => "superseded",
+        }
+    }
+}
