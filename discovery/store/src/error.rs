@@ -1,6 +1,6 @@
 //! What can go wrong, and what stays usable after it.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, path::PathBuf, sync::Arc};
 
 use crate::{
     batch::{Expect, Found},
@@ -83,6 +83,17 @@ pub enum StoreError {
     /// The visitor of a scan called the store that is being scanned.
     #[error("cannot call the store from the visitor of its own scan")]
     InScan,
+    /// The store could not be compacted. It goes on with the files that it has; try again later.
+    #[error("cannot compact the store in {dir}: {why}", dir = dir.display())]
+    NotCompacted {
+        /// The store's directory.
+        dir: PathBuf,
+        /// What failed.
+        why: String,
+        /// The operating system's error, where there is one.
+        #[source]
+        source: Option<Arc<io::Error>>,
+    },
     /// The files or the disk behind the store failed. The store refuses everything until it is opened again.
     #[error("cannot {what} the store: {why}")]
     Backend {

@@ -26,7 +26,7 @@ pub use self::{
     batch::{Batch, Expect, Found, Op, Write},
     changes::{Changes, LOG_KEYS},
     collection::{Collection, Each, Listing},
-    durable::{FORMAT, Health, OpenError, Repair, SledStore},
+    durable::{Compaction, FORMAT, Health, OpenError, Repair, SledStore},
     error::{Damaged, StoreError, Why},
     history::{History, Keep, Lines, Page},
     key::{Key, KeyError, MAX_ID, MAX_KEY},

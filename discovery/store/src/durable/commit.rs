@@ -2,6 +2,7 @@
 
 use super::{
     SledStore, State,
+    data::Data,
     layout::{self, Head, Raw},
 };
 use crate::{
@@ -16,6 +17,7 @@ pub(super) struct Prepared {
     head: Head,
     tree: sled::Batch,
     keys: Vec<Key>,
+    live: u64,
 }
 
 /// What is there under a key before a write.
@@ -24,6 +26,7 @@ enum Old {
     Whole {
         revision: Revision,
         parts: u32,
+        weight: u64,
     },
     /// Not even its revision can be read.
     Unreadable(Why),
@@ -36,32 +39,38 @@ impl SledStore {
         batch: Batch,
         state: &State,
     ) -> Result<Option<Prepared>, StoreError> {
-        let mut head = state.head;
+        let data = &state.data;
+        let (mut head, mut live) = (state.head, state.live);
         let revision = head.revision.next();
         let mut tree = sled::Batch::default();
         let mut keys = Vec::new();
         let mut mended = false;
         for write in batch.into_writes() {
-            let old = self.old(&write.key)?;
+            let old = self.old(data, &write.key)?;
             if !applies(&write, &old)? {
                 continue;
             }
             let text = write.key.as_str();
             let had = match old {
                 Old::Absent => 0,
-                Old::Whole { revision, parts } => {
+                Old::Whole {
+                    revision,
+                    parts,
+                    weight,
+                } => {
                     head.remove(text.as_bytes(), revision);
+                    live = live.saturating_sub(weight);
                     parts
                 }
                 Old::Unreadable(why) => {
                     tracing::warn!(key = text, %why, "a record that cannot be read is overwritten");
                     if !mended {
-                        let unknown = state.head.digest.wrapping_sub(self.readable()?);
+                        let unknown = state.head.digest.wrapping_sub(self.readable(data)?);
                         head.digest = head.digest.wrapping_sub(unknown);
                         mended = true;
                     }
                     head.entries = head.entries.wrapping_sub(1);
-                    self.remove_parts(text, &mut tree)?;
+                    self.remove_parts(data, text, &mut tree)?;
                     0
                 }
             };
@@ -69,6 +78,7 @@ impl SledStore {
             match &write.op {
                 Op::Put(value) => {
                     head.add(text.as_bytes(), revision);
+                    live = live.saturating_add(layout::weight(text, value.len()));
                     let (entry, parts) = layout::entry(revision, value);
                     tree.insert(layout::data(text), entry);
                     for part in parts {
@@ -85,7 +95,12 @@ impl SledStore {
             keys.push(write.key);
         }
         head.revision = revision;
-        Ok((!keys.is_empty()).then_some(Prepared { head, tree, keys }))
+        Ok((!keys.is_empty()).then_some(Prepared {
+            head,
+            tree,
+            keys,
+            live,
+        }))
     }
 
     /// Writes a prepared batch, and makes it the present state once it is durable.
@@ -94,6 +109,7 @@ impl SledStore {
             head,
             mut tree,
             keys,
+            live,
         } = prepared;
         for (revision, keys) in state.log.push(head.revision, keys) {
             if revision != head.revision {
@@ -106,7 +122,7 @@ impl SledStore {
             tree.insert(layout::log(head.revision, page), bytes);
         }
         tree.insert(layout::HEAD, head.encode());
-        self.run("write", true, |db| {
+        self.run(&state.data, "write", true, |db| {
             db.apply_batch(tree).and_then(|()| db.flush())
         })?;
         let synced = state
@@ -116,16 +132,19 @@ impl SledStore {
         synced
             .map_err(|error| self.fail("sync", "syncing failed".to_owned(), true, Some(error)))?;
         state.head = head;
+        state.live = live;
         Ok(())
     }
 
-    fn old(&self, key: &Key) -> Result<Old, StoreError> {
-        let bytes = self.run("read", false, |db| db.get(layout::data(key.as_str())))?;
+    fn old(&self, data: &Data, key: &Key) -> Result<Old, StoreError> {
+        let text = key.as_str();
+        let bytes = self.run(data, "read", false, |db| db.get(layout::data(text)))?;
         Ok(match bytes.as_deref().map(Raw::decode) {
             None => Old::Absent,
             Some(Ok(entry)) => Old::Whole {
                 revision: entry.revision,
                 parts: entry.parts(),
+                weight: layout::weight(text, entry.len()),
             },
             Some(Err(why)) => Old::Unreadable(why),
         })
@@ -133,10 +152,12 @@ impl SledStore {
 
     /// The digest of all entries whose revision can be read. What the head's has beyond it is that of the
     /// others, which cannot be told apart: the head counts them until each is overwritten.
-    fn readable(&self) -> Result<u64, StoreError> {
+    fn readable(&self, data: &Data) -> Result<u64, StoreError> {
         let mut seen = Head::default();
-        let mut entries = self.run("read", false, |db| Ok(db.scan_prefix(layout::DATA)))?;
-        while let Some((raw, bytes)) = self.run("read", false, |_| entries.next().transpose())? {
+        let mut entries = self.run(data, "read", false, |db| Ok(db.scan_prefix(layout::DATA)))?;
+        while let Some((raw, bytes)) =
+            self.run(data, "read", false, |_| entries.next().transpose())?
+        {
             if let (Ok(key), Ok(entry)) = (layout::text(&raw), Raw::decode(&bytes)) {
                 seen.add(key.as_bytes(), entry.revision);
             }
@@ -145,13 +166,16 @@ impl SledStore {
     }
 
     /// Removes the parts of an entry that does not say how many it has.
-    fn remove_parts(&self, key: &str, tree: &mut sled::Batch) -> Result<(), StoreError> {
-        let mut parts = self.run(
-            "read",
-            false,
-            |db| Ok(db.scan_prefix(layout::parts_of(key))),
-        )?;
-        while let Some((part, _)) = self.run("read", false, |_| parts.next().transpose())? {
+    fn remove_parts(
+        &self,
+        data: &Data,
+        key: &str,
+        tree: &mut sled::Batch,
+    ) -> Result<(), StoreError> {
+        let mut parts = self.run(data, "read", false, |db| {
+            Ok(db.scan_prefix(layout::parts_of(key)))
+        })?;
+        while let Some((part, _)) = self.run(data, "read", false, |_| parts.next().transpose())? {
             tree.remove(part);
         }
         Ok(())
@@ -199,6 +223,12 @@ mod tests {
         store.commit(batch)
     }
 
+    /// Something done behind the store's back.
+    fn tamper<T>(store: &SledStore, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> T {
+        let state = store.read().unwrap();
+        store.run(&state.data, "damage", true, call).unwrap()
+    }
+
     /// A store with three entries, one of them large, and with damage done while it is open.
     fn damaged(root: &TempDir, bytes: &[u8], names: &[&str]) -> SledStore {
         let store = SledStore::open(root.path()).unwrap();
@@ -206,8 +236,7 @@ mod tests {
         put(&store, "b", &[2; 20_000], Expect::Absent).unwrap();
         put(&store, "c", b"three", Expect::Absent).unwrap();
         for name in names {
-            let db = store.db.as_ref().unwrap();
-            db.insert(layout::data(name), bytes).unwrap();
+            tamper(&store, |db| db.insert(layout::data(name), bytes));
         }
         store
     }
@@ -244,8 +273,9 @@ mod tests {
                 assert_eq!(value(&store, "b"), Some(vec![7; length]));
                 assert_eq!(value(&store, "c"), None);
                 // Nothing of the old value is left, either.
-                let db = store.db.as_ref().unwrap();
-                let parts = db.scan_prefix(layout::parts_of("b")).count();
+                let parts = tamper(&store, |db| {
+                    Ok(db.scan_prefix(layout::parts_of("b")).count())
+                });
                 assert_eq!(parts, if length > layout::PART { 2 } else { 0 });
             }
         }
@@ -303,8 +333,7 @@ mod tests {
 
         let root = TempDir::new().unwrap();
         let store = damaged(&root, b"torn", &["a"]);
-        let db = store.db.as_ref().unwrap();
-        db.remove(layout::data("c")).unwrap();
+        tamper(&store, |db| db.remove(layout::data("c")));
         put(&store, "a", b"new", Expect::Any).unwrap();
         assert_eq!(
             store.check().unwrap().missing.as_deref(),

@@ -11,20 +11,21 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::generation;
 use crate::store::Revision;
 
 /// Where the last acknowledged revision stands.
 const MARK: &str = "acknowledged";
-/// The directory that is sled's.
+/// The first directory that is sled's; a compaction makes others, see [`super::generation`].
 pub(super) const DATA: &str = "data";
 /// Where a repair writes.
 pub(super) const REPAIRING: &str = "repairing";
 /// What a repair has written, before it takes the place of the data.
-const REPAIRED: &str = "repaired";
+pub(super) const REPAIRED: &str = "repaired";
 /// Where a repair leaves what it found; a number follows.
 const DAMAGED: &str = "damaged";
 /// sled's log, which holds everything but oversized pages.
-const LOG: &str = "db";
+pub(super) const LOG: &str = "db";
 /// The oversized pages.
 const BLOBS: &str = "blobs";
 
@@ -42,6 +43,7 @@ pub(super) struct Files {
 /// Whether a directory holds files that only a store has.
 pub(super) fn are_in(dir: &Path) -> bool {
     dir.join(MARK).is_file()
+        || generation::is_set(dir)
         || [DATA, REPAIRED]
             .iter()
             .any(|data| dir.join(data).join(LOG).is_file())
@@ -72,7 +74,7 @@ pub(super) fn mark(dir: &Path) -> io::Result<Option<Revision>> {
 }
 
 /// Lets what a repair has written take the place of the data, which is kept beside it.
-pub(super) fn swap(dir: &Path) -> io::Result<PathBuf> {
+pub(super) fn swap(dir: &Path, data: &Path) -> io::Result<PathBuf> {
     let repairing = dir.join(REPAIRING);
     File::open(repairing.join(LOG))?.sync_all()?;
     sync_dir(&repairing)?;
@@ -82,15 +84,15 @@ pub(super) fn swap(dir: &Path) -> io::Result<PathBuf> {
         .ok_or(io::ErrorKind::AlreadyExists)?;
     fs::rename(&repairing, dir.join(REPAIRED))?;
     sync_dir(dir)?;
-    fs::rename(dir.join(DATA), &aside)?;
+    fs::rename(data, &aside)?;
     sync_dir(dir)?;
-    finish_swap(dir)?;
+    finish_swap(dir, data)?;
     Ok(aside)
 }
 
 /// Ends a [`swap`] that was broken off after the data had been put aside.
-pub(super) fn finish_swap(dir: &Path) -> io::Result<()> {
-    let (repaired, data) = (dir.join(REPAIRED), dir.join(DATA));
+pub(super) fn finish_swap(dir: &Path, data: &Path) -> io::Result<()> {
+    let repaired = dir.join(REPAIRED);
     if repaired.exists() {
         if data.exists() {
             // Broken off before: the data is still there, and a repair can be asked for again.
@@ -113,15 +115,14 @@ pub(super) fn is_closed(data: &Path) -> io::Result<bool> {
 }
 
 impl Files {
-    /// Opens them in a directory that sled has opened.
-    pub(super) fn open(dir: &Path) -> io::Result<Self> {
+    /// Opens them in the store's directory and in the one of its data, which sled has opened.
+    pub(super) fn open(dir: &Path, data: &Path) -> io::Result<Self> {
         let mark = File::options()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .open(dir.join(MARK))?;
-        let data = dir.join(DATA);
         let log = File::options()
             .read(true)
             .write(true)
@@ -133,7 +134,7 @@ impl Files {
             synced: BTreeSet::new(),
         };
         files.sync()?;
-        sync_dir(&data)?;
+        sync_dir(data)?;
         sync_dir(dir)?;
         Ok(files)
     }

@@ -149,6 +149,15 @@ impl<'a> Raw<'a> {
         })
     }
 
+    /// The length of its value; of one in parts, the most that they can hold.
+    pub(super) const fn len(&self) -> usize {
+        match self.body {
+            Body::Whole(value) => value.len(),
+            // There are no more than a `usize` can count, see `decode`.
+            Body::Parts(parts) => (parts as usize).saturating_mul(PART),
+        }
+    }
+
     /// How many parts it has beside itself.
     pub(super) const fn parts(&self) -> u32 {
         match self.body {
@@ -156,6 +165,19 @@ impl<'a> Raw<'a> {
             Body::Parts(parts) => parts,
         }
     }
+}
+
+/// How many bytes an entry and its parts take, keys included, where the length of its value or that of
+/// [`Raw::len`] is `len`: both give the same.
+pub(super) fn weight(key: &str, len: usize) -> u64 {
+    let name = key.len();
+    let bytes = if len > PART {
+        let parts = len.div_ceil(PART);
+        name + 14 + parts * (PART + name + 7)
+    } else {
+        name + 10 + len
+    };
+    bytes as u64
 }
 
 /// The bytes of an entry and of its parts.

@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     fmt, io,
     ops::ControlFlow,
+    path::PathBuf,
     sync::{
         Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicU64, Ordering},
@@ -12,8 +13,11 @@ use std::{
 };
 
 mod commit;
+mod compact;
+mod data;
 mod fault;
 mod files;
+mod generation;
 mod guard;
 mod layout;
 mod lock;
@@ -21,9 +25,10 @@ mod open;
 mod place;
 mod repair;
 
-pub use self::{layout::FORMAT, open::OpenError, repair::Repair};
+pub use self::{compact::Compaction, layout::FORMAT, open::OpenError, repair::Repair};
 
 use self::{
+    data::Data,
     files::Files,
     guard::Broke,
     layout::{Body, Head, Raw},
@@ -46,24 +51,31 @@ use crate::{
 /// Panics inside sled are caught, which needs unwinding: do not build with `panic = "abort"`.
 pub struct SledStore {
     id: u64,
-    /// None only while it is being dropped.
-    db: Option<sled::Db>,
+    dir: PathBuf,
+    /// Held by whoever changes the files: a commit, and a compaction, which lets readers read meanwhile.
+    writing: Mutex<()>,
     state: RwLock<State>,
     signal: (Mutex<Revision>, Condvar),
     broken: OnceLock<String>,
-    /// Let go after the database.
+    /// Let go after the data.
     _lock: Lock,
 }
 
 struct State {
+    data: Data,
     head: Head,
     log: Log,
     files: Files,
+    /// Bytes of the entries, see [`layout::weight`].
+    live: u64,
+    /// Bytes on disk after the last compaction; 0 when there was none since the store was opened.
+    compacted: u64,
 }
 
 /// What a store is made of once its directory has been opened.
 struct Parts {
-    db: sled::Db,
+    dir: PathBuf,
+    data: Data,
     files: Files,
     lock: Lock,
     head: Head,
@@ -101,7 +113,8 @@ impl Drop for Scanning {
 impl SledStore {
     fn assemble(
         Parts {
-            db,
+            dir,
+            data,
             files,
             lock,
             head,
@@ -111,8 +124,16 @@ impl SledStore {
         static IDS: AtomicU64 = AtomicU64::new(0);
         Self {
             id: IDS.fetch_add(1, Ordering::Relaxed),
-            db: Some(db),
-            state: RwLock::new(State { head, log, files }),
+            dir,
+            writing: Mutex::new(()),
+            state: RwLock::new(State {
+                data,
+                head,
+                log,
+                files,
+                live: 0,
+                compacted: 0,
+            }),
             signal: (Mutex::new(head.revision), Condvar::new()),
             broken: OnceLock::new(),
             _lock: lock,
@@ -125,15 +146,30 @@ impl SledStore {
     /// [`StoreError::Backend`] when sled cannot even walk its tree.
     pub fn check(&self) -> Result<Health, StoreError> {
         let state = self.read()?;
+        self.survey(&state).map(|(health, _)| health)
+    }
+
+    /// The same, and measures what is alive. To be called before anybody else has the store.
+    fn measure(&self) -> Result<Health, StoreError> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let (health, live) = self.survey(&state)?;
+        state.live = live;
+        Ok(health)
+    }
+
+    /// What is there, and how many bytes are alive.
+    fn survey(&self, state: &State) -> Result<(Health, u64), StoreError> {
+        let mut live = 0_u64;
         let mut health = Health::default();
         let mut seen = Head {
             revision: state.head.revision,
             ..Head::default()
         };
-        self.walk("", None, Order::Ascending, &mut |entry| {
+        self.walk(&state.data, "", None, Order::Ascending, &mut |entry| {
             match entry {
                 Ok(entry) => {
                     seen.add(entry.key.as_bytes(), entry.revision);
+                    live = live.saturating_add(layout::weight(entry.key, entry.value.len()));
                     health.records += 1;
                 }
                 Err(damaged) => health.damaged.push(damaged),
@@ -150,7 +186,7 @@ impl SledStore {
                 )
             });
         }
-        Ok(health)
+        Ok((health, live))
     }
 
     /// The state, for as long as no commit is to be seen.
@@ -177,18 +213,12 @@ impl SledStore {
     /// A call of sled's. A panic in it ends the use of the store; an error does when `fatal`.
     fn run<T>(
         &self,
+        data: &Data,
         what: &'static str,
         fatal: bool,
         call: impl FnOnce(&sled::Db) -> sled::Result<T>,
     ) -> Result<T, StoreError> {
-        let Some(db) = &self.db else {
-            return Err(StoreError::Backend {
-                what,
-                why: "it is closed".to_owned(),
-                source: None,
-            });
-        };
-        let (why, fatal, source) = match guard::catch(|| call(db)) {
+        let (why, fatal, source) = match data.call(call) {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(sled::Error::Io(error))) => {
                 ("input or output failed".to_owned(), fatal, Some(error))
@@ -231,6 +261,7 @@ impl SledStore {
     /// The value of an entry, joined from its parts.
     fn value<'a>(
         &self,
+        data: &Data,
         key: &str,
         body: Body<'a>,
     ) -> Result<Result<std::borrow::Cow<'a, [u8]>, Why>, StoreError> {
@@ -240,7 +271,8 @@ impl SledStore {
         };
         let mut value = Vec::new();
         for number in 0..parts {
-            let Some(part) = self.run("read", false, |db| db.get(layout::part(key, number)))?
+            let Some(part) =
+                self.run(data, "read", false, |db| db.get(layout::part(key, number)))?
             else {
                 return Ok(Err(Why::Part(number)));
             };
@@ -255,6 +287,7 @@ impl SledStore {
     /// Shows entries; the caller holds the state.
     fn walk(
         &self,
+        data: &Data,
         prefix: &str,
         after: Option<&Key>,
         order: Order,
@@ -263,9 +296,9 @@ impl SledStore {
         let Some(range) = layout::range(prefix, after, order) else {
             return Ok(());
         };
-        let mut entries = self.run("read", false, |db| Ok(db.range(range)))?;
+        let mut entries = self.run(data, "read", false, |db| Ok(db.range(range)))?;
         loop {
-            let next = self.run("read", false, |_| {
+            let next = self.run(data, "read", false, |_| {
                 match order {
                     Order::Ascending => entries.next(),
                     Order::Descending => entries.next_back(),
@@ -279,7 +312,7 @@ impl SledStore {
                 Err(damaged) => visit(Err(damaged)),
                 Ok(key) => {
                     let read = match Raw::decode(&bytes) {
-                        Ok(entry) => self.value(key, entry.body)?.map(|value| Versioned {
+                        Ok(entry) => self.value(data, key, entry.body)?.map(|value| Versioned {
                             value,
                             revision: entry.revision,
                         }),
@@ -311,9 +344,9 @@ impl Store for SledStore {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Versioned<Vec<u8>>>, StoreError> {
-        let _state = self.read()?;
-        let data = layout::data(key.as_str());
-        let Some(bytes) = self.run("read", false, |db| db.get(data))? else {
+        let state = self.read()?;
+        let raw = layout::data(key.as_str());
+        let Some(bytes) = self.run(&state.data, "read", false, |db| db.get(raw))? else {
             return Ok(None);
         };
         let damaged = |why| Damaged {
@@ -322,7 +355,7 @@ impl Store for SledStore {
         };
         let Raw { revision, body } = Raw::decode(&bytes).map_err(damaged)?;
         let value = self
-            .value(key.as_str(), body)?
+            .value(&state.data, key.as_str(), body)?
             .map_err(damaged)?
             .into_owned();
         Ok(Some(Versioned { value, revision }))
@@ -338,13 +371,14 @@ impl Store for SledStore {
         let state = self.read()?;
         SCANNING.with_borrow_mut(|stores| stores.push(self.id));
         let _scanning = Scanning;
-        self.walk(prefix, after, order, visit)?;
+        self.walk(&state.data, prefix, after, order, visit)?;
         Ok(state.head.revision)
     }
 
     fn commit(&self, batch: Batch) -> Result<Revision, StoreError> {
         batch.validate()?;
         self.usable("write")?;
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut guard = self.state.write().unwrap_or_else(PoisonError::into_inner);
         // Another commit may have failed meanwhile.
         self.usable("write")?;
@@ -382,16 +416,5 @@ impl fmt::Debug for SledStore {
         f.debug_struct("SledStore")
             .field("broken", &self.broken.get())
             .finish_non_exhaustive()
-    }
-}
-
-impl Drop for SledStore {
-    fn drop(&mut self) {
-        // sled writes its last state when it is dropped, and may panic there after a failure.
-        if let Some(db) = self.db.take()
-            && let Err(broke) = guard::catch(|| drop(db))
-        {
-            tracing::warn!(why = broke.why, "closing the store failed");
-        }
     }
 }

@@ -10,8 +10,11 @@ use std::{
 use muster_model::Timestamp;
 
 use super::{
-    Parts, SledStore, fault, files,
+    Parts, SledStore,
+    data::Data,
+    fault, files,
     files::Files,
+    generation,
     guard::{self, Broke},
     layout::{self, BadHead, FORMAT, Head},
     lock::Lock,
@@ -133,20 +136,27 @@ impl SledStore {
     /// [`OpenError::InUse`] when a process has it open. [`OpenError::Damaged`] and [`OpenError::Lost`] when the
     /// files are not as they were left. [`OpenError::Newer`], [`OpenError::Io`].
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let opening = Opening::start(dir.as_ref())?;
+        let dir = dir.as_ref();
+        let opening = Opening::start(dir, false)?;
         let head = opening.head()?;
         let log = opening.log(head.revision)?;
         let store = opening.finish(head, log)?;
         // One pass over all entries finds what sled does not miss: see the README for what it costs.
         let health = store
-            .check()
-            .map_err(|error| damaged(dir.as_ref(), error.to_string()))?;
-        match health.missing {
-            Some(why) => Err(OpenError::Lost {
-                dir: dir.as_ref().to_owned(),
-                why,
-            }),
-            None => Ok(store),
+            .measure()
+            .map_err(|error| damaged(dir, error.to_string()))?;
+        if let Some(why) = health.missing {
+            let dir = dir.to_owned();
+            return Err(OpenError::Lost { dir, why });
+        }
+        store.tidy();
+        Ok(store)
+    }
+
+    /// Removes what compactions have left, once it is known that it is not needed.
+    pub(super) fn tidy(&self) {
+        if let Ok(state) = self.read() {
+            generation::remove_others(&self.dir, state.data.dir());
         }
     }
 }
@@ -154,22 +164,35 @@ impl SledStore {
 /// A store whose files are open, and whose content has not been looked at.
 pub(super) struct Opening {
     pub(super) dir: PathBuf,
-    pub(super) db: sled::Db,
+    pub(super) data: Data,
     pub(super) mark: Option<Revision>,
     pub(super) lock: Lock,
 }
 
 impl Opening {
-    pub(super) fn start(dir: &Path) -> Result<Self, OpenError> {
+    pub(super) fn start(dir: &Path, repairing: bool) -> Result<Self, OpenError> {
         let failed = |what| move |source| OpenError::io(what, dir, source);
         place::prepare(dir)?;
         let lock = Lock::acquire(dir)?;
-        files::finish_swap(dir).map_err(failed("finish the repair of"))?;
+        let data = match generation::current(dir) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(damaged(dir, error.to_string()));
+            }
+            data => data.map_err(failed("find the data in"))?,
+        };
+        files::finish_swap(dir, &data).map_err(failed("finish the repair of"))?;
         let mark = files::mark(dir).map_err(failed("read the last acknowledged revision in"))?;
-        let db = open_sled(dir, &dir.join(files::DATA))?;
+        if !repairing && dir.join(generation::POINTER).exists() && !data.join(files::LOG).exists() {
+            let name = data.file_name().unwrap_or_default().to_string_lossy();
+            return Err(OpenError::Lost {
+                dir: dir.to_owned(),
+                why: format!("its directory {name} is missing"),
+            });
+        }
+        let db = open_sled(dir, &data)?;
         Ok(Self {
             dir: dir.to_owned(),
-            db,
+            data: Data::new(db, data),
             mark,
             lock,
         })
@@ -180,7 +203,7 @@ impl Opening {
         &self,
         call: impl FnOnce(&sled::Db) -> sled::Result<T>,
     ) -> Result<T, OpenError> {
-        match guard::catch(|| call(&self.db)) {
+        match self.data.call(call) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(failed(&self.dir, "use the store in", error)),
             Err(broke) => Err(broken(&self.dir, "use the store in", broke)),
@@ -246,7 +269,7 @@ impl Opening {
         };
         let mut log = Log::default();
         let mut batch: Option<(Revision, Vec<_>)> = None;
-        let mut pages = self.db.scan_prefix(layout::LOG);
+        let mut pages = self.run(|db| Ok(db.scan_prefix(layout::LOG)))?;
         while let Some((raw, page)) = self.run(|_| pages.next().transpose())? {
             let revision = layout::log_revision(&raw).ok_or_else(broken)?;
             let keys = layout::unpack(&page).ok_or_else(broken)?;
@@ -270,12 +293,15 @@ impl Opening {
     }
 
     pub(super) fn finish(self, head: Head, log: Log) -> Result<SledStore, OpenError> {
-        let Self { dir, db, lock, .. } = self;
+        let Self {
+            dir, data, lock, ..
+        } = self;
         let failed = |source| OpenError::io("sync", &dir, source);
-        let files = Files::open(&dir).map_err(failed)?;
+        let files = Files::open(&dir, data.dir()).map_err(failed)?;
         files.acknowledge(head.revision).map_err(failed)?;
         Ok(SledStore::assemble(Parts {
-            db,
+            dir,
+            data,
             files,
             lock,
             head,

@@ -3,12 +3,17 @@
 //! What can be read is copied into new files: a tree in which sled has lost a page cannot be trusted to be
 //! mended in place. The old files are kept aside.
 
-use std::{fs, path::Path, path::PathBuf, thread, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{
-    SledStore, files, guard,
+    SledStore,
+    data::Data,
+    files,
     layout::{self, Body, Head, Raw},
-    open::{OpenError, Opening, broken, open_sled},
+    open::{OpenError, Opening, broken, damaged, open_sled},
 };
 use crate::{
     changes::Log,
@@ -18,9 +23,6 @@ use crate::{
 
 /// How many entries are copied in one go.
 const CHUNK: usize = 1000;
-
-/// How often, and after which pause, it is looked whether sled's threads have let go of closed files.
-const CLOSING: (u32, Duration) = (400, Duration::from_millis(5));
 
 /// What [`SledStore::repair`] found and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,23 +51,30 @@ impl SledStore {
     pub fn repair(dir: impl AsRef<Path>) -> Result<(Self, Repair), OpenError> {
         let dir = dir.as_ref();
         let failed = |what| move |source| OpenError::io(what, dir, source);
-        let old = Opening::start(dir)?;
+        let old = Opening::start(dir, true)?;
         let new = dir.join(files::REPAIRING);
         if new.exists() {
             fs::remove_dir_all(&new).map_err(failed("remove an unfinished repair in"))?;
         }
         let (head, dropped, found) = old.copy(&new)?;
-        let Opening { db, mark, lock, .. } = old;
-        close(dir, db, &dir.join(files::DATA))?;
-        let aside = files::swap(dir).map_err(failed("swap the files of"))?;
-        let db = open_sled(dir, &dir.join(files::DATA))?;
+        let Opening {
+            data, mark, lock, ..
+        } = old;
+        let place = data.dir().to_owned();
+        close(dir, data)?;
+        let aside = files::swap(dir, &place).map_err(failed("swap the files of"))?;
+        let db = open_sled(dir, &place)?;
         let store = Opening {
             dir: dir.to_owned(),
-            db,
+            data: Data::new(db, place),
             mark,
             lock,
         }
         .finish(head, Log::default())?;
+        store
+            .measure()
+            .map_err(|error| damaged(dir, error.to_string()))?;
+        store.tidy();
         let repair = Repair {
             acknowledged: mark,
             found,
@@ -90,7 +99,7 @@ impl Opening {
         let mut head = Head::default();
         let mut last = found.max(self.mark.unwrap_or_default());
         let mut dropped = Vec::new();
-        let mut entries = self.db.scan_prefix(layout::DATA);
+        let mut entries = self.run(|db| Ok(db.scan_prefix(layout::DATA)))?;
         loop {
             let mut batch = sled::Batch::default();
             let mut copied = 0;
@@ -116,7 +125,7 @@ impl Opening {
             }
         }
         self.run(|_| new.flush())?;
-        close(&self.dir, new, to)?;
+        close(&self.dir, Data::new(new, to.to_owned()))?;
         Ok((head, dropped, found))
     }
 
@@ -160,16 +169,13 @@ impl Opening {
 }
 
 /// Closes a tree, and returns when its files may be moved.
-fn close(dir: &Path, db: sled::Db, data: &Path) -> Result<(), OpenError> {
-    guard::catch(|| drop(db)).map_err(|broke| broken(dir, "close the store in", broke))?;
-    let (tries, pause) = CLOSING;
-    for _ in 0..tries {
-        let closed = files::is_closed(data)
-            .map_err(|source| OpenError::io("close the store in", dir, source))?;
-        if closed {
-            return Ok(());
-        }
-        thread::sleep(pause);
+fn close(dir: &Path, data: Data) -> Result<(), OpenError> {
+    let failed = |source| OpenError::io("close the store in", dir, source);
+    let closed = data
+        .close()
+        .map_err(|broke| broken(dir, "close the store in", broke))?;
+    if closed.map_err(failed)? {
+        return Ok(());
     }
     Err(OpenError::InUse {
         dir: dir.to_owned(),

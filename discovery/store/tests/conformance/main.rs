@@ -80,6 +80,13 @@ fn the_store_on_sled_conforms() {
     all(&mut Sled::default());
 }
 
+mod compacting;
+
+#[test]
+fn the_store_on_sled_conforms_when_it_is_compacted_meanwhile() {
+    all(&mut compacting::Compacting);
+}
+
 /// A store that forgets one thing, to see that the suite would notice.
 mod forgetful;
 

@@ -42,6 +42,7 @@ fn does_what_its_environment_says() {
     let role: Vec<_> = role.split('\n').collect();
     match role.as_slice() {
         ["write", dir, seed] => write(dir, seed.parse().unwrap()),
+        ["compact", dir, seed] => compact(dir, seed.parse().unwrap()),
         ["look", dir, seed] => look(dir, seed.parse().unwrap()),
         ["hold", dir] => hold(dir),
         other => panic!("unknown role {other:?}"),
@@ -54,6 +55,20 @@ fn write(dir: &str, seed: u64) {
     loop {
         let revision = work::commit(&store, seed);
         say(&format!("ack {revision}"));
+    }
+}
+
+/// Writes and compacts until it is killed, and says how far it is.
+fn compact(dir: &str, seed: u64) {
+    let store = SledStore::open(dir).unwrap();
+    loop {
+        for _ in 0..3 {
+            let revision = work::commit(&store, seed);
+            say(&format!("ack {revision}"));
+        }
+        say("compacting");
+        store.compact().unwrap();
+        say("compacted");
     }
 }
 

@@ -11,6 +11,7 @@
 )]
 
 mod child;
+mod compact;
 mod damage;
 mod kill;
 mod lost;
