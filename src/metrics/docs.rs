@@ -49,7 +49,11 @@ pub fn page() -> String {
 
 fn describe(family: &Family, page: &mut String) {
     let kind = family.kind.as_str();
-    let _ = writeln!(page, "\n## {}\n\n{kind}. {}.", family.name, family.help);
+    let _ = write!(page, "\n## {}\n\n{kind}. {}.", family.name, family.help);
+    if let Values::Among(_) = family.values {
+        let _ = write!(page, " A series is there only while it has a value.");
+    }
+    page.push('\n');
     let mut lines = Vec::new();
     for (label, values) in family.by_label() {
         let values = match (values, family.values) {

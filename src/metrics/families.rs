@@ -127,8 +127,8 @@ families! {
         "How long an attempt to deliver a notice took";
     NOTIFY_WAITING = "muster_notify_waiting", Gauge, ["sink"], SINK,
         "Notices that the sink has not had yet";
-    NOTIFY_DROPPED = "muster_notify_dropped", Gauge, ["sink"], SINK,
-        "Notices that the sink never got because too many waited, over the life of the store";
+    NOTIFY_DROPPED = "muster_notify_dropped_total", Counter, ["sink"], SINK,
+        "Notices that the sink never got because too many waited";
     NOTIFY_FAILURES = "muster_notify_consecutive_failures", Gauge, ["sink"], SINK,
         "Failed deliveries in a row";
     NOTIFY_LAST = "muster_notify_last_delivery_timestamp_seconds", Gauge, ["sink"], SINK,
@@ -149,7 +149,7 @@ families! {
 }
 
 const VERSION: Values = Named {
-    what: "the version that `muster version` prints",
+    what: "the version of the program",
     others: values::one,
 };
 const SINK: Values = Named {

@@ -23,6 +23,8 @@ mod process;
 mod scrape;
 mod series;
 #[cfg(test)]
+pub(crate) mod testkit;
+#[cfg(test)]
 mod tests;
 mod values;
 

@@ -177,10 +177,11 @@ fn notify(all: &mut Gauges, status: &Status) {
         &families::NOTIFY_WAITING,
         sinks(|sink| Some(number(sink.waiting))),
     );
-    all.some(
-        &families::NOTIFY_DROPPED,
-        sinks(|sink| Some(number(sink.dropped))),
-    );
+    let dropped = Series::<1, ConstCounter<u64>>::within(&families::NOTIFY_DROPPED, &mut all.0);
+    for sink in &status.notify {
+        let name = [Cow::Owned(sink.name.clone())];
+        dropped.at(name, |cell| *cell = ConstCounter::new(sink.dropped));
+    }
     all.some(
         &families::NOTIFY_FAILURES,
         sinks(|sink| Some(sink.failures_in_a_row.into())),

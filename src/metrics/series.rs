@@ -139,6 +139,12 @@ impl Cell for ConstGauge<i64> {
     }
 }
 
+impl Cell for ConstCounter<u64> {
+    fn zero(_kind: Kind) -> Self {
+        Self::new(0)
+    }
+}
+
 impl Cell for ConstCounter<f64> {
     fn zero(_kind: Kind) -> Self {
         Self::new(0.0)

@@ -23,3 +23,8 @@ fn the_page_of_commands_is_true() {
 fn the_page_of_exit_codes_is_true() {
     golden("docs/exit-codes.md", &muster::cli::docs::exit_codes());
 }
+
+#[test]
+fn the_page_of_metrics_is_true() {
+    golden("docs/metrics.md", &muster::metrics::docs::page());
+}

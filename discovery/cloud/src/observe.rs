@@ -53,6 +53,20 @@ pub(crate) struct Watch {
     cloud: Cloud,
 }
 
+// === impl Holder ===
+
+impl Holder {
+    /// Another one.
+    #[expect(
+        clippy::new_without_default,
+        reason = "no two are equal, so there is no default"
+    )]
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 // === impl Observed ===
 
 impl Observed {
@@ -69,10 +83,9 @@ impl Observed {
 
     /// A new holder of credentials.
     pub(crate) fn holder(&self, cloud: Cloud) -> Watch {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         Watch {
             observed: self.clone(),
-            holder: Holder(NEXT.fetch_add(1, Ordering::Relaxed)),
+            holder: Holder::new(),
             cloud,
         }
     }
@@ -118,6 +131,64 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(observer) = &self.observed.0 {
             observer.released(self.holder);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testkit {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Writes down what it is told.
+    #[derive(Debug, Default)]
+    pub(crate) struct Recorder(Mutex<Vec<String>>);
+
+    impl Recorder {
+        /// One, and what it observes.
+        pub(crate) fn new() -> (Arc<Self>, Observed) {
+            let recorder = Arc::new(Self::default());
+            let observed = Observed::by(Arc::clone(&recorder) as Arc<dyn Observer>);
+            (recorder, observed)
+        }
+
+        /// What it was told since it was asked last.
+        pub(crate) fn told(&self) -> Vec<String> {
+            std::mem::take(&mut *self.0.lock().unwrap())
+        }
+
+        fn note(&self, what: String) {
+            self.0.lock().unwrap().push(what);
+        }
+    }
+
+    impl Observer for Recorder {
+        fn attempt(&self, call: &str, failed: Option<Reason>, took: Duration) {
+            let outcome = failed.map_or("ok", Reason::as_str);
+            self.note(format!("{call} {outcome} {took:?}"));
+        }
+
+        fn credentials(
+            &self,
+            _holder: Holder,
+            cloud: Cloud,
+            answer: Result<Option<SystemTime>, Reason>,
+        ) {
+            let answer = match answer {
+                Ok(Some(end)) => {
+                    let end = end.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+                    format!("until {}", end.as_secs())
+                }
+                Ok(None) => "without an end".to_owned(),
+                Err(reason) => reason.to_string(),
+            };
+            self.note(format!("{cloud:?} credentials {answer}"));
+        }
+
+        fn released(&self, _holder: Holder) {
+            self.note("released".to_owned());
         }
     }
 }

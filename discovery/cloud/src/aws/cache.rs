@@ -192,7 +192,7 @@ mod tests {
     use aws_smithy_async::time::TimeSource;
 
     use super::*;
-    use crate::error::Reason;
+    use crate::{error::Reason, observe::testkit::Recorder};
 
     #[derive(Clone, Debug, Default)]
     struct Clock(Arc<AtomicU64>);
@@ -245,6 +245,10 @@ mod tests {
     }
 
     fn cached(answers: &[Answer]) -> (Cached, Clock, Script) {
+        observed(answers, &Observed::default())
+    }
+
+    fn observed(answers: &[Answer], observed: &Observed) -> (Cached, Clock, Script) {
         let script = Script::default();
         script.answers.lock().unwrap().extend_from_slice(answers);
         let clock = Clock::default();
@@ -252,7 +256,7 @@ mod tests {
             Cached::new(
                 script.clone(),
                 SharedTimeSource::new(clock.clone()),
-                &Observed::default(),
+                observed,
             ),
             clock,
             script,
@@ -308,6 +312,26 @@ mod tests {
         assert_eq!(cached.get().await.unwrap_err().reason, Reason::Unreachable);
         clock.0.store(3620, Ordering::SeqCst);
         assert_eq!(key(&cached).await, "AK4");
+    }
+
+    #[tokio::test]
+    async fn an_observer_is_told_of_every_renewal_and_of_the_end() {
+        let (recorder, observer) = Recorder::new();
+        let (cached, clock, _) = observed(&[Ok(Some(3600)), Err(()), Ok(None)], &observer);
+        for now in [0, 10, 3400, 3600] {
+            clock.0.store(now, Ordering::SeqCst);
+            key(&cached).await;
+        }
+        let shared = cached.clone();
+        drop(cached);
+        let renewals = [
+            "Aws credentials until 3600",
+            "Aws credentials unreachable",
+            "Aws credentials without an end",
+        ];
+        assert_eq!(recorder.told(), renewals);
+        drop(shared);
+        assert_eq!(recorder.told(), ["released"]);
     }
 
     #[tokio::test]

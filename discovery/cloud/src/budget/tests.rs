@@ -8,7 +8,7 @@
 use std::sync::atomic::AtomicUsize;
 
 use super::*;
-use crate::error::Classified;
+use crate::{error::Classified, observe::testkit::Recorder};
 
 const CALL: &str = "rds:DescribeDBClusters";
 
@@ -363,4 +363,38 @@ async fn a_wait_beyond_any_clock_ends_the_call_and_nothing_else() {
         let error = script.run(&budget).await.unwrap_err();
         assert_eq!(error.reason, Reason::Throttled);
     }
+}
+
+/// The time is that of the request alone: neither of the queue nor of the pause between two attempts.
+#[tokio::test(start_paused = true)]
+async fn an_observer_is_told_of_every_attempt() {
+    let (recorder, observer) = Recorder::new();
+    let config = BudgetConfig {
+        observer,
+        attempt_timeout: Duration::from_secs(30),
+        concurrency: 1,
+        ..config()
+    };
+    let budget = Budget::new(config, 1);
+    let asked = AtomicUsize::new(0);
+    let answer = || async {
+        let attempt = asked.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs([2, 100, 3][attempt])).await;
+        match attempt {
+            0 => Err(failure(Reason::Throttled, Retry::Yes)),
+            _ => Ok(attempt),
+        }
+    };
+    assert_eq!(budget.call(CALL, answer).await, Ok(2));
+    let fatal = Script::new([failure(Reason::Denied, Retry::No)]);
+    fatal.run(&budget).await.unwrap_err();
+    assert_eq!(
+        recorder.told(),
+        [
+            "rds:DescribeDBClusters throttled 2s",
+            "rds:DescribeDBClusters unreachable 30s",
+            "rds:DescribeDBClusters ok 3s",
+            "rds:DescribeDBClusters denied 0ns",
+        ]
+    );
 }

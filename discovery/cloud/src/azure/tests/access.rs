@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde_json::json;
 
 use super::*;
-use crate::azure::http::is_safe;
+use crate::{azure::http::is_safe, observe::testkit::Recorder};
 
 #[tokio::test]
 async fn subscriptions_are_listed_over_pages() {
@@ -173,4 +173,66 @@ async fn no_log_level_shows_a_token() {
         "the log is not the one that this test is about: {log}"
     );
     assert!(!log.contains(TOKEN), "{log}");
+}
+
+#[tokio::test]
+async fn an_observer_is_told_of_tokens() {
+    let token = json!({ "access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer" });
+    let body = token.to_string();
+    let server = Server::start(move |_, number| {
+        let (code, body) = match number {
+            0 => (200, body.clone()),
+            _ => (401, r#"{"error":"invalid_client"}"#.to_owned()),
+        };
+        status(code, body)
+    })
+    .await;
+    let (recorder, observer) = Recorder::new();
+    let budgets = Budgets::new(
+        BudgetConfig {
+            observer,
+            ..options().budgets.config().clone()
+        },
+        1,
+    );
+    let access = AzureAccess::load(AzureOptions {
+        authority: Some(server.url.clone()),
+        env: env(&[
+            ("AZURE_TENANT_ID", "tenant"),
+            ("AZURE_CLIENT_ID", "client"),
+            ("AZURE_CLIENT_SECRET", "secret"),
+        ]),
+        budgets: Arc::new(budgets),
+        ..options()
+    })
+    .unwrap();
+    let before = now();
+    // The second scope's token is refused; the first's is remembered.
+    access.token("one/.default").await.unwrap();
+    access.token("one/.default").await.unwrap();
+    assert!(access.token("other/.default").await.is_err());
+    let after = now();
+    drop(access);
+    let told: Vec<String> = recorder.told();
+    let (tokens, requests): (Vec<_>, Vec<_>) = told
+        .iter()
+        .partition(|line| !line.starts_with("azure:token"));
+    assert_eq!(tokens.len(), 3, "{told:?}");
+    let until = tokens[0].strip_prefix("Azure credentials until ").unwrap();
+    let until: u64 = until.parse().unwrap();
+    assert!((before + 3600..=after + 3600).contains(&until), "{told:?}");
+    assert_eq!(
+        tokens[1..],
+        ["Azure credentials no-credentials", "released"]
+    );
+    assert!(requests[0].starts_with("azure:token ok "), "{told:?}");
+    assert!(
+        requests[1].starts_with("azure:token no-credentials "),
+        "{told:?}"
+    );
+}
+
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.unwrap().as_secs()
 }
