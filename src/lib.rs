@@ -13,6 +13,7 @@
 //! | [`cli`] | the commands, and how they end |
 //! | [`config`] | the configuration file: read strictly, all problems at once |
 //! | [`pipeline`] | the line above as a few functions |
+//! | [`control`] | the local socket: how commands reach the running service |
 //! | [`service`] | the line run for ever: `muster run` |
 //! | [`notify`] | tells others what happened, at least once |
 //! | [`metrics`] | what the service counts, for Prometheus |
@@ -22,6 +23,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod demo;
 pub mod exit;
 pub mod install;

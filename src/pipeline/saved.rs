@@ -43,7 +43,7 @@ pub struct Saved {
     /// The store that it is for, as its directory's full path.
     store: String,
     /// The store's revision.
-    revision: u64,
+    pub(crate) revision: u64,
     /// SHA-256 of the configuration file.
     config: String,
     /// SHA-256 of everything else in the file, so that neither what is shown nor what is written can be edited
@@ -235,7 +235,8 @@ fn digest(file: &Value) -> serde_json::Result<String> {
     Ok(sha256(&serde_json::to_vec(file)?))
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))

@@ -1,0 +1,211 @@
+//! The service's side: accepts, looks who it is, and serves one request a connection.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    peer::Peer,
+    routes::router,
+    socket::{Bound, Held, Place},
+    stall::Stall,
+};
+use crate::service::handle::Handle;
+
+/// Connections at the same time. Who comes after them waits.
+const MAX_CONNECTIONS: usize = 64;
+
+/// How long the head of a request may take to arrive.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// The most bytes of the head of a request: a key and a prefix, each letter of them escaped.
+const MAX_HEAD: usize = 32 << 10;
+
+/// How long an answer may lie there before its reader takes some of it.
+const STALL_TIME: Duration = Duration::from_secs(60);
+
+/// How long those who have asked may take to get their answer, once the service has ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// How often the socket is looked after: somebody may have removed it.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The pause after a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make the control socket {path}", path = path.display())]
+pub struct ControlError {
+    /// The socket.
+    pub path: PathBuf,
+    /// Why not.
+    #[source]
+    pub source: io::Error,
+}
+
+/// The service's end of the socket. Nobody is answered before [`Control::serve`]; who connects, waits.
+pub struct Control {
+    place: Place,
+    bound: Bound,
+    listener: UnixListener,
+}
+
+/// Makes the socket in the store's directory, for its owner alone. The caller holds the store; what a killed
+/// process left of a socket is replaced.
+///
+/// # Errors
+/// When the directory cannot be written, or another process serves the socket. Must be called within tokio.
+pub fn bind(dir: &Path) -> Result<Control, ControlError> {
+    let made = Place::of(dir).and_then(|place| {
+        let bound = place.bind()?;
+        let listener = UnixListener::from_std(bound.listener.try_clone()?)?;
+        Ok(Control {
+            place,
+            bound,
+            listener,
+        })
+    });
+    made.map_err(|source| ControlError {
+        path: dir.join(super::NAME),
+        source,
+    })
+}
+
+/// Makes the socket and answers until `stop`: [`bind`] and [`Control::serve`].
+///
+/// # Errors
+/// Those of [`bind`].
+pub async fn serve(
+    dir: &Path,
+    handle: Handle,
+    stop: CancellationToken,
+) -> Result<(), ControlError> {
+    bind(dir)?.serve(handle, stop).await;
+    Ok(())
+}
+
+impl Control {
+    /// Answers until `stop`, and takes the socket away. Who has asked by then gets an answer, within seconds.
+    ///
+    /// Cancel `stop` after the service's loop has ended: until then it answers those who wait for it.
+    pub async fn serve(mut self, handle: Handle, stop: CancellationToken) {
+        let router = router(handle.clone());
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut connections = JoinSet::new();
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                _ = look.tick() => {
+                    self.mend(&handle);
+                    continue;
+                }
+                Some(_) = connections.join_next() => continue,
+                accepted = accept(&self.listener, &places) => accepted,
+            };
+            match accepted {
+                Ok((stream, place)) => {
+                    let (router, stop) = (router.clone(), stop.clone());
+                    connections.spawn(async move {
+                        connection(stream, router, stop).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection to the control socket");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+        if let Err(error) = self.place.remove(&self.bound) {
+            let socket = self.place.shown();
+            tracing::warn!(%error, socket = %socket.display(), "cannot remove the control socket");
+        }
+        drop(self.listener);
+        let last = async { while connections.join_next().await.is_some() {} };
+        // Who is not done by now is cut off with the set.
+        let _ = timeout(LAST_ANSWERS, last).await;
+    }
+
+    /// Makes the socket again when somebody removed it, while there is a store beside it.
+    fn mend(&mut self, handle: &Handle) {
+        if !matches!(self.place.holds(&self.bound), Ok(Held::Nothing)) || handle.store().is_err() {
+            return;
+        }
+        let made = self.place.bind().and_then(|bound| {
+            let listener = UnixListener::from_std(bound.listener.try_clone()?)?;
+            Ok((bound, listener))
+        });
+        let socket = self.place.shown();
+        match made {
+            Ok((bound, listener)) => {
+                (self.bound, self.listener) = (bound, listener);
+                tracing::warn!(socket = %socket.display(), "the control socket was gone, and is there again");
+            }
+            Err(error) => {
+                tracing::warn!(%error, socket = %socket.display(), "the control socket is gone");
+            }
+        }
+    }
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(
+    listener: &UnixListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(UnixStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
+}
+
+async fn connection(stream: UnixStream, router: Router, stop: CancellationToken) {
+    let peer = match Peer::admit(&stream) {
+        Ok(peer) => peer,
+        Err(uid) => {
+            tracing::warn!(uid, "another user asked through the control socket");
+            return;
+        }
+    };
+    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_buf_size(MAX_HEAD)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(Stall::new(stream, STALL_TIME)), service);
+    let mut serving = pin!(serving);
+    let ended = tokio::select! {
+        ended = &mut serving => ended,
+        () = stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection to the control socket broke");
+    }
+}
