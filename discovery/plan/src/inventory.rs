@@ -275,24 +275,28 @@ pub(crate) fn covering(scope: &Scope) -> impl Iterator<Item = Scope> {
 fn carry_over(mut database: Database, before: &Database) -> Database {
     let unread = std::mem::take(&mut database.unread);
     for what in unread {
-        if before.unread.contains(&what) {
+        let ever = !before.unread.contains(&what);
+        if !ever {
             database.unread.insert(what);
-            continue;
         }
         match what {
-            Unread::Tags => database.tags.clone_from(&before.tags),
+            // Some of it may have been read now, and some of it before: what is read counts, and no fact that
+            // stands beside the network comes and goes with the answers.
             Unread::Vpc => {
-                for key in ["vpc-id"] {
-                    if let Some(value) = before.derived.get(key) {
-                        database.derived.insert(key.to_owned(), value.clone());
-                    }
-                }
-                if let Some(value) = before.fact(fact::VPC) {
-                    database
-                        .facts
-                        .insert(fact::VPC.to_owned(), value.to_owned());
+                let keep =
+                    |now: &mut BTreeMap<String, String>, before: &BTreeMap<_, _>, key: &str| {
+                        if let Some(value) = before.get(key) {
+                            now.entry(key.to_owned())
+                                .or_insert_with(|| String::clone(value));
+                        }
+                    };
+                keep(&mut database.derived, &before.derived, fact::VPC);
+                for key in [fact::VPC, fact::PUBLIC, fact::CA] {
+                    keep(&mut database.facts, &before.facts, key);
                 }
             }
+            _ if !ever => {}
+            Unread::Tags => database.tags.clone_from(&before.tags),
             Unread::Version => {
                 database.engine_version.clone_from(&before.engine_version);
                 // That no version was told is nothing against a database whose version is known.

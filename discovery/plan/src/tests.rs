@@ -9,7 +9,7 @@ use crate::{
     Action, Brake, Grace, Outcome, Policy, Safety, Unconfigured,
     testkit::{World, complete, database, partial},
 };
-use muster_model::{Availability, Endpoint, Malformed, Owner, State, Unread};
+use muster_model::{Availability, Endpoint, Malformed, Owner, State, Unread, fact};
 
 const EAST: &str = "us-east-1";
 const WEST: &str = "eu-west-1";
@@ -324,6 +324,46 @@ fn unread_tags_are_carried_over_and_never_guessed() {
             (Action::Held, "b", Some(Safety::Coverage))
         ]
     );
+}
+
+#[test]
+fn what_stands_with_a_clusters_instances_does_not_come_and_go_with_their_listing() {
+    let mut world = World::new();
+    let facts = [
+        (fact::VPC, "vpc-1"),
+        (fact::PUBLIC, "false"),
+        (fact::CA, "rds-ca-rsa2048-g1"),
+    ];
+    // Nothing of it is known, then half, nothing again, all, and nothing again: what was known stays.
+    for (read, action) in [
+        (0, Action::Add),
+        (2, Action::Update),
+        (0, Action::Keep),
+        (3, Action::Update),
+        (1, Action::Keep),
+    ] {
+        let mut found = database(EAST, "a", "prod");
+        found.facts.clear();
+        for (key, value) in facts.into_iter().take(read) {
+            found.facts.insert(key.to_owned(), value.to_owned());
+        }
+        found.derived.remove(fact::VPC);
+        if read > 0 {
+            found
+                .derived
+                .insert(fact::VPC.to_owned(), "vpc-1".to_owned());
+        }
+        if read < facts.len() {
+            found.unread.insert(Unread::Vpc);
+        }
+        let outcome = world.apply(&[partial(EAST, vec![found])]);
+        assert_eq!(rows(&outcome), [(action, "a-us-east-1", None)], "{read}");
+    }
+    let target = world.targets.values().next().unwrap();
+    for (key, value) in facts {
+        assert_eq!(target.facts.get(key).map(String::as_str), Some(value));
+    }
+    assert!(target.labels.iter().any(|(key, _)| key == fact::VPC));
 }
 
 #[test]

@@ -80,7 +80,9 @@ fn map(record: DbCluster, members: &Members, scan: &mut Scan) -> Checked<()> {
     let all = members.common(writers.iter().chain(&readers).map(|(name, _)| *name));
     // One member is enough to know the network, which all share.
     seen.vpc(all.vpc.or(writer.vpc).or(reader.vpc))?;
-    if !members.complete && !seen.has_vpc() {
+    // Authority and public address stand with the instances, too.
+    let names = writers.iter().chain(&readers).map(|(name, _)| *name);
+    if !members.complete && !members.know(names) {
         seen.unread(Unread::Vpc);
     }
     if parts.is_empty() {

@@ -23,6 +23,11 @@ impl Members {
         self.all.insert(identifier, member);
     }
 
+    /// Whether all of the named instances are known.
+    pub(super) fn know<'a>(&self, mut names: impl Iterator<Item = &'a str>) -> bool {
+        names.all(|name| self.all.contains_key(name))
+    }
+
     /// What the named instances have in common; none where they differ, or where it is not known of all of them.
     pub(super) fn common<'a>(&self, names: impl Iterator<Item = &'a str>) -> Member {
         let known: Option<Vec<_>> = names.map(|name| self.all.get(name)).collect();

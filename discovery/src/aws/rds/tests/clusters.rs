@@ -245,6 +245,29 @@ fn a_network_that_could_not_be_read_is_marked_and_one_that_is_not_there_is_not()
 }
 
 #[test]
+fn what_half_of_the_instances_say_is_marked_as_half() {
+    let mut scan = empty(Service::Rds);
+    let mut members = members_read(false);
+    let known = Member {
+        vpc: Some("vpc-1".to_owned()),
+        public: Some(false),
+        ca: Some("rds-ca-rsa2048-g1".to_owned()),
+    };
+    members.insert("w".to_owned(), known);
+    cluster::take(
+        cluster("c", "aurora-mysql", &[("w", true), ("r", false)]).build(),
+        &members,
+        &mut scan,
+    );
+    for database in &scan.found {
+        assert_eq!(database.fact(fact::VPC), Some("vpc-1"));
+        assert!(database.unread.contains(&Unread::Vpc), "{}", database.id);
+    }
+    let public: Vec<_> = scan.found.iter().map(|it| it.fact(fact::PUBLIC)).collect();
+    assert_eq!(public, [Some("false"), None]);
+}
+
+#[test]
 fn a_bad_port_of_a_cluster_is_one_malformed_record() {
     let record = cluster("c", "aurora-mysql", &[("w", true), ("r", false)])
         .port(70_000)

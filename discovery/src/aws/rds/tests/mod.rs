@@ -16,7 +16,10 @@ use aws_smithy_types::DateTime;
 use muster_model::{Availability, Kind, Protocol, Scan, Service, Unread, Unsupported, fact};
 use proptest::prelude::*;
 
-use super::{members::Members, *};
+use super::{
+    members::{Member, Members},
+    *,
+};
 use crate::aws::{
     record::MAX_TEXT,
     testkit::{empty, endpoints, finished, only},
