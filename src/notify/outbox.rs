@@ -75,6 +75,59 @@ pub fn trim(store: &dyn Store, batch: &mut Batch, upto: u64) -> Result<usize, St
     remove_before(store, batch, upto, MAX_TRIM)
 }
 
+/// The queue's two ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ends {
+    pub(super) tail: Tail,
+    /// How many of each event were queued before the oldest that still waits.
+    pub(super) before: Counts,
+}
+
+/// The queue's two ends; none when nothing was ever queued.
+///
+/// # Errors
+/// Those of [`Store::get`] and [`Store::scan`].
+pub(super) fn ends(store: &dyn Store) -> Result<Option<Ends>, StoreError> {
+    let Some((tail, _)) = tail(store)? else {
+        return Ok(None);
+    };
+    // What is queued between the two lies behind the oldest.
+    let before = page(store, 0, 1)?.pop();
+    let before = before.map_or_else(|| tail.counts.clone(), |(_, queued)| queued.before);
+    Ok(Some(Ends { tail, before }))
+}
+
+/// The oldest notices with their numbers, from a number on. Those that are damaged are left out: the counts of
+/// the next one say that they are missing.
+///
+/// # Errors
+/// Those of [`Store::scan`].
+pub(super) fn page(
+    store: &dyn Store,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<(u64, Queued)>, StoreError> {
+    let mut found = Vec::new();
+    let after = from.checked_sub(1).map(number);
+    QUEUE.each_after(
+        store,
+        "",
+        after.as_deref(),
+        Order::Ascending,
+        &mut |id, queued| {
+            if let (Some(seq), Ok(queued)) = (parse(id), queued) {
+                found.push((seq, queued.value));
+            }
+            if found.len() < limit {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    Ok(found)
+}
+
 fn append_at_most(
     store: &dyn Store,
     batch: &mut Batch,
@@ -205,4 +258,4 @@ fn parse(id: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

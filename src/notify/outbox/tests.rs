@@ -9,7 +9,7 @@ use muster_store::MemoryStore;
 
 use super::*;
 
-fn notice(event: NoticeEvent, name: &str) -> Notice {
+pub(in crate::notify) fn notice(event: NoticeEvent, name: &str) -> Notice {
     Notice {
         event,
         at: Timestamp::from_unix(1_700_000_000),
@@ -24,15 +24,26 @@ fn notice(event: NoticeEvent, name: &str) -> Notice {
     }
 }
 
-fn notices(names: std::ops::Range<usize>) -> Vec<Notice> {
+pub(in crate::notify) fn notices(names: std::ops::Range<usize>) -> Vec<Notice> {
     names
         .map(|name| notice(NoticeEvent::Enrolled, &name.to_string()))
         .collect()
 }
 
-fn append_now(store: &MemoryStore, notices: &[Notice], max: u64) {
+pub(in crate::notify) fn append_now(store: &MemoryStore, notices: &[Notice], max: u64) {
     let mut batch = Batch::new();
     append_at_most(store, &mut batch, notices, max).unwrap();
+    store.commit(batch).unwrap();
+}
+
+/// Makes a notice unreadable.
+pub(in crate::notify) fn damage(store: &MemoryStore, seq: u64) {
+    let mut batch = Batch::new();
+    batch.put(
+        QUEUE.key(&number(seq)).unwrap(),
+        b"torn".to_vec(),
+        Expect::Any,
+    );
     store.commit(batch).unwrap();
 }
 
