@@ -20,7 +20,7 @@ use super::{
     command::Command,
     outbox::{self, Ends},
     places::{Place, Places, between},
-    task::{Clock, Health, Source, Task, Transport},
+    task::{Attempt, Clock, Health, Hears, Source, Task, Transport},
     webhook::Webhook,
 };
 use crate::{
@@ -39,6 +39,8 @@ pub struct Options {
     pub store: Arc<dyn Fn() -> Option<Arc<dyn Store>> + Send + Sync>,
     /// Gives the time, for signatures and the status.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Hears of each attempt to deliver a notice: for the metrics.
+    pub hears: Arc<dyn Fn(Attempt<'_>) + Send + Sync>,
     /// Ends everything: each sink's present delivery is ended first.
     pub stop: CancellationToken,
 }
@@ -55,6 +57,7 @@ pub struct Deliverer {
 struct Shared {
     store: Source,
     now: Clock,
+    hears: Hears,
     stop: CancellationToken,
     places: Arc<Places>,
     news: Notify,
@@ -94,6 +97,7 @@ impl Deliverer {
         let shared = Arc::new(Shared {
             store: options.store,
             now: options.now,
+            hears: options.hears,
             stop: options.stop,
             places: Arc::new(places),
             news: Notify::new(),
@@ -303,6 +307,7 @@ impl Shared {
             health: Arc::clone(health),
             store: Arc::clone(&self.store),
             now: Arc::clone(&self.now),
+            hears: Arc::clone(&self.hears),
             ends: self.ends.subscribe(),
             stop: gone.clone(),
         };

@@ -34,4 +34,5 @@ pub use self::{
     body::{Body, DELIVERY, EVENT, SIGNATURE},
     deliverer::{Deliverer, Options},
     places::FILE,
+    task::Attempt,
 };

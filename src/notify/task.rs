@@ -58,6 +58,19 @@ pub(super) struct Health {
     pub(super) error: Option<String>,
 }
 
+/// One attempt to deliver a notice, that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// The sink's name.
+    pub sink: &'a str,
+    /// Whether it was delivered. Otherwise it will be tried again.
+    pub delivered: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Hears of each attempt.
+pub(super) type Hears = Arc<dyn Fn(Attempt<'_>) + Send + Sync>;
 /// Gives the store, while there is one.
 pub(super) type Source = Arc<dyn Fn() -> Option<Arc<dyn Store>> + Send + Sync>;
 /// Gives the time.
@@ -74,6 +87,7 @@ pub(super) struct Task<T> {
     pub(super) health: Arc<Mutex<Health>>,
     pub(super) store: Source,
     pub(super) now: Clock,
+    pub(super) hears: Hears,
     pub(super) ends: watch::Receiver<Option<Ends>>,
     pub(super) stop: CancellationToken,
 }
@@ -177,7 +191,14 @@ impl<T: Transport> Task<T> {
                 let at = (self.now)();
                 let delivery = Delivery::new(place.epoch, seq, place.untold, queued.notice.clone())
                     .map_err(|error| Failure::new(format!("cannot write JSON: {error}")))?;
-                self.transport.deliver(&delivery, at).await?;
+                let began = Instant::now();
+                let delivered = self.transport.deliver(&delivery, at).await;
+                (self.hears)(Attempt {
+                    sink: &self.name,
+                    delivered: delivered.is_ok(),
+                    took: began.elapsed(),
+                });
+                delivered?;
                 place.untold = 0;
                 place.delivered = Some(at);
                 self.succeeded();

@@ -112,7 +112,8 @@ impl Webhook {
                 self.place()
             )));
         }
-        let built = tokio::task::spawn_blocking(move || build(near)).await;
+        let tls = self.url.scheme() == "https";
+        let built = tokio::task::spawn_blocking(move || build(near, tls)).await;
         let client = built
             .map_err(|_| Failure::new("the work was broken off"))?
             .map_err(|error| {
@@ -175,19 +176,21 @@ impl Transport for Webhook {
     }
 }
 
-fn build(near: bool) -> Result<Client, reqwest::Error> {
+fn build(near: bool, tls: bool) -> Result<Client, reqwest::Error> {
     let mut builder = Client::builder()
         .redirect(redirect::Policy::none())
         .referer(false)
         .pool_max_idle_per_host(1)
         .user_agent(concat!("muster/", env!("CARGO_PKG_VERSION")));
     if near {
-        return builder.no_proxy().build();
+        builder = builder.no_proxy();
     }
-    // Those that cannot be read are missing, and the handshake says so.
-    for der in rustls_native_certs::load_native_certs().certs {
-        if let Ok(certificate) = Certificate::from_der(&der) {
-            builder = builder.add_root_certificate(certificate);
+    if tls {
+        // Those that cannot be read are missing, and the handshake says so.
+        for der in rustls_native_certs::load_native_certs().certs {
+            if let Ok(certificate) = Certificate::from_der(&der) {
+                builder = builder.add_root_certificate(certificate);
+            }
         }
     }
     builder.build()

@@ -101,6 +101,7 @@ impl World {
             health: Arc::clone(&self.health),
             store: Arc::new(move || Some(Arc::clone(&store) as Arc<dyn Store>)),
             now: Arc::new(|| Timestamp::from_unix(1_700_000_100)),
+            hears: Arc::new(|_| {}),
             ends: self.ends.subscribe(),
             stop: stop.clone(),
         };
