@@ -33,20 +33,28 @@ use crate::service::handle::Handle;
 /// Connections at the same time. Who comes after them waits.
 const MAX_CONNECTIONS: usize = 64;
 
-/// How long the head of a request may take to arrive.
-const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long is waited for others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For the head of a request to arrive.
+    pub head: Duration,
+    /// For the reader of an answer to take some of it.
+    pub stall: Duration,
+    /// Before the socket is looked after: somebody may have removed it.
+    pub look: Duration,
+}
+
+const PATIENCE: Patience = Patience {
+    head: Duration::from_secs(10),
+    stall: Duration::from_secs(60),
+    look: Duration::from_secs(5),
+};
 
 /// The most bytes of the head of a request: a key and a prefix, each letter of them escaped.
 const MAX_HEAD: usize = 32 << 10;
 
-/// How long an answer may lie there before its reader takes some of it.
-const STALL_TIME: Duration = Duration::from_secs(60);
-
 /// How long those who have asked may take to get their answer, once the service has ended.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
-
-/// How often the socket is looked after: somebody may have removed it.
-const LOOK: Duration = Duration::from_secs(5);
 
 /// The pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -67,6 +75,7 @@ pub struct Control {
     place: Place,
     bound: Bound,
     listener: UnixListener,
+    pub(super) patience: Patience,
 }
 
 /// Makes the socket in the store's directory, for its owner alone. The caller holds the store; what a killed
@@ -82,6 +91,7 @@ pub fn bind(dir: &Path) -> Result<Control, ControlError> {
             place,
             bound,
             listener,
+            patience: PATIENCE,
         })
     });
     made.map_err(|source| ControlError {
@@ -111,7 +121,7 @@ impl Control {
         let router = router(handle.clone());
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();
-        let mut look = interval(LOOK);
+        let mut look = interval(self.patience.look);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let accepted = tokio::select! {
@@ -125,9 +135,9 @@ impl Control {
             };
             match accepted {
                 Ok((stream, place)) => {
-                    let (router, stop) = (router.clone(), stop.clone());
+                    let (router, stop, patience) = (router.clone(), stop.clone(), self.patience);
                     connections.spawn(async move {
-                        connection(stream, router, stop).await;
+                        connection(stream, router, patience, stop).await;
                         drop(place);
                     });
                 }
@@ -152,19 +162,19 @@ impl Control {
         if !matches!(self.place.holds(&self.bound), Ok(Held::Nothing)) || handle.store().is_err() {
             return;
         }
-        let made = self.place.bind().and_then(|bound| {
-            let listener = UnixListener::from_std(bound.listener.try_clone()?)?;
-            Ok((bound, listener))
-        });
         let socket = self.place.shown();
+        // The directory may be another one of the same name.
+        let made = socket.parent().map(bind);
         match made {
-            Ok((bound, listener)) => {
-                (self.bound, self.listener) = (bound, listener);
+            Some(Ok(made)) => {
+                (self.place, self.bound, self.listener) = (made.place, made.bound, made.listener);
                 tracing::warn!(socket = %socket.display(), "the control socket was gone, and is there again");
             }
-            Err(error) => {
+            Some(Err(error)) => {
+                let error = error.source;
                 tracing::warn!(%error, socket = %socket.display(), "the control socket is gone");
             }
+            None => {}
         }
     }
 }
@@ -182,7 +192,12 @@ async fn accept(
     Ok((stream, place))
 }
 
-async fn connection(stream: UnixStream, router: Router, stop: CancellationToken) {
+async fn connection(
+    stream: UnixStream,
+    router: Router,
+    patience: Patience,
+    stop: CancellationToken,
+) {
     let peer = match Peer::admit(&stream) {
         Ok(peer) => peer,
         Err(uid) => {
@@ -193,10 +208,10 @@ async fn connection(stream: UnixStream, router: Router, stop: CancellationToken)
     let service = TowerToHyperService::new(router.layer(Extension(peer)));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
+        .header_read_timeout(patience.head)
         .max_buf_size(MAX_HEAD)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(Stall::new(stream, STALL_TIME)), service);
+        .serve_connection(TokioIo::new(Stall::new(stream, patience.stall)), service);
     let mut serving = pin!(serving);
     let ended = tokio::select! {
         ended = &mut serving => ended,
