@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use muster_plan::TargetWrite;
-use muster_store::{Revision, Store};
+use muster_store::{Keep, Revision, Store};
 
 use super::{
     Common, Failure, ReportArgs,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     exit::Exit,
     pipeline::{
-        commit::{KEEP, commit, trim},
+        commit::{commit, trim},
         run::Writes,
         saved::{self, Basis, SavedError},
     },
@@ -84,7 +84,8 @@ impl Apply {
         let writes = saved
             .check(basis, now(), self.max_age.saturating_mul(60))
             .map_err(|error| refused(&error))?;
-        self.write(store, &writes, revision).await?;
+        self.write(store, &writes, revision, context.config.history)
+            .await?;
         Ok(Exit::Done)
     }
 
@@ -106,7 +107,8 @@ impl Apply {
                 out,
             )
         }))?;
-        self.write(store, &run.writes, state.revision).await?;
+        self.write(store, &run.writes, state.revision, context.config.history)
+            .await?;
         Ok(if self.detailed_exitcode && !scanned.is_complete() {
             Exit::Incomplete
         } else {
@@ -119,6 +121,7 @@ impl Apply {
         store: &dyn Store,
         writes: &Writes,
         revision: Revision,
+        keep: Keep,
     ) -> Result<(), Failure> {
         let removals = writes
             .targets
@@ -135,7 +138,7 @@ impl Apply {
                 .cause(&error)
                 .hint("nothing was changed")
         })?;
-        trim(store, KEEP, now())
+        trim(store, keep, now())
             .map_err(|error| Failure::new("cannot trim the history").cause(&error))?;
         let mut err = anstream::stderr().lock();
         writeln!(

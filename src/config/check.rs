@@ -2,6 +2,9 @@
 
 mod aws;
 mod azure;
+mod notify;
+mod schedule;
+mod service;
 mod settings;
 mod sources;
 
@@ -9,18 +12,16 @@ use std::{
     collections::BTreeSet,
     fs::File as OpenFile,
     io::Read,
-    net::SocketAddr,
     path::{Component, Path, PathBuf},
-    time::Duration,
 };
 
 use muster_matchers::{Chain, RuleFile, SourceFilter};
 use muster_model::{AccountId, Provider};
-use muster_schedule::{Pace, When};
 
+use self::schedule::Basis;
 pub use super::problem::{ConfigError, Located, Problem};
 use super::{
-    AwsAccountRef, AwsSource, AzureSource, Config, ServiceSettings,
+    AwsAccountRef, AwsSource, AzureSource, Config,
     decode::{Damage, MAX_PROBLEMS, MORE, decode},
     document::{Content, Document, Node, child},
     file::{File, VERSION},
@@ -270,10 +271,19 @@ impl Check<'_> {
         let store = self.store(file.store, path);
         let group = self.group(file.group);
         let policy = self.policy(file.policy);
-        let (aws, azure) = self.sources(file.sources);
+        let said = file.schedule.unwrap_or_default();
+        let schedule = self.schedule(&said);
+        let basis = Basis {
+            said: &said,
+            pace: &schedule,
+        };
+        let (aws, azure) = self.sources(file.sources, basis);
         let settings = self.settings(policy, group, file.removal);
         let requests = self.requests(file.requests);
         let azure_endpoints = self.endpoints(file.azure_endpoints);
+        let service = self.service(file.service);
+        let notify = self.notify(file.notify, path);
+        let history = self.history(file.history);
         let config = Config {
             path: path.map(Path::to_owned),
             store: store.unwrap_or_default(),
@@ -283,18 +293,10 @@ impl Check<'_> {
             rules: file.rules,
             requests,
             azure_endpoints,
-            schedule: Pace {
-                when: When::Every(Duration::from_secs(300)),
-                jitter: Duration::from_secs(30),
-                backoff_max: Duration::from_secs(3600),
-            },
-            service: ServiceSettings {
-                listen: Some(SocketAddr::from(([127, 0, 0, 1], 7420))),
-                shutdown: Duration::from_secs(30),
-                resolve: Duration::from_secs(900),
-            },
-            notify: Vec::new(),
-            history: crate::pipeline::commit::KEEP,
+            schedule,
+            service,
+            notify,
+            history,
         };
         self.chain(&config);
         Some(config)
@@ -308,25 +310,31 @@ impl Check<'_> {
             );
             return None;
         };
+        let variable = "write the path; `MUSTER_STORE` overrides it";
+        Some(self.beside("store", &text, file, "name a directory", variable))
+    }
+
+    /// A path; a relative one begins at the directory of the file.
+    fn beside(
+        &mut self,
+        path: &str,
+        text: &str,
+        file: Option<&Path>,
+        empty: &str,
+        variable: &str,
+    ) -> PathBuf {
         if text.trim().is_empty() {
-            self.error("store", "it is empty", "name a directory".to_owned());
+            self.error(path, "it is empty", empty.to_owned());
         } else if text.starts_with('~') {
-            self.error(
-                "store",
-                "`~` is not expanded here",
-                "write the whole path".to_owned(),
-            );
+            let hint = "write the whole path".to_owned();
+            self.error(path, "`~` is not expanded here", hint);
         } else if text.contains("${") {
-            let hint = "write the path; `MUSTER_STORE` overrides it".to_owned();
-            self.error("store", "variables are not expanded here", hint);
+            self.error(path, "variables are not expanded here", variable.to_owned());
         }
         let base = file.and_then(Path::parent).unwrap_or(Path::new(""));
-        Some(
-            base.join(&text)
-                .components()
-                .filter(|part| *part != Component::CurDir)
-                .collect(),
-        )
+        let parts = base.join(text);
+        let parts = parts.components();
+        parts.filter(|part| *part != Component::CurDir).collect()
     }
 
     /// Sources and rules, through the chain that will judge by them. Rules that could not be read are left out

@@ -5,8 +5,10 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use super::{
-    ATTEMPTS, BRAKE_AT_LEAST, BRAKE_SHARE, CONCURRENCY, ConfigError, GRACE_SCANS, GRACE_TIME,
-    GROUP, MAX_PAGES, PER_SECOND, SCOPES_AT_ONCE, TIMEOUT, file::VERSION, parse, yaml,
+    ATTEMPTS, BACKOFF_MAX, BRAKE_AT_LEAST, BRAKE_SHARE, BRAKE_WINDOW, CONCURRENCY, ConfigError,
+    EVERY, GRACE_SCANS, GRACE_TIME, GROUP, HISTORY_AGE, HISTORY_ENTRIES, JITTER, LISTEN, MAX_PAGES,
+    NOTIFY_TIMEOUT, PER_SECOND, RESOLVE, SCOPES_AT_ONCE, SHUTDOWN, TIMEOUT, file::VERSION, parse,
+    yaml,
 };
 
 /// What the configuration is to say. Nothing at all makes one that reads RDS in every region of the ambient
@@ -190,7 +192,8 @@ fn rest() -> String {
 #   # How long a database has to be gone from complete scans. Both must hold.
 #   grace: {{ scans: {GRACE_SCANS}, time: {GRACE_TIME} }}
 #   # How much one plan may remove: a share of the group's targets, and so many in any case.
-#   brake: {{ share: {BRAKE_SHARE}, at_least: {BRAKE_AT_LEAST} }}
+#   # What was removed within the window counts as part of it.
+#   brake: {{ share: {BRAKE_SHARE}, at_least: {BRAKE_AT_LEAST}, window: {BRAKE_WINDOW} }}
 #   # Targets that no source covers any more: hold or remove.
 #   unconfigured: hold
 
@@ -208,6 +211,44 @@ fn rest() -> String {
 # azure_endpoints:
 #   authority: https://login.microsoftonline.us
 #   management: https://management.usgovcloudapi.net
+
+# When `muster run` reads the clouds again. A source can have a `schedule` of its own.
+# schedule:
+#   # Or by the clock on the wall, in place of `every`, such as `cron: \"0 6-20 * * MON-FRI\"`.
+#   every: {EVERY}
+#   # The most that a scan is put off, so that not all are made at the same moment.
+#   jitter: {JITTER}
+#   # The longest pause after scans that failed; it grows with every failure in a row.
+#   backoff_max: {BACKOFF_MAX}
+
+# How `muster run` runs.
+# service:
+#   # Health, metrics and a read-only API, for this machine only; or `off`.
+#   listen: {LISTEN}
+#   # How long a clean end may take.
+#   shutdown: {SHUTDOWN}
+#   # How often the lists that a \"*\" stands for are read again.
+#   resolve: {RESOLVE}
+
+# Who is told of changes: of enrolled, updated, removed, held, scope-failed, or \"*\" for all.
+# notify:
+#   - name: chat
+#     events: [enrolled, removed, held]
+#     webhook:
+#       url: https://hooks.example.com/databases
+#       # Files whose content is sent as `Authorization`, and the key of a signature.
+#       authorization_file: /etc/muster/hook.authorization
+#       secret_file: /etc/muster/hook.secret
+#   - name: program
+#     events: [scope-failed]
+#     # Started without a shell; the change is on its standard input, as JSON.
+#     command: [/usr/local/bin/announce, \"--urgent\"]
+#     timeout: {NOTIFY_TIMEOUT}
+
+# How much of the history is kept: whichever is reached first.
+# history:
+#   keep: {HISTORY_AGE}
+#   entries: {HISTORY_ENTRIES}
 "
     )
 }

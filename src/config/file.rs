@@ -4,6 +4,8 @@
 //! made from them. Every field is optional here, so that serde never stops at the first that is missing; `check`
 //! says which are needed. Words, durations and the like stay text, for `check` to judge.
 
+mod service;
+
 use std::{borrow::Cow, fmt};
 
 use muster_matchers::RuleFile;
@@ -16,6 +18,8 @@ use serde::{
         value::{MapAccessDeserializer, SeqAccessDeserializer},
     },
 };
+
+pub use self::service::{History, Notify, Schedule, Service, SourceSchedule, Webhook};
 
 /// The version of the format that this binary reads.
 pub const VERSION: u64 = 1;
@@ -51,6 +55,14 @@ pub struct File {
     pub requests: Option<Requests>,
     /// Where Azure is, when it is not the public cloud.
     pub azure_endpoints: Option<Endpoints>,
+    /// When `muster run` reads the clouds again. A source can have its own.
+    pub schedule: Option<Schedule>,
+    /// How `muster run` runs.
+    pub service: Option<Service>,
+    /// Who is told of changes, and how.
+    pub notify: Option<Many<Notify>>,
+    /// How much of the history is kept: of both limits, whichever is reached first.
+    pub history: Option<History>,
 }
 
 /// Where databases are looked for. At least one source is needed.
@@ -81,6 +93,9 @@ pub struct Aws {
     /// Only databases whose tags match.
     #[schemars(extend("default" = { "*": "*" }))]
     pub tags: Option<Selector>,
+    /// When the scopes of this source are read again, when not as the file's `schedule` says. What is not given
+    /// here is taken from there.
+    pub schedule: Option<SourceSchedule>,
 }
 
 /// Databases of some Azure subscriptions.
@@ -104,6 +119,9 @@ pub struct Azure {
     /// Only databases whose tags match.
     #[schemars(extend("default" = { "*": "*" }))]
     pub tags: Option<Selector>,
+    /// When the scopes of this source are read again, when not as the file's `schedule` says. What is not given
+    /// here is taken from there.
+    pub schedule: Option<SourceSchedule>,
 }
 
 /// An account of AWS: the word `ambient`, or a role.
@@ -166,6 +184,10 @@ pub struct Brake {
     /// So many may always be removed, however few targets there are.
     #[schemars(extend("default" = super::BRAKE_AT_LEAST))]
     pub at_least: Option<u64>,
+    /// For how long what was removed counts as part of the next plan, so that many small plans are no way around
+    /// the brake; up to `30d`. With `0` every plan stands alone.
+    #[schemars(extend("default" = super::BRAKE_WINDOW), example = &"6h")]
+    pub window: Option<Duration>,
 }
 
 /// How hard the clouds may be asked: limits for each account, region and service.
@@ -217,6 +239,10 @@ pub enum Many<T> {
 /// A time with its units: `30m`, `1h30m`, `0`.
 #[derive(Clone, Debug)]
 pub struct Duration(pub String);
+
+/// A text that a careless writer may give as a number.
+#[derive(Clone, Debug)]
+pub struct Text(pub String);
 
 /// A part of a hundred: `20%`.
 #[derive(Clone, Debug, JsonSchema)]
@@ -315,7 +341,7 @@ impl<'de> Visitor<'de> for AccountVisitor {
     }
 }
 
-// === impl Duration, Percent ===
+// === impl Duration, Text, Percent ===
 
 impl JsonSchema for Duration {
     fn inline_schema() -> bool {
@@ -376,6 +402,7 @@ text!(
     DurationVisitor,
     "a time with its unit, such as `30m`"
 );
+text!(Text, TextVisitor, "a string");
 text!(
     Percent,
     PercentVisitor,

@@ -9,6 +9,7 @@
 pub mod check;
 pub mod create;
 mod decode;
+pub mod diff;
 mod document;
 pub mod file;
 mod problem;
@@ -33,6 +34,7 @@ use crate::service::notice::NoticeEvent;
 pub use self::{
     check::{Loaded, load, parse, static_filters},
     create::{CreateOptions, create},
+    diff::diff,
     problem::{ConfigError, Located, Problem},
     show::Overrides,
     words::{aws_services, azure_services},
@@ -48,6 +50,8 @@ pub const GRACE_TIME: &str = "30m";
 pub const BRAKE_SHARE: &str = "20%";
 /// What one plan may always remove.
 pub const BRAKE_AT_LEAST: usize = 1;
+/// For how long removals count.
+pub const BRAKE_WINDOW: &str = "1h";
 /// Requests a second.
 pub const PER_SECOND: u32 = 10;
 /// Requests at once.

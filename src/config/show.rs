@@ -2,14 +2,18 @@
 //!
 //! What is shown is itself a configuration that means the same.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use muster_matchers::RuleFile;
 use muster_model::{Provider, Service};
 use muster_plan::Unconfigured;
+use muster_schedule::{Pace, When};
 use serde_yaml::{Mapping, Value};
 
-use super::{AwsAccountRef, AwsSource, AzureSource, Config, Loaded, file::VERSION, words, yaml};
+use super::{
+    AwsAccountRef, AwsSource, AzureSource, Config, Loaded, Sink, SinkKind, file::VERSION, words,
+    yaml,
+};
 
 /// What was said elsewhere than in the file, and counts more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,9 +47,18 @@ fn is_given(given: &BTreeSet<String>, path: &str) -> bool {
         || path.starts_with("rules")
         || list().is_some_and(|list| given.contains(list) && path.ends_with(']'))
         || given.contains(&path.replace("[0]", ""))
+        || inherited(path).is_some_and(|path| given.contains(path))
 }
 
-fn effective(config: &Config) -> Value {
+/// What a source's schedule does not say is as the file's says.
+fn inherited(path: &str) -> Option<&str> {
+    let at = path
+        .rfind(".schedule.")
+        .filter(|_| path.starts_with("sources."))?;
+    path.get(at + 1..)
+}
+
+pub(super) fn effective(config: &Config) -> Value {
     let Config {
         path: _,
         store,
@@ -55,10 +68,10 @@ fn effective(config: &Config) -> Value {
         rules,
         requests,
         azure_endpoints,
-        schedule: _,
-        service: _,
-        notify: _,
-        history: _,
+        schedule,
+        service,
+        notify,
+        history,
     } = config;
     let mut sources = Vec::new();
     if !aws.is_empty() {
@@ -91,6 +104,7 @@ fn effective(config: &Config) -> Value {
     let brake = map([
         ("share", format!("{}%", settings.brake.percent).into()),
         ("at_least", number(settings.brake.at_least)),
+        ("window", words::duration(settings.brake.window).into()),
     ]);
     top.push((
         "removal",
@@ -122,7 +136,75 @@ fn effective(config: &Config) -> Value {
     if !endpoints.is_empty() {
         top.push(("azure_endpoints", map(endpoints)));
     }
+    top.push(("schedule", pace(schedule)));
+    let listen = service
+        .listen
+        .map_or_else(|| "off".to_owned(), |address| address.to_string());
+    top.push((
+        "service",
+        map([
+            ("listen", listen.into()),
+            ("shutdown", span(service.shutdown)),
+            ("resolve", span(service.resolve)),
+        ]),
+    ));
+    if !notify.is_empty() {
+        top.push(("notify", Value::Sequence(notify.iter().map(sink).collect())));
+    }
+    top.push((
+        "history",
+        map([
+            ("keep", words::duration(history.age).into()),
+            ("entries", history.entries.into()),
+        ]),
+    ));
     map(top)
+}
+
+fn pace(pace: &Pace) -> Value {
+    let mut entries = match &pace.when {
+        When::Every(every) => vec![("every", span(*every))],
+        When::Cron {
+            expression,
+            time_zone,
+        } => vec![
+            ("cron", expression.as_str().into()),
+            ("time_zone", time_zone.name().into()),
+        ],
+    };
+    entries.push(("jitter", span(pace.jitter)));
+    entries.push(("backoff_max", span(pace.backoff_max)));
+    map(entries)
+}
+
+fn sink(sink: &Sink) -> Value {
+    let texts = |texts: Vec<&str>| Value::Sequence(texts.into_iter().map(Value::from).collect());
+    let events = sink.events.iter().map(|event| event.as_str()).collect();
+    let mut entries = vec![
+        ("name", sink.name.as_str().into()),
+        ("events", texts(events)),
+    ];
+    entries.push(match &sink.how {
+        SinkKind::Webhook {
+            url,
+            authorization_file,
+            secret_file,
+        } => {
+            let file =
+                |file: &Option<PathBuf>| Some(Value::from(file.as_ref()?.display().to_string()));
+            let mut webhook = vec![("url", url.as_str().into())];
+            webhook.extend(file(authorization_file).map(|file| ("authorization_file", file)));
+            webhook.extend(file(secret_file).map(|file| ("secret_file", file)));
+            ("webhook", map(webhook))
+        }
+        SinkKind::Command { argv } => ("command", texts(argv.iter().map(String::as_str).collect())),
+    });
+    entries.push(("timeout", span(sink.timeout)));
+    map(entries)
+}
+
+fn span(span: Duration) -> Value {
+    words::duration(span.as_secs()).into()
 }
 
 fn aws_source(source: &AwsSource) -> Value {
@@ -134,22 +216,26 @@ fn aws_source(source: &AwsSource) -> Value {
             map(role)
         }
     });
-    map([
+    let mut entries = vec![
         ("types", types(&source.services)),
         ("regions", set(source.regions.as_ref())),
         ("accounts", Value::Sequence(accounts.collect())),
         ("tags", plain(&source.tags)),
-    ])
+    ];
+    entries.extend(source.schedule.as_ref().map(|own| ("schedule", pace(own))));
+    map(entries)
 }
 
 fn azure_source(source: &AzureSource) -> Value {
-    map([
+    let mut entries = vec![
         ("types", types(&source.services)),
         ("subscriptions", set(source.subscriptions.as_ref())),
         ("resource_groups", set(source.resource_groups.as_ref())),
         ("regions", set(source.regions.as_ref())),
         ("tags", plain(&source.tags)),
-    ])
+    ];
+    entries.extend(source.schedule.as_ref().map(|own| ("schedule", pace(own))));
+    map(entries)
 }
 
 /// The fewest words that say these services.

@@ -130,7 +130,7 @@ impl Writer<'_> {
 }
 
 /// A value that fits on one line: a scalar, an empty map, or a list of scalars.
-fn inline(value: &Value) -> Option<String> {
+pub(super) fn inline(value: &Value) -> Option<String> {
     match value {
         Value::Null => Some("null".to_owned()),
         Value::Bool(value) => Some(value.to_string()),

@@ -13,5 +13,5 @@ pub use self::{
     clock::{Clock, ClockError, Due, Job, Ticks},
     moment::{Moment, Uptime},
     queue::{Ended, Queue, Standing, Wanted},
-    when::{BadWhen, Pace, When},
+    when::{BadWhen, Pace, When, time_zones},
 };

@@ -169,6 +169,11 @@ impl fmt::Display for When {
     }
 }
 
+/// The names of all time zones.
+pub fn time_zones() -> impl Iterator<Item = &'static str> {
+    chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())
+}
+
 /// Reads an expression with the parser and the options of tokio-cron-scheduler, which gives no reasons.
 fn parse(expression: &str) -> Result<Cron, String> {
     // The parser's own limits are generous; nobody writes this much.

@@ -7,21 +7,28 @@ use muster_model::Selector;
 use super::{
     super::{file, problem::nearest, words},
     AwsAccountRef, AwsSource, Check, child,
+    schedule::Basis,
 };
 
 impl Check<'_> {
-    pub(super) fn aws_source(&mut self, path: String, source: file::Aws) -> AwsSource {
+    pub(super) fn aws_source(
+        &mut self,
+        path: String,
+        source: file::Aws,
+        basis: Basis<'_>,
+    ) -> AwsSource {
         let services = self.services(&path, source.types, words::AWS_TYPES, words::AWS_MEANT);
         let regions = self.aws_regions(&child(&path, "regions"), source.regions);
         let accounts = self.accounts(&child(&path, "accounts"), source.accounts);
         let tags = source.tags.unwrap_or_else(Selector::all);
+        let schedule = self.source_schedule(&path, source.schedule, basis);
         AwsSource {
             name: path,
             services,
             regions,
             accounts,
             tags,
-            schedule: None,
+            schedule,
         }
     }
 

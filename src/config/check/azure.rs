@@ -9,16 +9,23 @@ use super::{
     AzureSource, Check,
     aws::is_within,
     child,
+    schedule::Basis,
 };
 
 impl Check<'_> {
-    pub(super) fn azure_source(&mut self, path: String, source: file::Azure) -> AzureSource {
+    pub(super) fn azure_source(
+        &mut self,
+        path: String,
+        source: file::Azure,
+        basis: Basis<'_>,
+    ) -> AzureSource {
         let services = self.services(&path, source.types, words::AZURE_TYPES, words::AZURE_MEANT);
         let subscriptions =
             self.subscriptions(&child(&path, "subscriptions"), source.subscriptions);
         let resource_groups = self.groups(&child(&path, "resource_groups"), source.resource_groups);
         let regions = self.azure_regions(&child(&path, "regions"), source.regions);
         let tags = source.tags.unwrap_or_else(Selector::all);
+        let schedule = self.source_schedule(&path, source.schedule, basis);
         AzureSource {
             name: path,
             services,
@@ -26,7 +33,7 @@ impl Check<'_> {
             resource_groups,
             regions,
             tags,
-            schedule: None,
+            schedule,
         }
     }
 

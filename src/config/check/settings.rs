@@ -1,15 +1,15 @@
 //! Everything that is no source and no rule.
 
-use std::{net::IpAddr, ops::RangeInclusive};
+use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use muster_plan::{Brake, Grace, Policy, Settings, Unconfigured};
 use url::{Host, Url};
 
 use super::{
     super::{
-        ATTEMPTS, AzureEndpoints, BRAKE_AT_LEAST, BRAKE_SHARE, CONCURRENCY, GRACE_SCANS,
-        GRACE_TIME, GROUP, MAX_PAGES, PER_SECOND, Requests, SCOPES_AT_ONCE, TIMEOUT, file,
-        problem::meant, words,
+        ATTEMPTS, AzureEndpoints, BRAKE_AT_LEAST, BRAKE_SHARE, BRAKE_WINDOW, CONCURRENCY,
+        GRACE_SCANS, GRACE_TIME, GROUP, MAX_PAGES, PER_SECOND, Requests, SCOPES_AT_ONCE, TIMEOUT,
+        file, problem::meant, words,
     },
     Check,
 };
@@ -66,7 +66,9 @@ impl Check<'_> {
             (removal.grace, removal.brake, removal.unconfigured)
         });
         let (scans, time) = grace.map_or((None, None), |grace| (grace.scans, grace.time));
-        let (share, at_least) = brake.map_or((None, None), |brake| (brake.share, brake.at_least));
+        let (share, at_least, window) = brake.map_or((None, None, None), |brake| {
+            (brake.share, brake.at_least, brake.window)
+        });
 
         let scans = self.number(
             "removal.grace.scans",
@@ -82,6 +84,7 @@ impl Check<'_> {
             0..=1_000_000,
             size(BRAKE_AT_LEAST),
         );
+        let window = self.span("removal.brake.window", window, BRAKE_WINDOW, "0", "30d");
         let unconfigured = self.unconfigured(unconfigured);
         if policy == Policy::Sync {
             if percent == 100 {
@@ -120,7 +123,7 @@ impl Check<'_> {
             brake: Brake {
                 percent,
                 at_least: usize::try_from(at_least).unwrap_or(BRAKE_AT_LEAST),
-                window: 3600,
+                window: window.as_secs(),
                 released: false,
             },
             group,
@@ -153,10 +156,8 @@ impl Check<'_> {
             max_pages,
             scopes_at_once,
         } = requests.unwrap_or_default();
-        let timeout_seconds = self.seconds("requests.timeout", timeout, TIMEOUT);
-        if !(1..=600).contains(&timeout_seconds) {
-            self.error("requests.timeout", "it must be from `1s` to `10m`", None);
-        }
+        let timeout = self.span("requests.timeout", timeout, TIMEOUT, "1s", "10m");
+        let timeout_seconds = timeout.as_secs();
         let mut small = |name: &str, value, most, default: u32| {
             let value = self.number(&format!("requests.{name}"), value, 1..=most, default.into());
             u32::try_from(value).unwrap_or(default)
@@ -212,26 +213,7 @@ impl Check<'_> {
             self.error(path, format!("`{text}` is not a URL"), hint);
             return None;
         };
-        let is_loopback = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-            Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-            None => false,
-        };
-        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback) {
-            let hint = "tokens go only over https; http is for loopback addresses".to_owned();
-            self.error(
-                path,
-                format!("`{}` is not allowed here", url.scheme()),
-                hint,
-            );
-        } else if !url.username().is_empty() || url.password().is_some() {
-            self.error(
-                path,
-                "it has a user name or a password",
-                "remove it: nothing secret is in this file".to_owned(),
-            );
-        } else if url.query().is_some() || url.fragment().is_some() {
+        if self.is_safe_url(path, &url) && (url.query().is_some() || url.fragment().is_some()) {
             self.error(
                 path,
                 "it has a query or a fragment",
@@ -241,8 +223,30 @@ impl Check<'_> {
         Some(text.trim_end_matches('/').to_owned())
     }
 
+    /// Whether a URL is one that credentials can be sent to, and has none in it; says what is wrong with it.
+    pub(super) fn is_safe_url(&mut self, path: &str, url: &Url) -> bool {
+        let is_loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+            None => false,
+        };
+        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback) {
+            let hint = "tokens go only over https; http is for loopback addresses".to_owned();
+            let message = format!("`{}` is not allowed here", url.scheme());
+            self.error(path, message, hint);
+            return false;
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            let hint = "remove it: nothing secret is in this file".to_owned();
+            self.error(path, "it has a user name or a password", hint);
+            return false;
+        }
+        true
+    }
+
     /// A number within bounds; the default where there is none, or none that is valid.
-    fn number(
+    pub(super) fn number(
         &mut self,
         path: &str,
         value: Option<u64>,
@@ -263,7 +267,12 @@ impl Check<'_> {
         default
     }
 
-    fn seconds(&mut self, path: &str, value: Option<file::Duration>, default: &str) -> u64 {
+    pub(super) fn seconds(
+        &mut self,
+        path: &str,
+        value: Option<file::Duration>,
+        default: &str,
+    ) -> u64 {
         let text = value.map_or_else(|| default.to_owned(), |file::Duration(text)| text);
         words::seconds(&text).unwrap_or_else(|message| {
             self.wrong_unit(path, &message);
@@ -271,7 +280,34 @@ impl Check<'_> {
         })
     }
 
-    fn percent(&mut self, path: &str, value: Option<file::Percent>, default: &str) -> u8 {
+    /// A time within bounds.
+    pub(super) fn span(
+        &mut self,
+        path: &str,
+        value: Option<file::Duration>,
+        default: &str,
+        least: &str,
+        most: &str,
+    ) -> Duration {
+        let seconds = self.seconds(path, value, default);
+        let bound = |text| words::seconds(text).unwrap_or_default();
+        if !(bound(least)..=bound(most)).contains(&seconds) {
+            let message = match least {
+                "0" => format!("it must be `{most}` or less"),
+                _ => format!("it must be from `{least}` to `{most}`"),
+            };
+            self.error(path, message, None);
+            return Duration::from_secs(bound(default));
+        }
+        Duration::from_secs(seconds)
+    }
+
+    pub(super) fn percent(
+        &mut self,
+        path: &str,
+        value: Option<file::Percent>,
+        default: &str,
+    ) -> u8 {
         let text = value.map_or_else(|| default.to_owned(), |file::Percent(text)| text);
         words::percent(&text).unwrap_or_else(|message| {
             self.wrong_unit(path, &message);
@@ -280,7 +316,7 @@ impl Check<'_> {
     }
 
     /// `10` has no unit: write `10s`: what is wrong, and the hint behind the colon.
-    fn wrong_unit(&mut self, path: &str, message: &str) {
+    pub(super) fn wrong_unit(&mut self, path: &str, message: &str) {
         match message.split_once(": ") {
             Some((message, hint)) => self.error(path, message, hint.to_owned()),
             None => self.error(path, message, None),

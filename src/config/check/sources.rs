@@ -7,12 +7,14 @@ use muster_model::Service;
 use super::{
     super::{file, problem},
     AwsSource, AzureSource, Check, child,
+    schedule::Basis,
 };
 
 impl Check<'_> {
     pub(super) fn sources(
         &mut self,
         sources: Option<file::Sources>,
+        basis: Basis<'_>,
     ) -> (Vec<AwsSource>, Vec<AzureSource>) {
         let Some(sources) = sources else {
             self.missing(
@@ -31,12 +33,12 @@ impl Check<'_> {
         let aws = self.entries("sources.aws", sources.aws);
         let aws: Vec<AwsSource> = aws
             .into_iter()
-            .map(|(path, source)| self.aws_source(path, source))
+            .map(|(path, source)| self.aws_source(path, source, basis))
             .collect();
         let azure = self.entries("sources.azure", sources.azure);
         let azure: Vec<AzureSource> = azure
             .into_iter()
-            .map(|(path, source)| self.azure_source(path, source))
+            .map(|(path, source)| self.azure_source(path, source, basis))
             .collect();
         self.aws_overlaps(&aws);
         self.azure_overlaps(&azure);
