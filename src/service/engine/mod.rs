@@ -26,7 +26,7 @@ use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 use muster_matchers::Chain;
 use muster_model::{Decision, ResourceId, Scope, ScopeRecord, Timestamp};
 pub use muster_model::{HeldPlan, HeldRemoval, Verdict};
-use muster_plan::{Index, OpenScopes, Settings, Summary, unread_line};
+use muster_plan::{Index, OpenScopes, Policy, Settings, Summary, unread_line};
 use muster_store::{Batch, Keep, Order, Revision, Store, StoreError, tables};
 
 use super::{notice::Notice, status::Counts};
@@ -264,19 +264,27 @@ fn load(store: &dyn Store, setup: &Setup) -> Result<Loaded, StoreError> {
     })?;
     tables::DECISIONS.each(store, "", Order::Ascending, &mut |id, record| {
         let id = ResourceId::new(id);
-        if let Ok(record) = record
-            && let Decision::Enroll(enrollment) = &record.value.decision
-            && !index.is_missing(&id)
-        {
-            index.want(&id, Some(&enrollment.name));
+        match record.map(|record| record.value.decision) {
+            Ok(Decision::Enroll(enrollment)) if !index.is_missing(&id) => {
+                index.want(&id, Some(&enrollment.name));
+            }
+            Ok(Decision::Skip { reason }) => index.skip(&id, reason.code()),
+            _ => {}
         }
         go
     })?;
     tables::TARGETS.each(store, "", Order::Ascending, &mut |id, target| {
         match target {
             Ok(target) => {
+                let id = &target.value.id;
                 index.put_target(&target.value);
-                index.keep(&target.value.id);
+                // What a plan would say is known where the target has the name that it should; the rest is
+                // planned with the first scan that sees it.
+                if index.has_its_name(id) && setup.settings.policy != Policy::CreateOnly {
+                    index.keep(id);
+                } else {
+                    index.unplan(id);
+                }
             }
             Err(damaged) => tracing::warn!(id, %damaged, "a target cannot be read"),
         }

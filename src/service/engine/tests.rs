@@ -1,1 +1,13 @@
+//! The engine against a whole run, and what it costs when nothing changed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod held;
+mod kit;
+mod same;
+mod work;

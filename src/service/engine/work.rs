@@ -8,7 +8,7 @@ use muster_model::{
 };
 use muster_plan::{
     Action, Change, Hold, Input, Inventory, Judged, Outcome, Plan, Removals, Safety, ScopeLine,
-    Standing, TargetWrite, plan,
+    Standing, plan,
 };
 use muster_store::{StoreError, Versioned, tables};
 
@@ -171,15 +171,6 @@ impl Engine {
         work.notices.extend(held);
         let targets = self.index.own_targets();
         self.index.settle(&outcome);
-        for write in &outcome.writes {
-            match write {
-                TargetWrite::Put(target) => self.index.put_target(target),
-                TargetWrite::Delete(id) => self.index.delete_target(id),
-            }
-        }
-        for id in &outcome.forget {
-            self.index.forget(id);
-        }
         let plans = self.held_plans(&outcome.plan, targets, now);
         let removed = removed(&self.removed, &outcome.writes, &self.setup.settings, now);
         self.write(work, outcome, plans, removed, now, run)

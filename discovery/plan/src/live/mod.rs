@@ -26,7 +26,7 @@ use muster_model::{Database, Kind, Protocol, Record, ResourceId, Scope, Target};
 use self::names::Names;
 pub use self::{see::Sighting, tally::Tally};
 use crate::{
-    Action, Hold, OpenScopes, Outcome, Safety, ScopeLine,
+    Action, Hold, OpenScopes, Outcome, Safety, ScopeLine, TargetWrite,
     names::{Others, Uses},
 };
 
@@ -154,6 +154,23 @@ impl Index {
     /// Notes that it is enrolled, as far as is known without a plan.
     pub fn keep(&mut self, id: &ResourceId) {
         self.stand(id, Standing::Kept);
+    }
+
+    /// Notes that it is not enrolled, and why, as the last decision says.
+    pub fn skip(&mut self, id: &ResourceId, code: &str) {
+        let code = self.code(code);
+        self.stand(id, Standing::Skipped(code));
+    }
+
+    /// Whether it has the name that it wants, as a target of this group.
+    pub fn has_its_name(&self, id: &ResourceId) -> bool {
+        self.entry(id)
+            .is_some_and(|entry| entry.own && entry.holds.is_some() && entry.holds == entry.wants)
+    }
+
+    /// Notes that nothing is known of it without a plan: the next scan that sees it makes one.
+    pub fn unplan(&mut self, id: &ResourceId) {
+        self.stand(id, Standing::Unplanned);
     }
 
     /// What the last plan said of it.
@@ -424,6 +441,31 @@ impl Index {
             let code = self.code(&line.code);
             self.stand(&line.id, Standing::Skipped(code));
         }
+        for write in &outcome.writes {
+            match write {
+                TargetWrite::Put(target) => {
+                    self.put_target(target);
+                    // Updated in all but the name, which it cannot have: the next plan says only that.
+                    if !self.has_its_name(&target.id) && self.wants_a_name(&target.id) {
+                        self.stand(
+                            &target.id,
+                            Standing::Held(Hold {
+                                would: Action::Update,
+                                safety: Safety::Name,
+                            }),
+                        );
+                    }
+                }
+                TargetWrite::Delete(id) => self.delete_target(id),
+            }
+        }
+        for id in &outcome.forget {
+            self.forget(id);
+        }
+    }
+
+    fn wants_a_name(&self, id: &ResourceId) -> bool {
+        self.entry(id).is_some_and(|entry| entry.wants.is_some())
     }
 
     fn stand(&mut self, id: &ResourceId, standing: Standing) {

@@ -78,11 +78,11 @@ impl Index {
             for group in self.groups_of(place) {
                 self.unseen(scan, group, stamp, &mut sighting);
             }
-            again.extend(self.releasable(place));
             for group in self.groups_of(place) {
-                again.extend(self.releasable(group));
+                again.extend(self.releasable(group, complete));
             }
         }
+        again.extend(self.releasable(place, complete));
         sighting.again = again
             .into_iter()
             .filter_map(|slot| self.at(slot))
@@ -183,20 +183,18 @@ impl Index {
             .collect()
     }
 
-    /// What a complete scan of its scope may release.
-    fn releasable(&self, place: u32) -> Vec<u32> {
+    /// What a complete scan of its scope may release, and what was seen and never planned.
+    fn releasable(&self, place: u32, complete: bool) -> Vec<u32> {
         let Some(state) = self.scope_state(place) else {
             return Vec::new();
         };
         let releases = |slot: &&u32| {
-            self.at(**slot).is_some_and(|entry| {
-                matches!(
-                    entry.standing,
-                    Standing::Held(Hold {
-                        safety: Safety::Coverage | Safety::Grace | Safety::Brake,
-                        ..
-                    })
-                )
+            self.at(**slot).is_some_and(|entry| match entry.standing {
+                Standing::Held(Hold { safety, .. }) => {
+                    complete && matches!(safety, Safety::Coverage | Safety::Grace | Safety::Brake)
+                }
+                Standing::Unplanned => complete || self.saw(entry),
+                Standing::Kept | Standing::Skipped(_) => false,
             })
         };
         state.members.iter().filter(releases).copied().collect()

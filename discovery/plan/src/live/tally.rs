@@ -37,7 +37,15 @@ impl Index {
             {
                 *targets.entry(protocol.as_str()).or_default() += 1;
             }
+            let unseen = entry.record && !entry.missing && !self.saw(entry);
             match entry.standing {
+                // The last scan of its scope did not see everything: a plan would hold what there is of it.
+                _ if unseen && entry.own => {
+                    *held.entry(Safety::Coverage.as_str()).or_default() += 1;
+                }
+                _ if unseen && entry.holds.is_none() => {
+                    *skipped.entry("not-seen").or_default() += 1
+                }
                 Standing::Held(hold) => *held.entry(hold.safety.as_str()).or_default() += 1,
                 Standing::Skipped(code) => {
                     let code = self
@@ -45,10 +53,6 @@ impl Index {
                         .get(usize::from(code))
                         .map_or("other", |code| code);
                     *skipped.entry(code).or_default() += 1;
-                }
-                // Its scope was not completely read the last time: a plan would hold it.
-                Standing::Kept if entry.own && !entry.missing && !self.saw(entry) => {
-                    *held.entry(Safety::Coverage.as_str()).or_default() += 1;
                 }
                 Standing::Kept | Standing::Unplanned => {}
             }
