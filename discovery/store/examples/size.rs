@@ -1,16 +1,16 @@
-//! What a store of 100,000 databases costs: bytes on disk and seconds, written once and then rewritten 20
-//! times with 1 % changed each time.
+//! What a store of 100,000 databases costs: seconds, bytes on disk and in memory; written once, changed in part
+//! over many cycles with compaction when it is due, rewritten as a whole, compacted.
 //!
-//!     cargo run --release -p muster-store --example size [RECORDS] [REWRITES]
+//!     cargo run -p muster-store --example size [RECORDS] [CYCLES] [REWRITES]
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used)]
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, fs, ops::ControlFlow, sync::Arc, time::Instant};
 
 use muster_model::{
     Availability, Database, Endpoint, EndpointRole, Kind, Protocol, Record, ResourceId, Scope,
     Service, State, Timestamp,
 };
-use muster_store::{Batch, Expect, SledStore, Store, tables::INVENTORY};
+use muster_store::{Batch, Expect, Order, SledStore, Store, tables::INVENTORY};
 
 fn record(number: usize, version: usize) -> Record {
     let provider_id = format!(
@@ -73,19 +73,14 @@ fn record(number: usize, version: usize) -> Record {
     }
 }
 
-fn size(dir: &Path) -> u64 {
-    fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .map(|entry| {
-            let meta = entry.metadata().unwrap();
-            if meta.is_dir() {
-                size(&entry.path())
-            } else {
-                meta.len()
-            }
-        })
-        .sum()
+/// What `/proc` says of this process, in MiB: what is resident, and the most that ever was.
+fn memory(field: &str) -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1));
+    kib.and_then(|kib| kib.parse::<f64>().ok())
+        .unwrap_or_default()
+        / 1024.0
 }
 
 fn write(
@@ -112,19 +107,38 @@ fn write(
     store.commit(batch).unwrap();
 }
 
+/// Changes 1 % in each cycle, compacts when it is due, and returns the largest size in bytes and how often.
+fn cycles(store: &SledStore, records: usize, cycles: usize) -> (u64, usize) {
+    let (mut largest, mut compactions) = (0, 0);
+    for cycle in 1..=cycles {
+        let changed = (0..records).filter(|number| number % 100 == cycle % 100);
+        write(store, changed, cycle, 1000);
+        largest = largest.max(store.size().unwrap());
+        if store.compaction_due().unwrap() {
+            store.compact().unwrap();
+            compactions += 1;
+        }
+    }
+    (largest, compactions)
+}
+
 fn main() {
     let mut args = std::env::args()
         .skip(1)
         .map(|arg| arg.parse::<usize>().expect("a number"));
-    let (records, rewrites) = (args.next().unwrap_or(100_000), args.next().unwrap_or(20));
+    let records = args.next().unwrap_or(100_000);
+    let (count, rewrites) = (args.next().unwrap_or(300), args.next().unwrap_or(5));
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("store");
     let (mib, mut last) = (1024.0 * 1024.0, Instant::now());
-    let mut say = |what: &str| {
+    let mut say = |store: &SledStore, what: &str| {
         println!(
-            "{what:<44} {:>7.2} s  {:>7.1} MiB",
+            "{what:<58} {:>7.2} s  {:>7.1} MiB on disk, {:>6.1} alive, {:>6.1} resident, {:>6.1} at most",
             last.elapsed().as_secs_f64(),
-            size(&dir) as f64 / mib
+            store.size().unwrap() as f64 / mib,
+            store.live().unwrap() as f64 / mib,
+            memory("VmRSS"),
+            memory("VmHWM"),
         );
         last = Instant::now();
     };
@@ -134,34 +148,38 @@ fn main() {
         (records * json) as f64 / mib
     );
     let store = SledStore::open(&dir).unwrap();
+    say(&store, "a new store");
     write(&store, 0..records, 0, 1000);
-    say("written once, batches of 1000");
-    for round in 1..=rewrites {
-        write(
-            &store,
-            (0..records).filter(|number| number % 100 == round % 100),
-            round,
-            usize::MAX,
-        );
-    }
-    say(&format!("1 % changed, {rewrites} times"));
+    say(&store, "written once, batches of 1000");
     drop(store);
-    say("closed");
     let store = SledStore::open(&dir).unwrap();
-    say("opened again (reads everything once)");
-    assert_eq!(INVENTORY.list(&store).unwrap().records.len(), records);
-    say("listed");
+    say(&store, "opened again, which reads everything");
+    let mut seen = 0;
+    INVENTORY
+        .each(&store, "", Order::Ascending, &mut |_, record| {
+            seen += usize::from(record.is_ok());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(seen, records);
+    say(&store, "all records parsed, one by one");
+    let (largest, compactions) = cycles(&store, records, count);
+    let largest = largest as f64 / mib;
+    say(
+        &store,
+        &format!("1 % changed, {count} times: {compactions} compactions, {largest:.0} MiB at most"),
+    );
     for round in 1..=rewrites {
-        write(&store, 0..records, round, usize::MAX);
+        write(&store, 0..records, round, 1000);
     }
-    say(&format!("everything rewritten, {rewrites} times"));
+    say(&store, &format!("everything rewritten, {rewrites} times"));
+    store.compact().unwrap();
+    say(&store, "compacted");
     for _ in 0..1000 {
         write(&store, 5..6, 1, 1);
     }
-    say("1000 commits of one record");
+    say(&store, "1000 commits of one record");
     drop(store);
-    say("closed");
     let store = SledStore::open(&dir).unwrap();
-    say("opened again (reads everything once)");
-    drop(store);
+    say(&store, "opened again, which reads everything");
 }

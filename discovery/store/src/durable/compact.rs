@@ -14,19 +14,22 @@ use std::{
 
 use super::{
     SledStore, State,
-    data::Data,
+    data::{Data, Pass},
     fault,
     files::Files,
     generation::{self, Unset},
     open::{OpenError, open_sled},
 };
-use crate::error::StoreError;
+use crate::{error::StoreError, store::Order};
 
 /// Files that are smaller are not worth the work.
 const FLOOR: u64 = 32 << 20;
 
 /// How many bytes are copied between two flushes, so that a full disk is noticed soon.
 const CHUNK: usize = 4 << 20;
+
+/// The order of all passes here.
+const UP: Order = Order::Ascending;
 
 /// What a compaction did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,16 +150,16 @@ impl SledStore {
     fn rewrite(&self, state: &State, to: &Path) -> Result<New, StoreError> {
         let db = open_sled(&self.dir, to).map_err(|error| self.not_opened(error))?;
         let new = Data::new(db, to.to_owned());
-        let mut keys = self.run(&state.data, "read", false, |db| Ok(db.iter().keys()))?;
-        while let Some(key) = self.run(&state.data, "read", false, |_| keys.next().transpose())? {
+        let old = &state.data;
+        let first = |db: &sled::Db| Ok(Pass::new(db.iter()));
+        let mut entries = self.run(old, "read", false, first)?;
+        while let Some((key, _)) = self.run(old, "read", false, |db| entries.next(db, UP))? {
             self.on_new(&new, |db| db.insert(key, &[]).map(drop))?;
         }
         let mut written = Sum::default();
-        let mut entries = self.run(&state.data, "read", false, |db| Ok(db.iter()))?;
+        let mut entries = self.run(old, "read", false, first)?;
         let mut copied = 0;
-        while let Some((key, value)) =
-            self.run(&state.data, "read", false, |_| entries.next().transpose())?
-        {
+        while let Some((key, value)) = self.run(old, "read", false, |db| entries.next(db, UP))? {
             written.add(&key, &value);
             copied += key.len() + value.len();
             self.on_new(&new, |db| db.insert(key, value).map(drop))?;
@@ -167,8 +170,8 @@ impl SledStore {
         }
         self.on_new(&new, |db| db.flush().map(drop))?;
         let mut read = Sum::default();
-        let mut entries = self.on_new(&new, |db| Ok(db.iter()))?;
-        while let Some((key, value)) = self.on_new(&new, |_| entries.next().transpose())? {
+        let mut entries = self.on_new(&new, first)?;
+        while let Some((key, value)) = self.on_new(&new, |db| entries.next(db, UP))? {
             read.add(&key, &value);
         }
         if written.finish() != read.finish() {

@@ -28,7 +28,7 @@ mod repair;
 pub use self::{compact::Compaction, layout::FORMAT, open::OpenError, repair::Repair};
 
 use self::{
-    data::Data,
+    data::{Data, Pass},
     files::Files,
     guard::Broke,
     layout::{Body, Head, Raw},
@@ -296,15 +296,9 @@ impl SledStore {
         let Some(range) = layout::range(prefix, after, order) else {
             return Ok(());
         };
-        let mut entries = self.run(data, "read", false, |db| Ok(db.range(range)))?;
+        let mut entries = self.run(data, "read", false, |db| Ok(Pass::new(db.range(range))))?;
         loop {
-            let next = self.run(data, "read", false, |_| {
-                match order {
-                    Order::Ascending => entries.next(),
-                    Order::Descending => entries.next_back(),
-                }
-                .transpose()
-            })?;
+            let next = self.run(data, "read", false, |db| entries.next(db, order))?;
             let Some((raw, bytes)) = next else {
                 return Ok(());
             };

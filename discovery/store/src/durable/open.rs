@@ -22,8 +22,9 @@ use super::{
 };
 use crate::{changes::Log, store::Revision};
 
-/// sled's page cache in bytes; its own default is a gigabyte.
-const CACHE: u64 = 128 << 20;
+/// sled's page cache in bytes; its own default is a gigabyte. What is read often, the operating system has in its
+/// cache, too: a larger one makes nothing faster that the store does, see the README.
+const CACHE: u64 = 8 << 20;
 
 /// How often, and after which pause, sled is asked again while threads of a store that this process has just
 /// closed still hold its file.
