@@ -16,10 +16,14 @@ pub enum Exit {
     Incomplete,
     /// Wrong usage of the command line (`EX_USAGE`).
     Usage,
+    /// No service answers (`EX_UNAVAILABLE`).
+    Unavailable,
     /// The configuration is wrong (`EX_CONFIG`).
     Config,
     /// Interrupted by SIGINT.
     Interrupted,
+    /// Ended at once by SIGTERM.
+    Terminated,
 }
 
 impl Exit {
@@ -30,8 +34,10 @@ impl Exit {
         Self::Changes,
         Self::Incomplete,
         Self::Usage,
+        Self::Unavailable,
         Self::Config,
         Self::Interrupted,
+        Self::Terminated,
     ];
 
     /// The number.
@@ -42,8 +48,10 @@ impl Exit {
             Self::Changes => 2,
             Self::Incomplete => 3,
             Self::Usage => 64,
+            Self::Unavailable => 69,
             Self::Config => 78,
             Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
     }
 
@@ -53,15 +61,23 @@ impl Exit {
             Self::Done => {
                 "Done. For `plan`: nothing to change, or `--detailed-exitcode` was not given."
             }
-            Self::Failed => "Failed. The message says what failed, why, and what to do next.",
+            Self::Failed => {
+                "Failed. The message says what failed, why, and what to do next. For `status`: the service is not ready."
+            }
             Self::Changes => "Changes are pending (`plan --detailed-exitcode`).",
             Self::Incomplete => {
                 "Some scopes were not completely read; what is shown is valid for the rest (`scan`, and `plan` or `apply` with `--detailed-exitcode`). Comes before 2."
             }
             Self::Usage => "Wrong usage of the command line.",
+            Self::Unavailable => {
+                "No service answers (`status`, `reload`, `plan approve`, `plan reject`)."
+            }
             Self::Config => "The configuration is wrong; every problem is listed.",
             Self::Interrupted => {
-                "Interrupted (SIGINT). SIGTERM ends a command by the signal itself, which a shell shows as 143. Either way a run is written whole or not at all."
+                "Interrupted (SIGINT). `run` ends cleanly then, with 0; a second signal ends it at once, with this. Either way a run is written whole or not at all."
+            }
+            Self::Terminated => {
+                "Ended at once by a second signal to `run`, SIGTERM. Other commands end by the signal itself, which a shell shows in the same way."
             }
         }
     }

@@ -187,7 +187,7 @@ impl Caller {
 impl From<Problem> for ClientError {
     fn from(mut problem: Problem) -> Self {
         match problem.store.take() {
-            Some(fault) => Self::Store(fault.into()),
+            Some(fault) => Self::Store((*fault).into()),
             None => Self::Refused(Refused::from(problem)),
         }
     }

@@ -29,13 +29,15 @@ mod tests;
 mod wire;
 
 pub use self::{
-    client::{Client, Limits},
+    client::{Client, Limits, Reading},
     error::ClientError,
     remote::RemoteStore,
     server::{Control, ControlError, bind, serve},
     socket::NAME,
     wire::{Health, Loaded, Service},
 };
+
+pub(crate) use self::peer::own_name;
 
 /// The version of this program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");

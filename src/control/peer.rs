@@ -38,6 +38,12 @@ impl Peer {
     }
 }
 
+/// Who runs this process, for the history: as the service would call them.
+pub(crate) fn own_name() -> String {
+    let uid = geteuid().as_raw();
+    Peer { uid }.name()
+}
+
 pub(super) const fn may_ask(uid: u32, own: u32) -> bool {
     uid == own || uid == 0
 }

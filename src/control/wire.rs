@@ -238,7 +238,7 @@ pub(super) struct Problem {
     pub hint: Option<String>,
     /// What the store said, where it was the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub store: Option<StoreFault>,
+    pub store: Option<Box<StoreFault>>,
 }
 
 /// A [`StoreError`] that reading can end with.
@@ -328,7 +328,7 @@ impl From<StoreError> for Problem {
             problem.why.push(error.to_string());
             next = error.source();
         }
-        problem.store = Some(match error {
+        let fault = match error {
             StoreError::Damaged(Damaged { key, why }) => StoreFault::Damaged { key, why },
             StoreError::Backend { why, source, .. } => StoreFault::Backend {
                 why,
@@ -338,7 +338,8 @@ impl From<StoreError> for Problem {
                 why: other.to_string(),
                 source: None,
             },
-        });
+        };
+        problem.store = Some(Box::new(fault));
         problem
     }
 }

@@ -15,7 +15,7 @@ use super::{
     labels,
     process::Process,
     series::Series,
-    values::{OTHER, REASONS, SKIPS, UNTRIED, state},
+    values::{OTHER, REASONS, SKIPS, UNTRIED},
 };
 use crate::service::status::{ScopeStatus, Status};
 
@@ -65,7 +65,7 @@ fn gauges(metrics: &Metrics, status: &Status) -> Registry {
         &families::BUILD_INFO,
         [([Cow::Owned(metrics.version.clone())], 1)],
     );
-    all.words(&families::SERVICE_STATE, [([state(status.state)], 1)]);
+    all.words(&families::SERVICE_STATE, [([status.state.as_str()], 1)]);
     let codes = status.reasons.iter();
     all.words(
         &families::SERVICE_REASONS,

@@ -29,7 +29,7 @@ use super::{
     values::{OK, OTHER},
 };
 use crate::{
-    install::iam,
+    install::{iam, oracle},
     service::{
         engine::Taken,
         notice::{Notice, NoticeEvent},
@@ -487,6 +487,49 @@ fn strings(value: &serde_json::Value, see: &mut impl FnMut(&str)) {
         serde_json::Value::Array(all) => all.iter().for_each(|value| strings(value, see)),
         serde_json::Value::Object(all) => all.values().for_each(|value| strings(value, see)),
         _ => {}
+    }
+}
+
+/// Prometheus's own client for Python reads the text strictly.
+#[test]
+fn a_reader_that_is_not_ours_understands_a_scrape() {
+    const READ: &str = r#"
+import json
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read
+for family in read(open("scrape.txt").read()):
+    for sample in family.samples:
+        print(json.dumps([family.name, family.type, sample.name, sample.labels, sample.value]))
+"#;
+    type Line = (String, String, String, BTreeMap<String, String>, f64);
+    let mut status = full();
+    let odd = "a \"name\" with \\ and \n and \u{e4}";
+    status.notify[0].name = odd.to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    for (text, sink) in [
+        (everything(), "chat"),
+        (Metrics::new("1.2.3").encode(&status), odd),
+    ] {
+        std::fs::write(folder.path().join("scrape.txt"), &text).unwrap();
+        let read = oracle::python(READ, folder.path());
+        let lines: Vec<Line> = read
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(
+            lines.len(),
+            text.lines().filter(|line| !line.starts_with('#')).count()
+        );
+        let mut sinks = BTreeSet::new();
+        for (family, kind, _, labels, value) in lines {
+            let described = ALL
+                .iter()
+                .find(|described| described.name.trim_end_matches("_total") == family)
+                .unwrap_or_else(|| panic!("{family} is not described"));
+            assert_eq!(described.kind.as_str(), kind, "{family}");
+            assert!(value >= 0.0, "{family} {labels:?}");
+            sinks.extend(labels.get("sink").cloned());
+        }
+        assert_eq!(sinks, BTreeSet::from([sink.to_owned()]));
     }
 }
 

@@ -55,17 +55,6 @@ pub const SKIPS: [&str; 11] = [
     OTHER,
 ];
 
-/// The word for a state of the service.
-pub const fn state(state: ServiceState) -> &'static str {
-    match state {
-        ServiceState::Starting => "starting",
-        ServiceState::Ready => "ready",
-        ServiceState::Degraded => "degraded",
-        ServiceState::Stuck => "stuck",
-        ServiceState::Draining => "draining",
-    }
-}
-
 /// No labels.
 pub fn one() -> Vec<Row> {
     vec![Vec::new()]
@@ -73,7 +62,7 @@ pub fn one() -> Vec<Row> {
 
 /// The states of the service.
 pub fn states() -> Vec<Row> {
-    rows(STATES.map(state))
+    rows(STATES.map(ServiceState::as_str))
 }
 
 /// What is not as it should be.

@@ -59,12 +59,21 @@ pub fn commit(
     commit_in_batches(store, writes, expected, tell, MAX_BATCH)
 }
 
-/// Whether only scopes were read again since a revision.
-fn only_scopes_since(store: &dyn Store, expected: Revision) -> Result<bool, StoreError> {
-    Ok(match store.changes_since(expected)? {
-        Changes::Known { keys, .. } => keys
-            .iter()
-            .all(|key| tables::SCOPES.id(key.as_str()).is_some()),
+/// Whether what a plan rests on is as it was at a revision: databases, targets, decisions, held plans and what was
+/// removed lately. That scopes were read again, and that somebody was told of something, is beside that.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn still_stands(store: &dyn Store, made: Revision) -> Result<bool, StoreError> {
+    let rests_on = |key: &str| {
+        tables::INVENTORY.id(key).is_some()
+            || tables::TARGETS.id(key).is_some()
+            || tables::DECISIONS.id(key).is_some()
+            || tables::PLANS.id(key).is_some()
+            || tables::META.id(key) == Some(RemovedLately::NAME)
+    };
+    Ok(match store.changes_since(made)? {
+        Changes::Known { keys, .. } => !keys.iter().any(|key| rests_on(key.as_str())),
         Changes::TooOld { .. } => false,
     })
 }
@@ -78,7 +87,7 @@ fn commit_in_batches(
 ) -> Result<Revision, CommitError> {
     let found = store.revision()?;
     let same = found == expected;
-    if !same && !only_scopes_since(store, expected)? {
+    if !same && !still_stands(store, expected)? {
         return Err(CommitError::Stale { expected, found });
     }
     let mut batch = Pending::new(tell);

@@ -81,9 +81,8 @@ pub fn update(
         }
     }
     let ids: BTreeSet<&ResourceId> = held.iter().map(|removal| &removal.id).collect();
-    let current = ours()
-        .filter(|plan| matches!(plan.verdict, Verdict::Waiting | Verdict::Rejected { .. }))
-        .next_back();
+    let current =
+        ours().rfind(|plan| matches!(plan.verdict, Verdict::Waiting | Verdict::Rejected { .. }));
     if let Some(current) = current {
         let known: BTreeSet<&ResourceId> = current.removals.iter().map(|r| &r.id).collect();
         let waits = current.verdict == Verdict::Waiting;

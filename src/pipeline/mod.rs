@@ -10,9 +10,16 @@
 //!
 //! Does not decide anything itself: judging is `muster-matchers`', planning `muster-plan`'s.
 
+use muster_model::Timestamp;
+
 pub mod commit;
 pub mod held;
 pub mod run;
 pub mod saved;
 pub mod sources;
 pub mod state;
+
+/// A run's name: when, and by which process, to tell runs of one second apart.
+pub fn run_id(now: Timestamp) -> String {
+    format!("{now}-{}", std::process::id())
+}

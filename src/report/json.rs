@@ -14,7 +14,7 @@ pub(super) fn write(plan: &Plan, options: &Options, out: &mut dyn io::Write) -> 
 
 /// Writes any value as indented JSON with a line feed at its end. Characters that a terminal or an eye would
 /// not take for what they are stand as `\u` escapes: the text is harmless, and read back it is unchanged.
-pub(super) fn pretty(value: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
+pub(crate) fn pretty(value: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
     let mut json = serde_json::Serializer::with_formatter(&mut *out, Plain(PrettyFormatter::new()));
     value.serialize(&mut json)?;
     out.write_all(b"\n")

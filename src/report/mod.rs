@@ -27,6 +27,8 @@ use std::{io, str::FromStr};
 use clap::ValueEnum;
 use muster_plan::Plan;
 
+pub(crate) use self::json::pretty;
+
 /// How a plan is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Format {

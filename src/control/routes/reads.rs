@@ -38,8 +38,10 @@ pub(super) async fn status(State(shared): Served) -> Result<Response, Problem> {
 
 pub(super) async fn config(State(shared): Served) -> Result<Response, Problem> {
     let active = shared.handle.active();
+    let path = active.config.path.as_ref();
     json(&Loaded {
-        path: active.config.path.clone(),
+        // Where it is from the service's directory means nothing to others.
+        path: path.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
         digest: sha256(&active.bytes),
         loaded: active.loaded,
         text: String::from_utf8_lossy(&active.bytes).into_owned(),

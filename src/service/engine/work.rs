@@ -242,8 +242,7 @@ impl Engine {
             .plans
             .iter()
             .filter(|plan| plan.group == self.setup.settings.group)
-            .filter(|plan| matches!(plan.verdict, Verdict::Waiting | Verdict::Rejected { .. }))
-            .next_back();
+            .rfind(|plan| matches!(plan.verdict, Verdict::Waiting | Verdict::Rejected { .. }));
         let others = current.into_iter().flat_map(|plan| &plan.removals);
         held.extend(
             others

@@ -1,0 +1,399 @@
+//! [`Board`]: what the service knows of itself, kept current as things happen, and the [`Status`] made of it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use muster_model::{Coverage, Scan, Scope, ScopeRecord, Timestamp};
+use muster_schedule::{Clock, Moment, Queue};
+
+use super::{keeper::Books, scopes::Known, time::Jump};
+use crate::{
+    report::advice::advice,
+    service::status::{
+        ConfigStatus, Counts, Reason, ScopeStatus, ServiceState, SinkStatus, Status, StoreStatus,
+    },
+};
+
+/// The most scopes whose trouble is among the reasons, one by one. All of them are in the list of scopes.
+const MAX_REASONS: usize = 100;
+
+/// What is known at this moment.
+pub(super) struct Board {
+    started: Timestamp,
+    pub(super) config: ConfigStatus,
+    pub(super) store: StoreStatus,
+    listen: Option<String>,
+    lines: BTreeMap<Arc<Scope>, Line>,
+    /// Every scope that the store remembers.
+    records: BTreeMap<Arc<Scope>, ScopeRecord>,
+    pub(super) counts: Counts,
+    /// Whether the counts are those of the last change.
+    pub(super) counted: bool,
+    plans_waiting: usize,
+    pub(super) notify: Vec<SinkStatus>,
+    /// Whether every scope has been tried once.
+    begun: bool,
+    /// Since when each reason holds.
+    since: HashMap<(String, String), Timestamp>,
+}
+
+/// What is known of a scope.
+#[derive(Default)]
+struct Line {
+    record: Option<ScopeRecord>,
+    /// Since when it is not completely read.
+    failing: Option<Timestamp>,
+    tried: bool,
+    milliseconds: Option<u64>,
+}
+
+/// What the status is made of beside the board.
+pub(super) struct View<'a> {
+    pub(super) now: Timestamp,
+    pub(super) moment: Moment,
+    pub(super) queue: &'a Queue,
+    pub(super) clock: &'a Clock,
+    pub(super) known: &'a Known,
+    /// When the lists behind a `*` are asked for again.
+    pub(super) resolve_at: Option<Moment>,
+    /// Whether they have been asked for once.
+    pub(super) resolved: bool,
+    pub(super) jump: Option<Jump>,
+    pub(super) ahead: i64,
+    pub(super) draining: bool,
+}
+
+// === impl Board ===
+
+impl Board {
+    pub(super) fn new(
+        started: Timestamp,
+        config: ConfigStatus,
+        store: StoreStatus,
+        listen: Option<String>,
+    ) -> Self {
+        Self {
+            started,
+            config,
+            store,
+            listen,
+            lines: BTreeMap::new(),
+            records: BTreeMap::new(),
+            counts: Counts::default(),
+            counted: false,
+            plans_waiting: 0,
+            notify: Vec::new(),
+            begun: false,
+            since: HashMap::new(),
+        }
+    }
+
+    /// What the store remembers of the scopes.
+    pub(super) fn remember(&mut self, records: BTreeMap<Arc<Scope>, ScopeRecord>) {
+        for (scope, line) in &mut self.lines {
+            line.record = records.get(scope).cloned();
+        }
+        self.records = records;
+    }
+
+    /// The scopes that the store remembers, asked for or not.
+    pub(super) fn remembered(&self) -> impl Iterator<Item = &Arc<Scope>> {
+        self.records.keys()
+    }
+
+    /// These are the scopes from now on.
+    pub(super) fn set_scopes(&mut self, known: &Known) {
+        let mut before = std::mem::take(&mut self.lines);
+        for scope in known.scopes() {
+            let line = before.remove(scope).unwrap_or_else(|| {
+                let record = self.records.get(scope).cloned();
+                let failing = record.as_ref().filter(|r| !r.coverage.is_complete());
+                Line {
+                    failing: failing.map(|record| record.attempted),
+                    record,
+                    ..Line::default()
+                }
+            });
+            self.lines.insert(Arc::clone(scope), line);
+        }
+    }
+
+    /// A scope's scan was taken in.
+    pub(super) fn scanned(&mut self, record: ScopeRecord, took: Duration) {
+        let scope = Arc::clone(&record.scope);
+        self.records.insert(Arc::clone(&scope), record.clone());
+        let Some(line) = self.lines.get_mut(&scope) else {
+            return;
+        };
+        line.tried = true;
+        line.milliseconds = Some(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        line.failing = match record.coverage {
+            Coverage::Complete => None,
+            _ => line.failing.or(Some(record.attempted)),
+        };
+        line.record = Some(record);
+    }
+
+    /// Something that only stands for scopes could not be read: nobody remembers that but the board.
+    pub(super) fn unlisted(&mut self, scan: &Scan, now: Timestamp) -> ScopeRecord {
+        let before = self.lines.get(&scan.scope).and_then(|l| l.record.as_ref());
+        let record = ScopeRecord {
+            scope: Arc::clone(&scan.scope),
+            attempted: now,
+            coverage: scan.coverage.clone(),
+            complete: None,
+            found: 0,
+            failures_in_a_row: before.map_or(1, |r| r.failures_in_a_row.saturating_add(1)),
+            malformed: Vec::new(),
+        };
+        if let Some(line) = self.lines.get_mut(&scan.scope) {
+            line.tried = true;
+            line.failing = line.failing.or(Some(now));
+            line.record = Some(record.clone());
+        }
+        record
+    }
+
+    /// Incomplete scans of a scope in a row.
+    pub(super) fn failures(&self, scope: &Scope) -> u32 {
+        self.records.get(scope).map_or(0, |r| r.failures_in_a_row)
+    }
+
+    /// How things stand in the store.
+    /// Says whether anything is otherwise than before.
+    pub(super) fn book(&mut self, books: Books) -> bool {
+        let Books {
+            revision,
+            bytes,
+            plans_waiting,
+            counts,
+            counted,
+        } = books;
+        let mut news = (self.store.revision, self.store.bytes, self.plans_waiting)
+            != (revision.0, bytes, plans_waiting);
+        self.store.revision = revision.0;
+        self.store.bytes = bytes;
+        self.plans_waiting = plans_waiting;
+        self.counted = counted;
+        if let Some(counts) = counts {
+            news |= counts != self.counts;
+            self.counts = counts;
+        }
+        news
+    }
+
+    /// How a scope was read the last time.
+    pub(super) fn coverage(&self, scope: &Scope) -> Option<&Coverage> {
+        let record = self.lines.get(scope)?.record.as_ref()?;
+        Some(&record.coverage)
+    }
+
+    /// Whether no database is waiting out its grace, as far as that is known.
+    pub(super) fn is_settled(&self) -> bool {
+        self.counted && self.counts.held.get(GRACE).is_none_or(|held| *held == 0)
+    }
+
+    /// Everything, as data.
+    pub(super) fn status(&mut self, view: &View<'_>) -> Status {
+        let scopes = self.scopes(view);
+        if view.resolved && !self.begun {
+            self.begun = self.lines.values().all(|line| line.tried);
+        }
+        let reasons = self.reasons(view);
+        let state = match () {
+            () if view.draining => ServiceState::Draining,
+            () if self.store.failure.is_some() => ServiceState::Stuck,
+            () if !self.begun => ServiceState::Starting,
+            () if reasons.is_empty() => ServiceState::Ready,
+            () => ServiceState::Degraded,
+        };
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: self.started,
+            at: view.now,
+            state,
+            reasons,
+            config: self.config.clone(),
+            store: self.store.clone(),
+            scopes,
+            scopes_known: view.known.complete,
+            counts: self.counts.clone(),
+            plans_waiting: self.plans_waiting,
+            notify: self.notify.clone(),
+            listen: self.listen.clone(),
+        }
+    }
+
+    fn scopes(&self, view: &View<'_>) -> Vec<ScopeStatus> {
+        let at = |moment: Moment| {
+            let seconds = moment.since(view.moment).as_secs();
+            view.now.plus(i64::try_from(seconds).unwrap_or(i64::MAX))
+        };
+        // Many scopes share a source.
+        let mut ticks: HashMap<Arc<str>, Option<Timestamp>> = HashMap::new();
+        let mut tick = |source: &Arc<str>| {
+            let next = ticks.entry(Arc::clone(source));
+            *next.or_insert_with(|| view.clock.next(source))
+        };
+        let status = |(scope, line): (&Arc<Scope>, &Line)| {
+            let standing = view.queue.standing(scope);
+            let running = standing.as_ref().is_some_and(|standing| standing.running);
+            let next = match standing {
+                Some(_) if running => None,
+                Some(standing) => match standing.next {
+                    Some(next) => Some(at(next)),
+                    None => standing.sources.iter().filter_map(&mut tick).min(),
+                },
+                None => view.resolve_at.map(at),
+            };
+            let record = line.record.as_ref();
+            ScopeStatus {
+                scope: Arc::clone(scope),
+                coverage: record.map(|record| record.coverage.clone()),
+                attempted: record.map(|record| record.attempted),
+                complete: record.and_then(|record| record.complete),
+                found: record.map_or(0, |record| record.found),
+                failures_in_a_row: record.map_or(0, |record| record.failures_in_a_row),
+                next,
+                running,
+                milliseconds: line.milliseconds,
+            }
+        };
+        self.lines.iter().map(status).collect()
+    }
+
+    fn reasons(&mut self, view: &View<'_>) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        let mut tell = |code: &str, subject: String, message: String, since: Option<Timestamp>| {
+            let key = (code.to_owned(), subject.clone());
+            let since = since.or_else(|| self.since.get(&key).copied());
+            reasons.push(Reason {
+                code: code.to_owned(),
+                subject,
+                message,
+                since: since.unwrap_or(view.now),
+            });
+        };
+        if let Some(failure) = &self.store.failure {
+            tell(
+                "store-failed",
+                self.store.path.display().to_string(),
+                failure.clone(),
+                None,
+            );
+        }
+        if let Some(reload) = self.config.last_reload.as_ref().filter(|r| !r.accepted) {
+            let path = self.config.path.as_ref();
+            let path = path.map_or_else(String::new, |path| path.display().to_string());
+            let first = reload.messages.first().map_or("", String::as_str);
+            let more = match reload.messages.len() {
+                0 | 1 => String::new(),
+                all => format!(" (and {} more)", all - 1),
+            };
+            let message = format!(
+                "the new configuration was refused, and the old one is in force: {first}{more}; mend the file, then `muster reload`"
+            );
+            tell("config-rejected", path, message, Some(reload.at));
+        }
+        for (scope, failure) in &view.known.unlisted {
+            let message = format!(
+                "it cannot be found out which scopes there are: {failure}; {}",
+                advice(failure, scope)
+            );
+            tell("scopes-unknown", scope.to_string(), message, None);
+        }
+        let mut failing: Vec<_> = self
+            .lines
+            .iter()
+            .filter_map(|(scope, line)| {
+                let coverage = &line.record.as_ref()?.coverage;
+                (!coverage.is_complete()).then_some((scope, coverage, line.failing))
+            })
+            .collect();
+        failing.sort_by_key(|(_, coverage, _)| matches!(coverage, Coverage::Partial(_)));
+        let more = failing.len().saturating_sub(MAX_REASONS);
+        for (scope, coverage, since) in failing.into_iter().take(MAX_REASONS) {
+            let code = format!("scope-{}", coverage.as_str());
+            let message = match coverage.failures() {
+                [] => "it was not completely read".to_owned(),
+                [first, rest @ ..] => {
+                    let more = match rest.len() {
+                        0 => String::new(),
+                        more => format!(" (and {more} more)"),
+                    };
+                    format!("{first}{more}; {}", advice(first, scope))
+                }
+            };
+            tell(&code, scope.to_string(), message, since);
+        }
+        if more > 0 {
+            let message = "see the list of scopes: `muster status`".to_owned();
+            tell(
+                "scope-unread",
+                format!("{more} further scopes"),
+                message,
+                None,
+            );
+        }
+        if self.plans_waiting > 0 {
+            let message = "removals that the brake held wait for a person: `muster plan ls` lists them, `muster plan approve` and `muster plan reject` decide"
+                .to_owned();
+            tell(
+                "plan-waiting",
+                plural(self.plans_waiting, "plan"),
+                message,
+                None,
+            );
+        }
+        for sink in self.notify.iter().filter(|sink| sink.failures_in_a_row > 0) {
+            let error = sink.error.as_deref().unwrap_or("it failed");
+            let message = format!(
+                "it cannot be told: {error}; {} wait, and it is tried again",
+                plural(
+                    usize::try_from(sink.waiting).unwrap_or(usize::MAX),
+                    "notice"
+                )
+            );
+            tell("notify-failing", sink.name.clone(), message, None);
+        }
+        if let Some(jump) = view.jump {
+            let way = if jump.by < 0 { "back" } else { "forward" };
+            let behind = match view.ahead {
+                0 => String::new(),
+                _ => "; the service follows it slowly, so that no grace passes early".to_owned(),
+            };
+            let message = format!(
+                "the machine's clock jumped {way} by {} s, or the machine slept{behind}",
+                jump.by.unsigned_abs()
+            );
+            tell("clock-jumped", "clock".to_owned(), message, Some(jump.at));
+        }
+        if !self.begun {
+            let tried = self.lines.values().filter(|line| line.tried).count();
+            let message = match (view.resolved, self.lines.len()) {
+                (false, _) => "it is being found out which scopes there are".to_owned(),
+                (true, all) => format!("{tried} of {all} scopes have been tried since the start"),
+            };
+            tell("starting", "scopes".to_owned(), message, Some(self.started));
+        }
+        self.since = reasons
+            .iter()
+            .map(|reason| ((reason.code.clone(), reason.subject.clone()), reason.since))
+            .collect();
+        reasons
+    }
+}
+
+/// The safety under which databases are counted that wait out their grace.
+const GRACE: &str = "grace";
+
+fn plural(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}

@@ -1,0 +1,380 @@
+//! Another configuration: read, checked, asked about, tried on what is remembered, and only then in force. At every
+//! step before the last the old one stays, and the status says why.
+
+use std::{path::Path, sync::Arc};
+
+use sha2::{Digest, Sha256};
+use tokio::task::JoinError;
+
+use super::{
+    Service,
+    keeper::{Job, Trouble},
+    resolve::expand,
+    scopes::{Known, hex, same_reach},
+};
+use crate::{
+    config::{self, Config, Loaded},
+    pipeline::sources::{Clouds, Expansion},
+    service::{
+        engine::Taken,
+        handle::{Active, Refused, RefusedKind, Reloaded, Reply},
+        status::Reloading,
+    },
+};
+
+/// Somebody asks for the configuration to be read again.
+pub(super) struct Request {
+    by: String,
+    dry_run: bool,
+    /// None for a signal.
+    reply: Option<Reply<Reloaded>>,
+}
+
+/// A configuration that was read, and what it asks for.
+pub(super) struct Prepared {
+    /// None when it broke off: then nobody is left to be told.
+    request: Option<Request>,
+    outcome: Result<Box<Read>, Vec<String>>,
+}
+
+/// The file, the ways into the clouds by it, and the scopes that it asks for.
+type Read = (Loaded, Arc<Clouds>, Expansion);
+
+/// A configuration that can come into force.
+pub(super) struct Ready {
+    request: Request,
+    config: Config,
+    bytes: Vec<u8>,
+    clouds: Arc<Clouds>,
+    known: Known,
+    reloaded: Reloaded,
+}
+
+impl Request {
+    pub(super) fn by_signal() -> Self {
+        Self {
+            by: "SIGHUP".to_owned(),
+            dry_run: false,
+            reply: None,
+        }
+    }
+
+    pub(super) const fn by_command(by: String, dry_run: bool, reply: Reply<Reloaded>) -> Self {
+        Self {
+            by,
+            dry_run,
+            reply: Some(reply),
+        }
+    }
+
+    fn answer(self, answer: Result<Reloaded, Refused>) {
+        if let Some(reply) = self.reply {
+            // Who asked may have gone.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+impl Prepared {
+    pub(super) fn broken(error: &JoinError) -> Self {
+        Self {
+            request: None,
+            outcome: Err(vec![format!("reading it broke off: {error}")]),
+        }
+    }
+}
+
+impl Service {
+    /// Takes a request. One after the other is carried out; two signals that wait are one.
+    pub(super) fn ask_for_reload(&mut self, request: Request) {
+        if self.ending.is_some() {
+            request.answer(Err(super::failure::ending()));
+            return;
+        }
+        let waits = self.reloads.iter().any(|waiting| waiting.reply.is_none());
+        if request.reply.is_some() || !waits {
+            self.reloads.push_back(request);
+        }
+    }
+
+    /// Begins with the next one.
+    pub(super) fn start_reload(&mut self) {
+        if self.reload {
+            return;
+        }
+        let Some(request) = self.reloads.pop_front() else {
+            return;
+        };
+        self.reload = true;
+        if !request.dry_run {
+            self.systemd.reloading();
+        }
+        if let Some(refused) = self.not_now() {
+            let why = std::iter::once(refused.what.clone())
+                .chain(refused.why.iter().cloned())
+                .collect();
+            self.refuse(request, refused.kind, why);
+            return;
+        }
+        let path = self.config.path.clone();
+        let clouds = Arc::clone(&self.clouds);
+        self.reloading.spawn(async move {
+            let outcome = prepare(path.as_deref(), &clouds).await;
+            Prepared {
+                request: Some(request),
+                outcome,
+            }
+        });
+    }
+
+    /// The new configuration was read, or cannot be used.
+    pub(super) fn prepared(&mut self, prepared: Prepared) {
+        let Prepared { request, outcome } = prepared;
+        if self.ending.is_some() {
+            return;
+        }
+        let request = request.unwrap_or_else(Request::by_signal);
+        if let Some(refused) = self.not_now() {
+            self.refuse(request, refused.kind, vec![refused.to_string()]);
+            return;
+        }
+        let (loaded, clouds, expansion) = match outcome {
+            Ok(prepared) => *prepared,
+            Err(problems) => {
+                self.refuse(request, RefusedKind::Invalid, problems);
+                return;
+            }
+        };
+        let Loaded {
+            mut config,
+            bytes,
+            warnings,
+            ..
+        } = loaded;
+        let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        self.keep_what_needs_a_restart(&mut config, &mut warnings);
+        let before = same_reach(&self.config, &config).then_some(&self.known);
+        let known = Known::settle(expansion, before, self.board.remembered());
+        let setup = match known.setup(&config) {
+            Ok(setup) => Box::new(setup),
+            Err(problems) => {
+                self.refuse(request, RefusedKind::Invalid, problems);
+                return;
+            }
+        };
+        let reloaded = Reloaded {
+            changes: config::diff(&self.config, &config),
+            warnings,
+            ..Reloaded::default()
+        };
+        let ready = Box::new(Ready {
+            request,
+            config,
+            bytes,
+            clouds,
+            known,
+            reloaded,
+        });
+        let now = self.now();
+        self.keeper.send(Job::Preview {
+            setup,
+            now,
+            then: Some(ready),
+        });
+    }
+
+    /// What cannot change while the service runs stays as it is, and whoever asks is told.
+    fn keep_what_needs_a_restart(&self, config: &mut Config, warnings: &mut Vec<String>) {
+        let named = self.options.store.is_some();
+        if !named && config.store != self.config.store {
+            warnings.push(format!(
+                "store: it stays {} until the service is restarted",
+                self.config.store.display()
+            ));
+        }
+        config.store.clone_from(&self.config.store);
+        if config.service.listen != self.config.service.listen {
+            let shown = self.config.service.listen;
+            warnings.push(format!(
+                "service.listen: it stays {} until the service is restarted",
+                shown.map_or_else(|| "off".to_owned(), |address| address.to_string())
+            ));
+            config.service.listen = shown;
+        }
+        if config.requests.scopes_at_once != self.config.requests.scopes_at_once {
+            warnings.push(format!(
+                "requests.scopes_at_once: it stays {} until the service is restarted",
+                self.config.requests.scopes_at_once
+            ));
+            config.requests.scopes_at_once = self.config.requests.scopes_at_once;
+        }
+    }
+
+    /// It is known what the new configuration would change.
+    pub(super) fn previewed(
+        &mut self,
+        outcome: Result<Reloaded, Trouble>,
+        then: Option<Box<Ready>>,
+    ) {
+        let Some(mut ready) = then else { return };
+        let found = match outcome {
+            Ok(found) => found,
+            Err(trouble) => {
+                self.refuse_for(ready.request, trouble);
+                return;
+            }
+        };
+        ready.reloaded = Reloaded {
+            changes: std::mem::take(&mut ready.reloaded.changes),
+            warnings: std::mem::take(&mut ready.reloaded.warnings),
+            ..found
+        };
+        if ready.request.dry_run {
+            self.reload = false;
+            ready.request.answer(Ok(ready.reloaded));
+            return;
+        }
+        match ready.known.setup(&ready.config) {
+            Ok(setup) => self.keeper.send(Job::Configure {
+                setup: Box::new(setup),
+                now: self.now(),
+                by: format!("reload by {}", ready.request.by),
+                then: Some(ready),
+            }),
+            Err(problems) => self.refuse(ready.request, RefusedKind::Invalid, problems),
+        }
+    }
+
+    /// The engine works by another setup: that of other scopes, or of another configuration.
+    pub(super) fn configured(&mut self, outcome: Result<Taken, Trouble>, then: Option<Box<Ready>>) {
+        let Some(ready) = then else {
+            self.done(outcome);
+            return;
+        };
+        let taken = match outcome {
+            Ok(taken) => taken,
+            Err(trouble) => {
+                self.refuse_for(ready.request, trouble);
+                return;
+            }
+        };
+        self.tell_of(&taken);
+        let Ready {
+            request,
+            config,
+            bytes,
+            clouds,
+            known,
+            reloaded,
+        } = *ready;
+        let now = self.now();
+        self.board.config.digest = hex(&Sha256::digest(&bytes));
+        self.board.config.loaded = now;
+        self.board.config.last_reload = Some(Reloading {
+            at: now,
+            accepted: true,
+            messages: reloaded
+                .changes
+                .iter()
+                .chain(&reloaded.warnings)
+                .cloned()
+                .collect(),
+        });
+        self.handle.set_active(Active {
+            config: config.clone(),
+            bytes,
+            loaded: now,
+        });
+        self.config = config;
+        self.clouds = clouds;
+        self.adopt(known, false);
+        self.resolve_at = None;
+        self.resolve_pause = super::resolve::FIRST_PAUSE;
+        self.plan_resolution();
+        self.set_clock();
+        let (deliverer, sinks) = (Arc::clone(&self.deliverer), self.config.notify.clone());
+        self.setting
+            .spawn(async move { deliverer.set(&sinks).await });
+        self.metrics.reloaded(true);
+        tracing::info!(
+            by = request.by,
+            changes = reloaded.changes.len(),
+            judged_otherwise = reloaded.judged_otherwise,
+            add = reloaded.add,
+            update = reloaded.update,
+            remove = reloaded.remove,
+            held = reloaded.held,
+            "the new configuration is in force"
+        );
+        for warning in &reloaded.warnings {
+            tracing::warn!(warning, "the configuration has something odd");
+        }
+        self.reload = false;
+        self.systemd.ready();
+        self.show_now();
+        request.answer(Ok(reloaded));
+    }
+
+    fn refuse_for(&mut self, request: Request, trouble: Trouble) {
+        let refused = trouble.refused("try the new configuration");
+        if let Trouble::Store(why) = &trouble {
+            self.store_failed(why);
+        }
+        let why = std::iter::once(refused.what).chain(refused.why).collect();
+        self.refuse(request, refused.kind, why);
+    }
+
+    /// The old configuration stays in force.
+    fn refuse(&mut self, request: Request, kind: RefusedKind, why: Vec<String>) {
+        self.reload = false;
+        if !request.dry_run {
+            self.metrics.reloaded(false);
+            tracing::error!(
+                by = request.by,
+                problems = why.join("; "),
+                "the new configuration was refused, and the old one stays in force"
+            );
+            self.board.config.last_reload = Some(Reloading {
+                at: self.now(),
+                accepted: false,
+                messages: why.clone(),
+            });
+            self.systemd.ready();
+            self.show_now();
+        }
+        let path = self.config.path.as_deref();
+        let shown = path.map_or_else(String::new, |path| format!(" {}", path.display()));
+        request.answer(Err(Refused {
+            kind,
+            what: format!("the configuration{shown} was refused, and the old one stays in force"),
+            why,
+            hint: (kind == RefusedKind::Invalid)
+                .then(|| "every setting is described by `muster config schema`".to_owned()),
+        }));
+    }
+
+    /// Whoever waits for a reload is told that it will not come.
+    pub(super) fn give_up_reloads(&mut self, refused: &Refused) {
+        for request in std::mem::take(&mut self.reloads) {
+            request.answer(Err(refused.clone()));
+        }
+    }
+}
+
+/// Reads the file, and asks which scopes it means. Credentials are looked for again.
+async fn prepare(path: Option<&Path>, clouds: &Clouds) -> Result<Box<Read>, Vec<String>> {
+    let Some(path) = path.map(Path::to_owned) else {
+        return Err(vec!["it was not read from a file".to_owned()]);
+    };
+    let loading = tokio::task::spawn_blocking(move || config::load(&path));
+    let loaded = match loading.await {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(error)) => return Err(error.to_string().lines().map(str::to_owned).collect()),
+        Err(error) => return Err(vec![format!("reading it broke off: {error}")]),
+    };
+    let clouds = Arc::new(clouds.anew(&loaded.config));
+    let expansion = expand(&clouds, &loaded.config, None).await;
+    let expansion = expansion
+        .ok_or_else(|| vec!["it took too long to find out which scopes it asks for".to_owned()])?;
+    Ok(Box::new((loaded, clouds, expansion)))
+}
