@@ -135,7 +135,10 @@ impl Webhook {
         if let Some(path) = &self.authorization_file {
             let content = content(path).await?;
             let mut value = HeaderValue::from_bytes(&content).map_err(|_| {
-                Failure::new(format!("{} holds no value of a header", path.display()))
+                Failure::new(format!(
+                    "cannot use {}: it holds no value of a header",
+                    path.display()
+                ))
             })?;
             value.set_sensitive(true);
             secrets.authorization = Some(value);
