@@ -7,18 +7,19 @@ use std::{
 
 use clap::Args;
 use muster_plan::TargetWrite;
-use muster_store::{Keep, Revision, Store};
+use muster_store::{Keep, Revision, Store, StoreError};
 
 use super::{
     Common, Failure, ReportArgs,
-    context::{Context, now},
-    plan::load,
+    context::{Context, load, now},
+    opened::{Opened, Reached},
     print, unread_is_fine,
 };
 use crate::{
+    control::ClientError,
     exit::Exit,
     pipeline::{
-        commit::{commit, trim},
+        commit::{commit, still_stands, trim},
         run::Writes,
         saved::{self, Basis, SavedError},
     },
@@ -58,12 +59,7 @@ impl Apply {
         }
     }
 
-    async fn saved(
-        &self,
-        path: &Path,
-        context: &Context,
-        store: &dyn Store,
-    ) -> Result<Exit, Failure> {
+    async fn saved(&self, path: &Path, context: &Context, store: &Opened) -> Result<Exit, Failure> {
         let refused = |error: &SavedError| {
             let failure = Failure::new(format!("cannot apply {}", path.display())).cause(error);
             match error {
@@ -73,9 +69,13 @@ impl Apply {
             }
         };
         let saved = saved::read(path).map_err(|error| refused(&error))?;
-        let revision = store
-            .revision()
-            .map_err(|error| Failure::new("cannot read the store").cause(&error))?;
+        let unread = |error: &StoreError| Failure::new("cannot read the store").cause(error);
+        let mut revision = store.revision().map_err(|error| unread(&error))?;
+        // That scopes were read again, and all was as before, is no reason to look again.
+        let made = Revision(saved.revision);
+        if still_stands(store, made).map_err(|error| unread(&error))? {
+            revision = made;
+        }
         let basis = Basis {
             store: &context.config.store,
             revision,
@@ -93,10 +93,11 @@ impl Apply {
         &self,
         common: &Common,
         context: &Context,
-        store: &dyn Store,
+        store: &Opened,
     ) -> Result<Exit, Failure> {
+        // Before the clouds are read: what a service finds meanwhile makes the plan stale, and never looks gone.
         let state = load(store)?;
-        let scanned = context.scan(&[]).await?;
+        let scanned = context.scan_through(store.service(), &[]).await?;
         scanned.something()?;
         let run = scanned.plan(&state, &context.config.settings);
         unread_is_fine(print(|out| {
@@ -118,7 +119,7 @@ impl Apply {
 
     async fn write(
         &self,
-        store: &dyn Store,
+        store: &Opened,
         writes: &Writes,
         revision: Revision,
         keep: Keep,
@@ -133,13 +134,22 @@ impl Apply {
                 .because("it was not confirmed")
                 .hint("nothing was changed"));
         }
-        commit(store, writes, revision, None).map_err(|error| {
-            Failure::new("cannot apply the plan")
-                .cause(&error)
-                .hint("nothing was changed")
-        })?;
-        trim(store, keep, now())
-            .map_err(|error| Failure::new("cannot trim the history").cause(&error))?;
+        match store {
+            Opened::Held(reached) => {
+                let Reached { client, .. } = &**reached;
+                // The service trims the history itself.
+                client.apply(writes, revision).await.map_err(not_applied)?;
+            }
+            Opened::Own(store) => {
+                commit(&**store, writes, revision, None).map_err(|error| {
+                    Failure::new("cannot apply the plan")
+                        .cause(&error)
+                        .hint("nothing was changed")
+                })?;
+                trim(&**store, keep, now())
+                    .map_err(|error| Failure::new("cannot trim the history").cause(&error))?;
+            }
+        }
         let mut err = anstream::stderr().lock();
         writeln!(
             err,
@@ -147,6 +157,14 @@ impl Apply {
             writes.targets.len().saturating_sub(removals)
         )?;
         Ok(())
+    }
+}
+
+/// What the service did not apply. When it did not answer, nobody knows.
+fn not_applied(error: ClientError) -> Failure {
+    match error {
+        ClientError::Refused(_) => error.into(),
+        _ => Failure::from(error).hint("whether it was applied is not known: `muster history`"),
     }
 }
 

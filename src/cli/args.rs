@@ -107,10 +107,12 @@ pub struct ReportArgs {
 }
 
 impl Common {
-    /// Starts the log. Warnings and worse, unless asked for more; never a secret.
-    pub fn start_log(&self) {
+    /// Starts the log: errors, unless asked for more; of a service also what it does. Never a secret.
+    pub fn start_log(&self, service: bool) {
         let level = match self.verbose {
+            0 if service => "muster=info,warn",
             0 => "error",
+            1 if service => "muster=debug,info",
             1 => "muster=info,warn",
             _ => "muster=debug,muster_cloud=debug,muster_discovery=debug,info",
         };

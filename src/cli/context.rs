@@ -1,4 +1,5 @@
-//! What a command works with: the configuration, the store, the clock, and the scans of a run.
+//! What a command works with: the configuration, the store, the clock, and the scans of a run. Where a service
+//! holds the store, both come through it.
 
 use std::{
     fs,
@@ -8,14 +9,19 @@ use std::{
 };
 
 use muster_discovery::run as scan_all;
-use muster_matchers::Chain;
+use muster_matchers::{Chain, SourceFilter};
 use muster_model::{Scan, Scope, Timestamp};
 use muster_plan::OpenScopes;
-use muster_store::{OpenError, SledStore};
+use muster_store::Store;
 
-use super::{Common, Failure, run_id};
+use super::{
+    Common, Failure,
+    opened::{Opened, Reached},
+    run_id,
+};
 use crate::{
     config::{self, Config, Problem},
+    control::{Loaded, Reading},
     exit::Exit,
     pipeline::{
         run::{Ask, Run, remember, run},
@@ -121,31 +127,25 @@ impl Context {
         }
     }
 
-    /// Opens the store; makes it when there is none yet.
+    /// Opens the store, or reaches the service that holds it; makes it when there is none yet.
     ///
     /// # Errors
-    /// When it is in use, damaged, or the directory cannot be written.
-    pub fn store(&self) -> Result<SledStore, Failure> {
-        SledStore::open(&self.config.store).map_err(|error| {
-            let failure = Failure::new(format!("cannot open the store {}", self.config.store.display())).cause(&error);
-            match error {
-                OpenError::Lost { .. } => failure.hint("`muster store repair` goes on with what is left, and keeps the old files aside"),
-                _ => failure,
-            }
-        })
+    /// When a process holds it that does not answer for it, when it is damaged, or when the directory cannot be
+    /// written.
+    pub fn store(&self) -> Result<Opened, Failure> {
+        Opened::open(&self.config.store)
     }
 
     /// What the store holds, and the store; a store that is not there yet holds nothing, and is not made.
     ///
     /// # Errors
     /// When it is there and cannot be opened or read.
-    pub fn state(&self) -> Result<(State, Option<SledStore>), Failure> {
+    pub fn state(&self) -> Result<(State, Option<Opened>), Failure> {
         if !self.config.store.exists() {
             return Ok((State::default(), None));
         }
         let store = self.store()?;
-        let state = State::load(&store)
-            .map_err(|error| Failure::new("cannot read the store").cause(&error))?;
+        let state = load(&store)?;
         Ok((state, Some(store)))
     }
 
@@ -156,9 +156,7 @@ impl Context {
     /// When a rule is wrong.
     pub fn remembered(&self, state: &State) -> Result<Run, Failure> {
         let filters = config::check::static_filters(&self.config);
-        let chain = Chain::build(filters, self.config.rules.as_deref())
-            .map(|(chain, _)| chain)
-            .map_err(|problems| bad_rules(&problems))?;
+        let chain = self.chain(filters)?;
         Ok(remember(state, &chain, &self.config.settings, now()))
     }
 
@@ -188,9 +186,7 @@ impl Context {
             scanners.retain(|scanner| only.contains(scanner.scope()));
             unread.retain(|scan| only.contains(&scan.scope));
         }
-        let chain = Chain::build(filters, self.config.rules.as_deref())
-            .map(|(chain, _)| chain)
-            .map_err(|problems| bad_rules(&problems))?;
+        let chain = self.chain(filters)?;
         let now = now();
         let progress = Progress::start(scanners.len(), self.quiet);
         let mut scans = scan_all(scanners, self.config.requests.scopes_at_once, |scan| {
@@ -210,6 +206,87 @@ impl Context {
             run: run_id(now),
         })
     }
+
+    /// The same through the service that holds the store, where there is one: it has the credentials, and one
+    /// budget for all requests. Where it goes by another configuration, this process reads, and says so.
+    ///
+    /// # Errors
+    /// As [`Self::scan`]; when the service does not answer, or not to the end.
+    pub async fn scan_through(
+        &self,
+        service: Option<&Reached>,
+        only: &[Scope],
+    ) -> Result<Scanned, Failure> {
+        let Some(Reached { client, .. }) = service else {
+            return self.scan(only).await;
+        };
+        let loaded = client.config().await?;
+        if !self.is_of(&loaded) {
+            self.warn_of(&loaded, "this command reads the clouds itself, by its own");
+            return self.scan(only).await;
+        }
+        let now = now();
+        let mut progress = Progress(None);
+        let read = client.read(only.to_vec(), |reading| match reading {
+            Reading::Begun(basis) => progress = Progress::start(basis.scopes, self.quiet),
+            Reading::Ended(scan) => progress.ended(scan),
+        });
+        let read = read.await;
+        progress.finish();
+        let (basis, mut scans) = read?;
+        let chain = self.chain(basis.filters)?;
+        scans.sort_by(|a, b| a.scope.cmp(&b.scope));
+        Ok(Scanned {
+            scans,
+            chain,
+            expanded: basis.complete,
+            open: basis.open,
+            all: only.is_empty(),
+            now,
+            run: run_id(now),
+        })
+    }
+
+    /// Whether the service goes by the very configuration of this command.
+    pub fn is_of(&self, loaded: &Loaded) -> bool {
+        loaded.text.as_bytes() == self.bytes
+    }
+
+    /// Says that the service goes by another configuration, and what follows.
+    pub fn warn_of(&self, loaded: &Loaded, what_follows: &str) {
+        let full = |path: &Path| fs::canonicalize(path).ok();
+        let (own, theirs) = (self.config.path.as_deref(), loaded.path.as_deref());
+        let same_file = own
+            .and_then(full)
+            .is_some_and(|own| theirs.and_then(full) == Some(own));
+        let theirs = theirs.map_or("none".into(), Path::to_string_lossy);
+        let mut out = anstream::stderr().lock();
+        // Nobody reads standard error: nobody is told.
+        let _ = writeln!(
+            out,
+            "warning: the service runs another configuration ({theirs}, loaded at {}): {what_follows}{}",
+            loaded.loaded,
+            if same_file {
+                "; `muster reload` loads it"
+            } else {
+                ""
+            }
+        );
+    }
+
+    fn chain(&self, filters: Vec<SourceFilter>) -> Result<Chain, Failure> {
+        Chain::build(filters, self.config.rules.as_deref())
+            .map(|(chain, _)| chain)
+            .map_err(|problems| bad_rules(&problems))
+    }
+}
+
+/// What the store holds.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn load(store: &dyn Store) -> Result<State, Failure> {
+    State::load(store).map_err(|error| Failure::new("cannot read the store").cause(&error))
 }
 
 impl Scanned {

@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Common, Failure, ReportArgs, context::Context, plan::load, print};
+use super::{
+    Common, Failure, ReportArgs,
+    context::{Context, load},
+    print,
+};
 use crate::{
     config,
     demo::{self, Day},

@@ -8,7 +8,7 @@ use muster_model::{Decision, Record, ResourceId, ScopeRecord};
 use muster_plan::{Action, Change};
 use muster_store::tables;
 
-use super::{Common, Failure, context::Context, print};
+use super::{Common, Failure, context::Context, opened::Opened, print};
 use crate::{
     exit::Exit,
     pipeline::{run::Run, state::State},
@@ -31,7 +31,8 @@ impl Explain {
         let context = Context::load(common)?;
         let (state, store) = context.state()?;
         let (run, scopes) = if self.scan || state.scopes.is_empty() {
-            let scanned = context.scan(&[]).await?;
+            let service = store.as_ref().and_then(Opened::service);
+            let scanned = context.scan_through(service, &[]).await?;
             let run = scanned.plan(&state, &context.config.settings);
             let scopes = run.writes.scopes.clone();
             (run, scopes)

@@ -12,15 +12,18 @@ mod error;
 mod explain;
 mod history;
 mod install;
+mod opened;
 mod plan;
+mod plans;
+mod reload;
+mod run;
 mod scan;
 mod scope;
+mod service;
+mod status;
 mod store;
 
-use std::{
-    io::{self, Write as _},
-    process,
-};
+use std::io::{self, Write as _};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
@@ -28,7 +31,7 @@ pub use self::{
     args::{Common, ListFormat, ReportArgs},
     error::Failure,
 };
-use crate::exit::Exit;
+use crate::{exit::Exit, pipeline::run_id};
 
 /// Finds an organisation's cloud databases and decides which are enrolled; nothing happens that a dry run would
 /// not have shown.
@@ -58,12 +61,18 @@ enum Command {
     /// Write, check and show the configuration.
     #[command(subcommand)]
     Config(config::Config),
+    /// Run as a service: scan on schedule, and keep what is enrolled true by itself.
+    Run(run::Run),
     /// Read the clouds once and remember what is there. Enrolls nothing.
     Scan(scan::Scan),
     /// Read the clouds and show what would be enrolled, updated and removed, and why. Changes nothing.
     Plan(plan::Plan),
     /// Carry out a plan: a saved one, or the one that is made now.
     Apply(apply::Apply),
+    /// Show how the service that runs is, and everything that is not as it should be.
+    Status(status::Status),
+    /// Have the service that runs read its configuration again.
+    Reload(reload::Reload),
     /// List what is read: account or subscription, region and service.
     #[command(subcommand)]
     Scope(scope::Scope),
@@ -94,7 +103,7 @@ pub fn main() -> Exit {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    cli.common.start_log();
+    cli.common.start_log(matches!(cli.command, Command::Run(_)));
     match run(cli) {
         Ok(exit) => exit,
         // Whoever reads our output has seen enough.
@@ -120,9 +129,12 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Demo(args) => block_on(args.run(common)),
         Command::Config(args) => args.run(common),
+        Command::Run(args) => args.run(common),
         Command::Scan(args) => block_on(args.run(common)),
         Command::Plan(args) => block_on(args.run(common)),
         Command::Apply(args) => block_on(args.run(common)),
+        Command::Status(args) => args.run(common),
+        Command::Reload(args) => args.run(common),
         Command::Scope(args) => block_on(args.run(common)),
         Command::Db(args) => args.run(common),
         Command::Explain(args) => block_on(args.run(common)),
@@ -152,11 +164,6 @@ fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit
     });
     runtime.shutdown_background();
     ended
-}
-
-/// The process's number, to tell runs of one second apart.
-fn run_id(now: muster_model::Timestamp) -> String {
-    format!("{}-{}", now, process::id())
 }
 
 /// Writes to standard output, to the end: what does not fit on a full disk is an error and not a shorter answer.

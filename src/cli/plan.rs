@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use muster_store::Store;
 
 use super::{
     Common, Failure, ReportArgs,
     context::{Context, Scanned, write_file},
+    opened::Opened,
+    plans::Plans,
     print, unread_is_fine,
 };
 use crate::{
@@ -15,14 +16,17 @@ use crate::{
     pipeline::{
         run::Run,
         saved::{self, Basis},
-        state::State,
     },
     report,
 };
 
 /// Arguments of `muster plan`.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Plan {
+    /// What is done with plans that the brake held, in place of making a plan.
+    #[command(subcommand)]
+    held: Option<Plans>,
     #[command(flatten)]
     report: ReportArgs,
     /// Also save the plan here, to be applied by `muster apply FILE`.
@@ -38,13 +42,17 @@ pub struct Plan {
 
 impl Plan {
     pub(super) async fn run(self, common: &Common) -> Result<Exit, Failure> {
+        if let Some(held) = self.held {
+            return held.run(common);
+        }
         let mut context = Context::load(common)?;
         context.config.settings.brake.released |= self.allow_mass_removal;
         context.warn();
         // Nobody else has to wait for the clouds: a plan writes nothing.
         let (state, store) = context.state()?;
+        let service = store.as_ref().and_then(Opened::service).cloned();
         drop(store);
-        let scanned = context.scan(&[]).await?;
+        let scanned = context.scan_through(service.as_ref(), &[]).await?;
         scanned.something()?;
         let run = scanned.plan(&state, &context.config.settings);
         if let Some(path) = &self.out {
@@ -74,11 +82,6 @@ impl Plan {
         }))?;
         Ok(exit(&scanned, &run, self.detailed_exitcode))
     }
-}
-
-/// What the store holds.
-pub(super) fn load(store: &dyn Store) -> Result<State, Failure> {
-    State::load(store).map_err(|error| Failure::new("cannot read the store").cause(&error))
 }
 
 /// The code of a plan.

@@ -1,10 +1,22 @@
 //! `muster scan`: reads the clouds once and remembers what is there. Enrolls nothing.
+//!
+//! Where a service holds the store, it is the service that scans, by its own configuration, and what it then does
+//! with what it finds is what it always does.
 
 use clap::Args;
-use muster_model::Scope;
+use muster_model::{Scope, ScopeRecord};
 
-use super::{Common, Failure, ListFormat, context::Context, plan::load, scope::Row};
-use crate::{exit::Exit, pipeline::commit::commit};
+use super::{
+    Common, Failure, ListFormat,
+    context::{Context, load},
+    opened::{Opened, Reached},
+    scope::Row,
+};
+use crate::{
+    control::{ClientError, NAME},
+    exit::Exit,
+    pipeline::commit::commit,
+};
 
 /// Arguments of `muster scan`.
 #[derive(Args, Debug)]
@@ -14,6 +26,10 @@ pub struct Scan {
     /// Remember nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Have the running service scan now, and fail when there is none. Without this, a service that runs scans,
+    /// and else this command does.
+    #[arg(long, conflicts_with = "dry_run")]
+    now: bool,
     /// How the list of scopes is written.
     #[arg(short, long, alias = "format", value_enum, default_value_t)]
     output: ListFormat,
@@ -23,28 +39,92 @@ impl Scan {
     pub(super) async fn run(self, common: &Common) -> Result<Exit, Failure> {
         let context = Context::load(common)?;
         context.warn();
-        let store = if self.dry_run {
-            None
-        } else {
-            Some(context.store()?)
-        };
-        let scanned = context.scan(&self.scopes).await?;
-        if let Some(store) = &store {
-            let state = load(store)?;
-            let run = scanned.plan(&state, &context.config.settings);
-            commit(store, &run.writes.inventory_only(), state.revision, None)
-                .map_err(|error| Failure::new("cannot remember the scan").cause(&error))?;
+        if self.dry_run {
+            let service = match Reached::connect(&context.config.store) {
+                Ok(service) => Some(service),
+                Err(error) if error.is_absent() => None,
+                Err(error) => return Err(error.into()),
+            };
+            return self.read_only(&context, service.as_ref()).await;
         }
-        let rows: Vec<Row> = scanned
+        if self.now {
+            let service = Reached::connect(&context.config.store)
+                .map_err(|error| self.no_service(&context, error))?;
+            return self.by_service(&context, &service).await;
+        }
+        match context.store()? {
+            Opened::Held(service) => self.by_service(&context, &service).await,
+            store @ Opened::Own(_) => self.by_itself(&context, &store).await,
+        }
+    }
+
+    async fn read_only(
+        &self,
+        context: &Context,
+        service: Option<&Reached>,
+    ) -> Result<Exit, Failure> {
+        let scanned = context.scan_through(service, &self.scopes).await?;
+        let rows = scanned
             .scans
             .iter()
-            .map(|scan| Row::scanned(scan, scanned.now))
-            .collect();
+            .map(|scan| Row::scanned(scan, scanned.now, None));
+        Row::write(&rows.collect::<Vec<_>>(), self.output)?;
+        Ok(exit(scanned.is_complete()))
+    }
+
+    async fn by_itself(&self, context: &Context, store: &Opened) -> Result<Exit, Failure> {
+        let scanned = context.scan(&self.scopes).await?;
+        let state = load(store)?;
+        let run = scanned.plan(&state, &context.config.settings);
+        let writes = run.writes.inventory_only();
+        commit(store, &writes, state.revision, None)
+            .map_err(|error| Failure::new("cannot remember the scan").cause(&error))?;
+        let record = |scope: &Scope| {
+            let mut records = writes.scopes.iter();
+            records.find(|record| *record.scope == *scope)
+        };
+        let rows = scanned
+            .scans
+            .iter()
+            .map(|scan| Row::scanned(scan, scanned.now, record(&scan.scope)));
+        Row::write(&rows.collect::<Vec<_>>(), self.output)?;
+        Ok(exit(scanned.is_complete()))
+    }
+
+    async fn by_service(&self, context: &Context, service: &Reached) -> Result<Exit, Failure> {
+        let Reached { client, .. } = service;
+        let loaded = client.config().await?;
+        if !context.is_of(&loaded) {
+            context.warn_of(&loaded, "it scans what that one asks for");
+        }
+        let mut records = client.scan(self.scopes.clone()).await?;
+        let known = client.status().await?.scopes_known;
+        records.sort_by(|a, b| a.scope.cmp(&b.scope));
+        let rows: Vec<Row> = records.iter().map(Row::remembered).collect();
         Row::write(&rows, self.output)?;
-        Ok(if scanned.is_complete() {
-            Exit::Done
-        } else {
-            Exit::Incomplete
-        })
+        let complete = |record: &ScopeRecord| record.coverage.is_complete();
+        Ok(exit(known && records.iter().all(complete)))
+    }
+
+    fn no_service(&self, context: &Context, error: ClientError) -> Failure {
+        if !error.is_absent() {
+            return error.into();
+        }
+        Failure::new("cannot have the service scan now")
+            .because(format!(
+                "no service answers at {}",
+                context.config.store.join(NAME).display()
+            ))
+            .hint(
+                "start it with `muster run`; without --now, `muster scan` reads the clouds itself",
+            )
+    }
+}
+
+fn exit(complete: bool) -> Exit {
+    if complete {
+        Exit::Done
+    } else {
+        Exit::Incomplete
     }
 }

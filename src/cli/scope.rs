@@ -48,8 +48,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// A scope that was just scanned.
-    pub(super) fn scanned(scan: &Scan, at: Timestamp) -> Self {
+    /// A scope that was just scanned, and what is remembered of that.
+    pub(super) fn scanned(scan: &Scan, at: Timestamp, record: Option<&ScopeRecord>) -> Self {
         let warnings = scan
             .warnings
             .iter()
@@ -61,13 +61,17 @@ impl Row {
             malformed: scan.malformed.len(),
             requests: Some(scan.requests),
             last_scan: Some(at),
-            last_complete_scan: scan.coverage.is_complete().then_some(at),
-            failures_in_a_row: 0,
+            last_complete_scan: match record {
+                Some(record) => record.complete,
+                None => scan.coverage.is_complete().then_some(at),
+            },
+            failures_in_a_row: record.map_or(0, |record| record.failures_in_a_row),
             errors: texts(&scan.coverage).into_iter().chain(warnings).collect(),
         }
     }
 
-    fn remembered(record: &ScopeRecord) -> Self {
+    /// A scope as it is remembered.
+    pub(super) fn remembered(record: &ScopeRecord) -> Self {
         Self {
             scope: record.scope.to_string(),
             coverage: record.coverage.as_str(),

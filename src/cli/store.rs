@@ -1,11 +1,19 @@
 //! `muster store check|repair`: whether the store is whole, and what can be saved of one that is not.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use clap::Subcommand;
-use muster_store::{Damaged, SledStore};
+use muster_store::{Damaged, OpenError, SledStore};
 
-use super::{Common, Failure, context::Context, print};
+use super::{
+    Common, Failure,
+    context::Context,
+    opened::{Opened, Reached, cannot},
+    print,
+};
 use crate::{exit::Exit, report::escape::shown};
 
 /// Subcommands of `muster store`.
@@ -30,30 +38,25 @@ impl Store {
         }
         match self {
             Self::Check => {
-                let health = context
-                    .store()?
-                    .check()
-                    .map_err(|error| Failure::new("cannot check the store").cause(&error))?;
+                let (records, damaged) = check(&context.store()?)?;
                 print(|out| {
-                    list(&health.damaged, out)?;
+                    list(&damaged, out)?;
                     writeln!(
                         out,
-                        "{}: {} records, {} damaged",
+                        "{}: {records} records, {} damaged",
                         dir.display(),
-                        health.records,
-                        health.damaged.len()
+                        damaged.len()
                     )
                 })?;
-                Ok(if health.damaged.is_empty() {
+                Ok(if damaged.is_empty() {
                     Exit::Done
                 } else {
                     Exit::Failed
                 })
             }
             Self::Repair => {
-                let (_store, repair) = SledStore::repair(dir).map_err(|error| {
-                    Failure::new(format!("cannot repair the store {}", dir.display())).cause(&error)
-                })?;
+                let (_store, repair) =
+                    SledStore::repair(dir).map_err(|error| not_repaired(dir, &error))?;
                 print(|out| {
                     list(&repair.dropped, out)?;
                     writeln!(
@@ -72,6 +75,38 @@ impl Store {
                 Ok(Exit::Done)
             }
         }
+    }
+}
+
+/// How many records can be read, and which cannot. A service that holds the store reads them itself.
+fn check(store: &Opened) -> Result<(u64, Vec<Damaged>), Failure> {
+    match store {
+        Opened::Own(store) => {
+            let health = store
+                .check()
+                .map_err(|error| Failure::new("cannot check the store").cause(&error))?;
+            Ok((health.records, health.damaged))
+        }
+        Opened::Held(reached) => {
+            let Reached { client, .. } = &**reached;
+            let health = client.wait(client.check())?;
+            Ok((health.records, health.damaged))
+        }
+    }
+}
+
+/// A repair takes the store's files apart: nobody else may work with them.
+fn not_repaired(dir: &Path, error: &OpenError) -> Failure {
+    match Reached::connect(dir) {
+        Ok(Reached { service, .. }) if matches!(error, OpenError::InUse { .. }) => {
+            Failure::new(format!("cannot repair the store {}", dir.display()))
+                .because(format!(
+                    "the service works with it: process {}, since {}",
+                    service.pid, service.started
+                ))
+                .hint("`muster store check` says whether anything is wrong with it; stop the service to repair it")
+        }
+        _ => cannot("repair", dir, error),
     }
 }
 

@@ -1,0 +1,459 @@
+//! `muster plan ls|show|approve|reject`: plans that the brake held, which wait for a person.
+//!
+//! A running service is asked; without one the store is opened, and what is decided counts for the next
+//! `muster apply` or `muster run`.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use clap::{Args, Subcommand, ValueEnum};
+use muster_model::{HeldPlan, Verdict};
+use muster_store::{Batch, Expect, Store, tables};
+
+use super::{
+    Common, Failure, ListFormat, context,
+    opened::{Opened, Reached},
+    print, service, unread_is_fine,
+};
+use crate::{
+    admin::PlanLine,
+    control::own_name,
+    exit::Exit,
+    pipeline::held::{self, plan_id},
+    report::{
+        self,
+        escape::shown,
+        table::{Column, table},
+    },
+};
+
+/// What is done with plans that the brake held.
+#[derive(Subcommand, Debug)]
+pub enum Plans {
+    /// List the plans that the brake held, newest first.
+    Ls(Ls),
+    /// Show what a held plan would remove, and why.
+    Show(Show),
+    /// Let a held plan remove what it shows.
+    Approve(Approve),
+    /// Keep what a held plan would remove. It is asked for again only when the plan grows.
+    Reject(Reject),
+}
+
+/// Arguments of `muster plan ls`.
+#[derive(Args, Debug)]
+pub struct Ls {
+    /// How the list is written.
+    #[arg(short, long, alias = "format", value_enum, default_value_t)]
+    output: ListFormat,
+}
+
+/// Arguments of `muster plan show`.
+#[derive(Args, Debug)]
+pub struct Show {
+    /// The plan's number.
+    number: u64,
+    /// How it is written.
+    #[arg(short, long, alias = "format", value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Arguments of `muster plan approve`.
+#[derive(Args, Debug)]
+pub struct Approve {
+    /// The plan's number.
+    number: u64,
+    /// Do not ask. Without a terminal nobody is asked.
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Arguments of `muster plan reject`.
+#[derive(Args, Debug)]
+pub struct Reject {
+    /// The plan's number.
+    number: u64,
+}
+
+/// How one plan is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// The same as /api/v1/plans/NUMBER.
+    Json,
+}
+
+impl Plans {
+    pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let dir = service::store_dir(common)?;
+        // A store that is not there yet holds nothing, and is not made.
+        let held = match dir.exists() {
+            true => Held(Some(Opened::open(&dir)?)),
+            false => Held(None),
+        };
+        match self {
+            Self::Ls(args) => args.run(&held),
+            Self::Show(args) => args.run(&held),
+            Self::Approve(args) => args.run(&held),
+            Self::Reject(args) => held.decide(args.number, false),
+        }
+    }
+}
+
+impl Ls {
+    fn run(self, held: &Held) -> Result<Exit, Failure> {
+        let lines: Vec<PlanLine> = held.plans()?.iter().rev().map(PlanLine::from).collect();
+        let columns = [
+            Column {
+                title: "plan",
+                wide: false,
+                cell: |line: &PlanLine| line.number.to_string().into(),
+            },
+            Column {
+                title: "state",
+                wide: false,
+                cell: |line| line.verdict.as_str().into(),
+            },
+            Column {
+                title: "made",
+                wide: false,
+                cell: |line| line.made.to_string().into(),
+            },
+            Column {
+                title: "would remove",
+                wide: false,
+                cell: |line| format!("{} of {}", line.remove, line.targets).into(),
+            },
+            Column {
+                title: "allowed",
+                wide: false,
+                cell: |line| line.allowance.to_string().into(),
+            },
+            Column {
+                title: "by",
+                wide: false,
+                cell: |line| by(&line.verdict).into(),
+            },
+            Column {
+                title: "group",
+                wide: true,
+                cell: |line| line.group.as_str().into(),
+            },
+        ];
+        unread_is_fine(print(|out| table(&columns, &lines, self.output, out)))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Show {
+    fn run(self, held: &Held) -> Result<Exit, Failure> {
+        let plan = held.plan(self.number)?;
+        unread_is_fine(print(|out| match self.output {
+            Output::Text => show(&plan, out),
+            Output::Json => report::pretty(&plan, out),
+        }))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Approve {
+    fn run(self, held: &Held) -> Result<Exit, Failure> {
+        if !self.yes && io::stdin().is_terminal() {
+            let plan = held.plan(self.number)?;
+            let mut err = anstream::stderr().lock();
+            show(&plan, &mut err)?;
+            if !confirmed(plan.removals.len(), &mut io::stdin().lock(), &mut err)? {
+                return Err(
+                    Failure::new(format!("plan {} is not approved", self.number))
+                        .because("it was not confirmed")
+                        .hint("nothing was changed"),
+                );
+            }
+        }
+        held.decide(self.number, true)
+    }
+}
+
+fn confirmed(removals: usize, input: &mut dyn BufRead, out: &mut dyn Write) -> io::Result<bool> {
+    write!(
+        out,
+        "\nThis lets {removals} targets be removed. Type `yes` to go on: "
+    )?;
+    out.flush()?;
+    let mut answer = String::new();
+    input.read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
+}
+
+fn by(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Waiting => String::new(),
+        Verdict::Approved { by, at } | Verdict::Rejected { by, at } => format!("{by}, {at}"),
+        Verdict::Superseded { at } => at.to_string(),
+    }
+}
+
+fn show(plan: &HeldPlan, out: &mut dyn Write) -> io::Result<()> {
+    let number = plan.number;
+    let state = match &plan.verdict {
+        Verdict::Waiting => "waits for a person".to_owned(),
+        Verdict::Approved { by, at } => format!("was approved by {} at {at}", shown(by)),
+        Verdict::Rejected { by, at } => format!("was rejected by {} at {at}", shown(by)),
+        Verdict::Superseded { at } => format!(
+            "no longer stands since {at}: the databases came back, or another plan took its place"
+        ),
+    };
+    writeln!(out, "Plan {number} {state}")?;
+    writeln!(
+        out,
+        "Held since {}, of group {}. It would remove {} of {} targets, and the brake lets {} through.",
+        plan.made,
+        shown(&plan.group),
+        plan.removals.len(),
+        plan.targets,
+        plan.allowance
+    )?;
+    writeln!(out)?;
+    for removal in &plan.removals {
+        writeln!(
+            out,
+            "  - {}  {}",
+            shown(&removal.name),
+            shown(&removal.reason)
+        )?;
+        writeln!(out, "      {}", shown(removal.id.as_str()))?;
+    }
+    if plan.verdict == Verdict::Waiting {
+        writeln!(
+            out,
+            "\n`muster plan approve {number}` lets them be removed, `muster plan reject {number}` keeps them."
+        )?;
+    }
+    Ok(())
+}
+
+/// What follows from what a person said.
+fn decided(plan: &HeldPlan, service: bool) -> String {
+    let (number, many) = (plan.number, plan.removals.len());
+    let when = if service {
+        "the service removes them if they are still gone"
+    } else {
+        "the next `muster apply` or `muster run` within a day removes them if they are still gone"
+    };
+    match plan.verdict {
+        Verdict::Approved { .. } => {
+            format!("Plan {number} is approved, {many} targets: {when}.")
+        }
+        _ => format!("Plan {number} is rejected: its {many} targets stay."),
+    }
+}
+
+/// The held plans of a store, if there is one.
+struct Held(Option<Opened>);
+
+impl Held {
+    /// All, oldest first.
+    fn plans(&self) -> Result<Vec<HeldPlan>, Failure> {
+        let Some(store) = &self.0 else {
+            return Ok(Vec::new());
+        };
+        let listing = tables::PLANS
+            .list(store)
+            .map_err(|error| Failure::new("cannot read the held plans").cause(&error))?;
+        for damaged in &listing.damaged {
+            writeln!(anstream::stderr().lock(), "warning: {damaged}")?;
+        }
+        Ok(listing
+            .records
+            .into_iter()
+            .map(|(_, plan)| plan.value)
+            .collect())
+    }
+
+    fn plan(&self, number: u64) -> Result<HeldPlan, Failure> {
+        let bad = format!("cannot show plan {number}");
+        let Some(store) = &self.0 else {
+            return Err(none(&bad));
+        };
+        let found = tables::PLANS
+            .get(store, &plan_id(number))
+            .map_err(|error| Failure::new(&bad).cause(&error))?;
+        found.map(|plan| plan.value).ok_or_else(|| none(&bad))
+    }
+
+    /// Approves or rejects a plan, and says what follows.
+    fn decide(&self, number: u64, approve: bool) -> Result<Exit, Failure> {
+        let verb = if approve { "approve" } else { "reject" };
+        let bad = format!("cannot {verb} plan {number}");
+        let service = self.0.as_ref().and_then(Opened::service);
+        let plan = match (&self.0, service) {
+            (_, Some(Reached { client, .. })) => client
+                .wait(client.decide(number, approve))
+                .map_err(service::failed)?,
+            (Some(store), None) => decide(store, number, approve, &own_name(), &bad)?,
+            (None, None) => return Err(none(&bad)),
+        };
+        writeln!(
+            anstream::stderr().lock(),
+            "{}",
+            decided(&plan, service.is_some())
+        )?;
+        Ok(Exit::Done)
+    }
+}
+
+fn none(what: &str) -> Failure {
+    Failure::new(what)
+        .because("the brake has held no plan of that number")
+        .hint("`muster plan ls` lists them")
+}
+
+/// Writes what a person said of a plan, with what the history says of it.
+fn decide(
+    store: &dyn Store,
+    number: u64,
+    approve: bool,
+    by: &str,
+    what: &str,
+) -> Result<HeldPlan, Failure> {
+    let id = plan_id(number);
+    let failed = |error| Failure::new(what).cause(&error).hint("nothing was changed");
+    let found = tables::PLANS.get(store, &id).map_err(failed)?;
+    let plan = found.ok_or_else(|| none(what))?;
+    let (decided, history) = held::decide(&plan.value, approve, by, context::now())
+        .map_err(|why| Failure::new(what).because(why))?;
+    let mut batch = Batch::new();
+    tables::PLANS
+        .put(&mut batch, &id, &decided, Expect::At(plan.revision))
+        .map_err(failed)?;
+    tables::HISTORY
+        .append(store, &mut batch, &history)
+        .map_err(failed)?;
+    store.commit(batch).map_err(failed)?;
+    Ok(decided)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+    use muster_model::{Event, HeldRemoval, ResourceId, Timestamp};
+    use muster_store::MemoryStore;
+
+    use super::*;
+
+    fn plan(number: u64, verdict: Verdict) -> HeldPlan {
+        HeldPlan {
+            number,
+            made: Timestamp::from_unix(1_700_000_000),
+            group: "default".to_owned(),
+            removals: ["crm", "wiki\u{202e}"]
+                .iter()
+                .map(|name| HeldRemoval {
+                    id: ResourceId::of(
+                        &format!("arn:aws:rds:us-east-1:111111111111:db:{name}"),
+                        "instance",
+                    ),
+                    name: (*name).to_owned(),
+                    reason: "gone for 2 complete scans".to_owned(),
+                })
+                .collect(),
+            targets: 5,
+            allowance: 1,
+            verdict,
+        }
+    }
+
+    fn store_with(plan: &HeldPlan) -> MemoryStore {
+        let store = MemoryStore::new();
+        let mut batch = Batch::new();
+        tables::PLANS
+            .put(&mut batch, &plan_id(plan.number), plan, Expect::Absent)
+            .unwrap();
+        store.commit(batch).unwrap();
+        store
+    }
+
+    #[test]
+    fn a_plan_shows_what_it_would_remove() {
+        let mut text = Vec::new();
+        show(&plan(7, Verdict::Waiting), &mut text).unwrap();
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "Plan 7 waits for a person\n\
+             Held since 2023-11-14T22:13:20Z, of group default. It would remove 2 of 5 targets, and the brake lets 1 through.\n\
+             \n  - crm  gone for 2 complete scans\n      \
+             arn:aws:rds:us-east-1:111111111111:db:crm#instance\n  \
+             - wiki\\u{202e}  gone for 2 complete scans\n      \
+             arn:aws:rds:us-east-1:111111111111:db:wiki\\u{202e}#instance\n\
+             \n`muster plan approve 7` lets them be removed, `muster plan reject 7` keeps them.\n"
+        );
+    }
+
+    #[test]
+    fn what_a_person_says_is_written_with_their_name() {
+        for (approve, event) in [(true, Event::Approved), (false, Event::Rejected)] {
+            let store = store_with(&plan(7, Verdict::Waiting));
+            let decided = decide(&store, 7, approve, "ann (uid 1000)", "cannot").unwrap();
+            let kept = tables::PLANS
+                .get(&store, &plan_id(7))
+                .unwrap()
+                .unwrap()
+                .value;
+            assert_eq!(kept, decided);
+            assert!(
+                by(&kept.verdict).starts_with("ann (uid 1000), "),
+                "{kept:?}"
+            );
+            let lines = tables::HISTORY.recent(&store, 9).unwrap().entries;
+            assert_eq!(lines.len(), 2);
+            assert!(
+                lines
+                    .iter()
+                    .all(|line| line.event == event && line.by == "ann (uid 1000)")
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_plan_that_does_not_wait_or_is_not_there() {
+        let approved = Verdict::Approved {
+            by: "ben".to_owned(),
+            at: Timestamp::from_unix(1_700_000_000),
+        };
+        let store = store_with(&plan(7, approved));
+        for (number, why) in [
+            (
+                7,
+                "cause: plan 7 was approved by ben at 2023-11-14T22:13:20Z\n",
+            ),
+            (8, "cause: the brake has held no plan of that number\n"),
+        ] {
+            let failure = decide(&store, number, true, "ann", "cannot approve").unwrap_err();
+            let mut text = Vec::new();
+            failure.print(&mut text);
+            let text = String::from_utf8(text).unwrap();
+            assert!(text.contains(why), "{text}");
+        }
+        assert_eq!(store.revision().unwrap().0, 1);
+    }
+
+    #[test]
+    fn only_yes_is_a_yes() {
+        for (answer, yes) in [
+            ("yes\n", true),
+            (" yes \r\n", true),
+            ("y\n", false),
+            ("", false),
+            ("YES\n", false),
+        ] {
+            let mut out = Vec::new();
+            assert_eq!(
+                confirmed(2, &mut answer.as_bytes(), &mut out).unwrap(),
+                yes,
+                "{answer:?}"
+            );
+        }
+    }
+}

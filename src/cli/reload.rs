@@ -1,0 +1,133 @@
+//! `muster reload`: has the service read its configuration again.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use super::{Common, Failure, print, service, unread_is_fine};
+use crate::{exit::Exit, report::escape::shown, service::handle::Reloaded};
+
+/// Arguments of `muster reload`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The new configuration is checked first. When it is wrong the old one stays in force, every problem is listed, and the
+command ends with 78. SIGHUP does the same, and says it in the log.")]
+pub struct Reload {
+    /// Only show what would change.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Reload {
+    pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let dir = service::store_dir(common)?;
+        let client = service::connect(&dir)?;
+        let reloaded = client
+            .wait(client.reload(self.dry_run))
+            .map_err(service::failed)?;
+        for warning in &reloaded.warnings {
+            // Nobody reads standard error: nobody is told.
+            let _ = writeln!(anstream::stderr().lock(), "warning: {}", shown(warning));
+        }
+        unread_is_fine(print(|out| write(&reloaded, self.dry_run, out)))?;
+        Ok(Exit::Done)
+    }
+}
+
+fn write(reloaded: &Reloaded, dry_run: bool, out: &mut dyn Write) -> io::Result<()> {
+    let Reloaded {
+        changes,
+        warnings: _,
+        judged_otherwise,
+        add,
+        update,
+        remove,
+        held,
+    } = reloaded;
+    for change in changes {
+        writeln!(out, "  ~ {}", shown(change))?;
+    }
+    let what = match (changes.is_empty(), dry_run) {
+        (true, _) => "The configuration is the same as the one in force.",
+        (false, true) => "The new configuration is valid. With it:",
+        (false, false) => "The new configuration is in force. With it:",
+    };
+    writeln!(out, "{what}")?;
+    if changes.is_empty() && [judged_otherwise, add, update, remove, held] == [&0; 5] {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "{judged_otherwise} databases are judged otherwise: {add} to enroll, {update} to update, {remove} to remove, {held} held."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::service::handle::{Refused, RefusedKind};
+
+    fn text(reloaded: &Reloaded, dry_run: bool) -> String {
+        let mut out = Vec::new();
+        write(reloaded, dry_run, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_changes_is_said_before_and_after() {
+        let nothing = Reloaded::default();
+        let same = "The configuration is the same as the one in force.\n";
+        assert_eq!(text(&nothing, true), same);
+        assert_eq!(text(&nothing, false), same);
+        let something = Reloaded {
+            changes: vec![
+                "policy: create-only -> sync".to_owned(),
+                "group: a\u{1b}[2J -> b".to_owned(),
+            ],
+            judged_otherwise: 4,
+            add: 1,
+            remove: 2,
+            held: 1,
+            ..Reloaded::default()
+        };
+        let rest =
+            "4 databases are judged otherwise: 1 to enroll, 0 to update, 2 to remove, 1 held.\n";
+        let changes = "  ~ policy: create-only -> sync\n  ~ group: a\\u{1b}[2J -> b\n";
+        assert_eq!(
+            text(&something, true),
+            format!("{changes}The new configuration is valid. With it:\n{rest}")
+        );
+        assert_eq!(
+            text(&something, false),
+            format!("{changes}The new configuration is in force. With it:\n{rest}")
+        );
+    }
+
+    #[test]
+    fn a_wrong_configuration_lists_all_problems_and_ends_with_78() {
+        let refused_by = |kind| Refused {
+            kind,
+            what: "the configuration /etc/muster/muster.yaml is wrong".to_owned(),
+            why: vec![
+                "line 3: unknown key `polcy`".to_owned(),
+                "line 9: no source".to_owned(),
+            ],
+            hint: Some("the old one stays in force".to_owned()),
+        };
+        let failure = service::failed(refused_by(RefusedKind::Invalid).into());
+        assert_eq!(failure.exit(), Exit::Config);
+        let mut said = Vec::new();
+        failure.print(&mut said);
+        assert_eq!(
+            String::from_utf8(said).unwrap(),
+            "error: the configuration /etc/muster/muster.yaml is wrong\n\
+             cause: line 3: unknown key `polcy`\n\
+             cause: line 9: no source\n\
+             hint:  the old one stays in force\n"
+        );
+        let failure = service::failed(refused_by(RefusedKind::Unavailable).into());
+        assert_eq!(failure.exit(), Exit::Failed);
+    }
+}

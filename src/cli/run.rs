@@ -1,0 +1,54 @@
+//! `muster run`: the service.
+
+use clap::Args;
+
+use super::{Common, Failure, context::Context};
+use crate::{
+    exit::Exit,
+    service::{
+        handle::Refused,
+        run::{self, Options},
+    },
+};
+
+/// Arguments of `muster run`.
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP)]
+pub struct Run {}
+
+const AFTER_HELP: &str = "\
+While it runs, other commands talk to it through a socket in the store's directory, and `muster status` shows how it
+is. SIGHUP or `muster reload` reads the configuration again; a bad one changes nothing. SIGTERM or SIGINT ends it
+cleanly within `service.shutdown`, a second one at once. It logs to standard error: text on a terminal, JSON otherwise.";
+
+impl Run {
+    pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let context = Context::load(common)?;
+        let options = Options {
+            config: context.config,
+            bytes: context.bytes,
+            warnings: context.warnings.iter().map(ToString::to_string).collect(),
+            store: common.store.clone(),
+            elsewhere: context.elsewhere,
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new("cannot start").cause(&error))?;
+        let ended = runtime.block_on(run::run(options));
+        // What still hangs has nothing to write any more.
+        runtime.shutdown_background();
+        ended.map(|()| Exit::Done).map_err(failure)
+    }
+}
+
+fn failure(refused: Refused) -> Failure {
+    let Refused {
+        what, why, hint, ..
+    } = refused;
+    let failure = why.into_iter().fold(Failure::new(what), Failure::because);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

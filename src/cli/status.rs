@@ -1,0 +1,121 @@
+//! `muster status`: how the service that runs is, and everything that is not as it should be.
+
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::{Args, ValueEnum};
+
+use super::{Common, Failure, print, service, unread_is_fine};
+use crate::{
+    control::{Client, ClientError},
+    exit::Exit,
+    report,
+    service::status::{ServiceState, Status as Known},
+};
+
+/// How often a service is asked whether it is ready.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// Arguments of `muster status`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Ends with 0 when the service is ready or degraded (it works, and something is wrong), with 1 when it is not ready,
+and with 69 when no service answers.")]
+pub struct Status {
+    /// How it is written.
+    #[arg(short, long, alias = "format", value_enum, default_value_t)]
+    output: Output,
+    /// Wait until it is ready or degraded.
+    #[arg(long)]
+    wait: bool,
+    /// The longest to wait: `30s`, `5m`, `1h`.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span, requires = "wait")]
+    timeout: Duration,
+}
+
+/// How the status is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people: what is wrong first.
+    #[default]
+    Text,
+    /// The same as /api/v1/status.
+    Json,
+}
+
+impl Status {
+    pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let dir = service::store_dir(common)?;
+        let asked = if self.wait {
+            wait(&dir, self.timeout)
+        } else {
+            ask(&dir)
+        };
+        let status = asked.map_err(service::failed)?;
+        unread_is_fine(print(|out| match self.output {
+            Output::Text => text::write(&status, out),
+            Output::Json => report::pretty(&status, out),
+        }))?;
+        Ok(exit(status.state))
+    }
+}
+
+fn ask(dir: &Path) -> Result<Known, ClientError> {
+    let (client, _) = Client::connect(dir)?;
+    client.wait(client.status())
+}
+
+/// Asks until it is ready, or the time is over; then with the last answer.
+fn wait(dir: &Path, timeout: Duration) -> Result<Known, ClientError> {
+    let start = Instant::now();
+    loop {
+        let asked = ask(dir);
+        let done = match &asked {
+            Ok(status) => exit(status.state) == Exit::Done,
+            // It may be about to start, or to be started again.
+            Err(
+                ClientError::Absent { .. }
+                | ClientError::Silent { .. }
+                | ClientError::Broken(_)
+                | ClientError::Cut,
+            ) => false,
+            Err(_) => true,
+        };
+        let left = timeout.saturating_sub(start.elapsed());
+        if done || left.is_zero() {
+            return asked;
+        }
+        thread::sleep(AGAIN.min(left));
+    }
+}
+
+/// The code of a state: 0 where `/readyz` says 200.
+const fn exit(state: ServiceState) -> Exit {
+    match state {
+        ServiceState::Ready | ServiceState::Degraded => Exit::Done,
+        ServiceState::Starting | ServiceState::Stuck | ServiceState::Draining => Exit::Failed,
+    }
+}
+
+/// A time as a number with a unit.
+fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a number with a unit, such as 30s, 5m or 1h".to_owned();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    let seconds = number.checked_mul(seconds).ok_or_else(wrong)?;
+    Ok(Duration::from_secs(seconds))
+}
