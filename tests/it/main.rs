@@ -4,12 +4,16 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic
+    clippy::panic,
+    clippy::print_stderr
 )]
 
 mod cli;
 mod docs;
+mod faults;
 mod layering;
 mod moto;
+mod notify;
 mod readme;
+mod service;
 mod support;

@@ -1,3 +1,6 @@
 //! What the tests of the whole start beside muster: servers that are not ours.
 
+pub mod cloud;
+pub mod draw;
+pub mod fleet;
 pub mod moto;

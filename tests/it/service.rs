@@ -1,0 +1,9 @@
+//! The service as it is run: the real program beside recorded clouds, asked through its socket and by signals, and
+//! watched through its log.
+
+mod ends;
+mod fails;
+mod keeps;
+mod world;
+
+use self::world::{Service, World};

@@ -1,0 +1,239 @@
+//! What the tests of the service are made of: a place with recorded clouds, and the program running in it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, LazyLock, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use muster::{
+    control::Client,
+    service::status::{ServiceState, Status},
+};
+use muster_cloud::replay::{Replayer, Tape};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// How long anything may take that is waited for. The machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A directory with a configuration, and the clouds that it reads.
+pub struct World {
+    pub dir: TempDir,
+    pub replayer: Option<Replayer>,
+    /// Where the clouds answer, or would.
+    url: String,
+}
+
+/// The program, running.
+pub struct Service {
+    child: Child,
+    log: Arc<(Mutex<Vec<Value>>, Condvar)>,
+    store: PathBuf,
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+// === impl World ===
+
+impl World {
+    /// The example fleet, scanned every second.
+    pub fn demo() -> Self {
+        Self::with(&["demo"], "schedule: { every: 1s, jitter: 0s }")
+    }
+
+    /// The clouds of these recordings, and further lines of the configuration.
+    pub fn with(tapes: &[&str], more: &str) -> Self {
+        let dirs = tapes.iter().map(|tape| fixtures().join("cloud").join(tape));
+        Self::of(Tape::from_dirs(dirs).expect("a tape"), more)
+    }
+
+    /// The clouds of this recording.
+    pub fn of(tape: Tape, more: &str) -> Self {
+        static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+        let _entered = RUNTIME.enter();
+        let replayer = Replayer::start(tape).expect("a replayer");
+        let world = Self {
+            dir: TempDir::new().expect("a directory"),
+            url: replayer.url().to_owned(),
+            replayer: Some(replayer),
+        };
+        world.configure(more);
+        world
+    }
+
+    /// Writes the configuration: the example's, with these further lines.
+    pub fn configure(&self, more: &str) {
+        let demo = fs::read_to_string(fixtures().join("demo/muster.yaml")).expect("the example");
+        let url = &self.url;
+        let text = format!(
+            "{demo}\nazure_endpoints: {{ authority: \"{url}\", management: \"{url}\" }}\n{more}\n"
+        );
+        self.write(&text);
+    }
+
+    /// Writes the configuration.
+    pub fn write(&self, text: &str) {
+        fs::write(self.config(), text).expect("written");
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.dir.path().join("muster.yaml")
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.dir.path().join("muster-demo")
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .env("PATH", "/usr/bin:/bin")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("MUSTER_CONFIG", self.config())
+            .env("AWS_ENDPOINT_URL", &self.url)
+            .env("AWS_ACCESS_KEY_ID", "AKIADEMO111111111111")
+            .env("AWS_SECRET_ACCESS_KEY", "recorded")
+            .env("AZURE_TENANT_ID", "4f6c2b7e-90d1-4a55-8f3e-7c1d2e3f4a5b")
+            .env("AZURE_CLIENT_ID", "muster")
+            .env("AZURE_CLIENT_SECRET", "recorded-secret");
+        command
+    }
+
+    /// Starts the service.
+    pub fn start(&self) -> Service {
+        let mut child = self
+            .command(&["run", "-v"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("muster runs");
+        let log: Arc<(Mutex<Vec<Value>>, Condvar)> = Arc::default();
+        let lines = BufReader::new(child.stderr.take().expect("its log")).lines();
+        let shared = Arc::clone(&log);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let event = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                shared.0.lock().expect("unpoisoned").push(event);
+                shared.1.notify_all();
+            }
+        });
+        Service {
+            child,
+            log,
+            store: self.store(),
+        }
+    }
+}
+
+// === impl Service ===
+
+impl Service {
+    /// Waits until a line of the log fits, and returns it.
+    pub fn hears(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + PATIENCE;
+        let (lines, more) = &*self.log;
+        let mut lines = lines.lock().expect("unpoisoned");
+        loop {
+            if let Some(line) = lines.iter().find(|line| fits(line)) {
+                return line.clone();
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no line says {what}: {lines:#?}");
+            lines = more.wait_timeout(lines, left).expect("unpoisoned").0;
+        }
+    }
+
+    /// Waits for a message, constant as it is.
+    pub fn says(&self, message: &str) -> Value {
+        self.hears(message, |line| line["fields"]["message"] == message)
+    }
+
+    /// Waits until it has come into a state.
+    pub fn is(&self, state: ServiceState) -> Value {
+        let word = state.as_str();
+        self.hears(word, |line| {
+            line["fields"]["message"] == "state" && line["fields"]["to"] == word
+        })
+    }
+
+    /// Everything that it has logged.
+    pub fn log(&self) -> Vec<Value> {
+        self.log.0.lock().expect("unpoisoned").clone()
+    }
+
+    /// Who asks it.
+    pub fn client(&self) -> Client {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match Client::connect(&self.store) {
+                Ok((client, _)) => return client,
+                Err(error) => assert!(Instant::now() < until, "{error}: {:#?}", self.log()),
+            }
+            thread::yield_now();
+        }
+    }
+
+    /// Waits until its status fits, and returns it.
+    pub fn shows(&self, what: &str, fits: impl Fn(&Status) -> bool) -> Status {
+        let until = Instant::now() + PATIENCE;
+        let client = self.client();
+        loop {
+            let status = client.wait(client.status()).expect("a status");
+            if fits(&status) {
+                return status;
+            }
+            assert!(Instant::now() < until, "never {what}: {status:#?}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("a signal");
+    }
+
+    /// Waits until it has ended, by itself.
+    pub fn ends(mut self) -> ExitStatus {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(Instant::now() < until, "it does not end: {:#?}", self.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends it cleanly.
+    pub fn stop(self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.ends().code(), Some(0));
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
