@@ -13,7 +13,7 @@ use std::{
 
 use muster_discovery::Scanner;
 use muster_matchers::{Chain, SourceFilter};
-use muster_model::{Failure, Provider, Scan, Scope};
+use muster_model::{AccountId, Failure, Provider, Scan, Scope};
 use muster_plan::OpenScopes;
 use muster_schedule::{Job, Pace, Wanted};
 use sha2::{Digest, Sha256};
@@ -83,25 +83,36 @@ impl Known {
             }
         }
         let remembered: Vec<&Arc<Scope>> = remembered.into_iter().collect();
+        // An account that answered, or that has a name of its own in the configuration, is not the unknown one. What
+        // is recalled for the unknown one below must not count as named, or it would be recalled for one service only.
+        let named: BTreeSet<(Provider, AccountId)> = known
+            .scopes()
+            .chain(unlisted.iter().map(|scan| &scan.scope))
+            .map(|scope| (scope.provider, scope.account.clone()))
+            .collect();
         for scan in unlisted {
-            known.recall(scan, before, &remembered);
+            known.recall(scan, before, &remembered, &named);
         }
         known
     }
 
     /// Puts the scopes that are known from before in the place of one that stands for them.
-    fn recall(&mut self, unlisted: Scan, before: Option<&Self>, remembered: &[&Arc<Scope>]) {
+    fn recall(
+        &mut self,
+        unlisted: Scan,
+        before: Option<&Self>,
+        remembered: &[&Arc<Scope>],
+        named: &BTreeSet<(Provider, AccountId)>,
+    ) {
         let sources = self.asked.remove(&*unlisted.scope).unwrap_or_default();
         if let Some(failure) = unlisted.coverage.failures().first() {
             let scope = (*unlisted.scope).clone();
             self.unlisted.push((scope, failure.clone()));
         }
-        // An account that answered, or that has a name of its own in the configuration, is not the unknown one.
-        let named: BTreeSet<_> = self.accounts(unlisted.scope.provider);
         let fits = |scope: &Scope| {
             let wanted = &unlisted.scope;
             let account = match wanted.account.as_str() {
-                UNKNOWN => !named.contains(scope.account.as_str()),
+                UNKNOWN => !named.contains(&(scope.provider, scope.account.clone())),
                 account => account == scope.account.as_str(),
             };
             account
@@ -158,14 +169,6 @@ impl Known {
                 }
             }
         }
-    }
-
-    fn accounts(&self, provider: Provider) -> BTreeSet<String> {
-        let scopes = self.scanners.keys().chain(self.unread.keys());
-        scopes
-            .filter(|scope| scope.provider == provider)
-            .map(|scope| scope.account.to_string())
-            .collect()
     }
 
     /// Whether somebody has to be asked again before its time.

@@ -122,6 +122,36 @@ fn before_anybody_has_answered_what_the_store_remembers_counts() {
 }
 
 #[test]
+fn every_service_of_an_unknown_account_is_remembered() {
+    let text = "
+version: 1
+store: /tmp/store
+policy: sync
+sources:
+  aws: [{ types: [rds, docdb, elasticache], regions: '*' }]
+  azure: [{ types: [postgres, mysql] }]
+";
+    let config = config::parse(text, None).unwrap().config;
+    let mut remembered: Vec<Arc<Scope>> = Vec::new();
+    for service in [Service::Rds, Service::Docdb, Service::Elasticache] {
+        let regions = ["eu-west-1", "us-east-1"];
+        remembered.extend(regions.map(|region| Arc::new(Scope::aws(AMBIENT, region, service))));
+    }
+    for service in [
+        Service::Postgresql,
+        Service::PostgresqlFlexible,
+        Service::Mysql,
+        Service::MysqlFlexible,
+    ] {
+        remembered.push(Arc::new(Scope::azure("sub-1", service, None)));
+    }
+    let known = Known::settle(unasked(&config), None, &remembered);
+    let mut wanted = remembered.clone();
+    wanted.sort();
+    assert_eq!(names(known.unread.keys()), names(wanted.iter()));
+}
+
+#[test]
 fn a_setup_is_the_same_before_and_after_everybody_has_answered() {
     let all = Known::settle(answered(&["us-east-1"]), None, []);
     let remembered: Vec<_> = all.scopes().cloned().collect();
