@@ -31,9 +31,10 @@ fn a_deleted_store_stops_it_and_a_restored_one_lets_it_go_on() {
     assert_eq!(after.counts.targets, before.counts.targets);
     service.stop();
     let history = world
-        .command(&["history", "--limit", "1000"])
+        .command(&["history", "-n", "1000"])
         .output()
         .expect("muster runs");
+    assert!(history.status.success(), "{history:?}");
     let text = String::from_utf8_lossy(&history.stdout).into_owned();
     let targets: u64 = before.counts.targets.values().sum();
     assert_eq!(

@@ -58,9 +58,10 @@ fn it_enrolls_the_fleet_and_then_writes_nothing_but_how_its_scans_went() {
         enrolled
     );
     let history = world
-        .command(&["history", "--limit", "1000"])
+        .command(&["history", "-n", "1000"])
         .output()
         .expect("muster runs");
+    assert!(history.status.success(), "{history:?}");
     let text = String::from_utf8_lossy(&history.stdout).into_owned();
     assert_eq!(text.matches("enrolled").count() as u64, enrolled, "{text}");
 }
@@ -95,6 +96,28 @@ fn a_second_service_is_told_who_holds_the_store() {
     assert!(err.contains("in use by process"), "{err}");
     assert!(err.contains(&service.pid().to_string()), "{err}");
     assert!(err.contains("hint:"), "{err}");
+    service.stop();
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_with_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let world = World::with(&["demo"], &format!("service: {{ listen: \"{address}\" }}"));
+    let run = world.command(&["run"]).output().expect("muster runs");
+    assert_eq!(run.status.code(), Some(1));
+    let err = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(
+        err.contains(&format!("error: cannot listen on {address}")),
+        "{err}"
+    );
+    assert!(err.contains("in use"), "{err}");
+    assert!(err.contains("`service.listen`"), "{err}");
+    // The store is free again, and the next try works.
+    drop(taken);
+    let service = world.start();
+    let status = service.shows("a start", |_| true);
+    assert_eq!(status.listen, Some(address.to_string()));
     service.stop();
 }
 

@@ -70,12 +70,17 @@ impl World {
         world
     }
 
-    /// Writes the configuration: the example's, with these further lines.
+    /// Writes the configuration: the example's, with these further lines. The API listens only where they say so:
+    /// many services run beside each other here.
     pub fn configure(&self, more: &str) {
         let demo = fs::read_to_string(fixtures().join("demo/muster.yaml")).expect("the example");
         let url = &self.url;
+        let off = match more.contains("service:") {
+            true => "",
+            false => "service: { listen: off }\n",
+        };
         let text = format!(
-            "{demo}\nazure_endpoints: {{ authority: \"{url}\", management: \"{url}\" }}\n{more}\n"
+            "{demo}\nazure_endpoints: {{ authority: \"{url}\", management: \"{url}\" }}\n{off}{more}\n"
         );
         self.write(&text);
     }
