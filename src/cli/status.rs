@@ -60,7 +60,7 @@ impl Status {
         };
         let status = asked.map_err(service::failed)?;
         unread_is_fine(print(|out| match self.output {
-            Output::Text => text::write(&status, out),
+            Output::Text => text::write(&status, common.columns(), out),
             Output::Json => report::pretty(&status, out),
         }))?;
         Ok(exit(status.state))

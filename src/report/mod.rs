@@ -17,7 +17,7 @@ pub mod schema;
 pub mod table;
 mod text;
 mod view;
-mod wrap;
+pub(crate) mod wrap;
 
 #[cfg(test)]
 mod tests;

@@ -28,7 +28,7 @@ fn a_status_is_shown_as_the_golden_texts_say() {
         let json = fs::read_to_string(&path).unwrap();
         let status: Known = serde_json::from_str(&json).unwrap();
         let mut text = Vec::new();
-        text::write(&status, &mut text).unwrap();
+        text::write(&status, 100, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         let golden = path.with_extension("txt");
         if std::env::var_os("MUSTER_BLESS").is_some() {

@@ -8,39 +8,127 @@ use std::{
 use muster_model::Timestamp;
 
 use crate::{
-    report::escape::shown,
+    report::{escape::shown, wrap::wrap},
     service::status::{ScopeStatus, ServiceState, SinkStatus, Status},
 };
 
-/// The most scopes that are listed: what is wrong with one is often wrong with all.
-const SCOPES: usize = 20;
+/// The most reasons of one sort that are shown: what is wrong with one scope is often wrong with all.
+const OF_A_SORT: usize = 5;
+/// Where the second column of the overview begins.
+const MARGIN: usize = 15;
+/// The fewest columns that are written for: below, every word has a line of its own.
+const NARROW: usize = 40;
 
-pub(super) fn write(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "muster {} is {}: {}",
-        shown(&status.version),
-        status.state.as_str(),
-        meaning(status.state)
-    )?;
+/// Somewhere to write to, so many columns wide.
+struct Page<'a> {
+    out: &'a mut dyn Write,
+    width: usize,
+}
+
+pub(super) fn write(status: &Status, width: usize, out: &mut dyn Write) -> io::Result<()> {
+    let width = width.max(NARROW);
+    let mut page = Page { out, width };
+    let version = shown(&status.version);
+    let (state, meaning) = (status.state.as_str(), meaning(status.state));
+    page.wrapped("", "  ", &format!("muster {version} is {state}: {meaning}"))?;
+    reasons(status, &mut page)?;
+    writeln!(page.out)?;
+    service(status, &mut page)?;
+    config(status, &mut page)?;
+    store(status, &mut page)?;
+    counts(status, &mut page)?;
+    scopes(status, &mut page)?;
+    notify(status, &mut page)
+}
+
+impl Page<'_> {
+    /// A text in as many lines as it takes.
+    fn wrapped(&mut self, first: &str, further: &str, text: &str) -> io::Result<()> {
+        let room = self.width.saturating_sub(further.len());
+        for (n, line) in wrap(text, room).into_iter().enumerate() {
+            let before = if n == 0 { first } else { further };
+            writeln!(self.out, "{}", format!("{before}{line}").trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// One line of the overview.
+    fn line(&mut self, title: &str, text: &str) -> io::Result<()> {
+        let (first, further) = (format!("{title:<MARGIN$}"), " ".repeat(MARGIN));
+        self.wrapped(&first, &further, text)
+    }
+
+    /// A line below one of the overview.
+    fn below(&mut self, text: &str) -> io::Result<()> {
+        let (first, further) = (" ".repeat(MARGIN + 2), " ".repeat(MARGIN + 4));
+        self.wrapped(&first, &further, text)
+    }
+}
+
+/// What is wrong: what it is about, since when, and in full what it is and what to do.
+fn reasons(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for reason in &status.reasons {
-        writeln!(
-            out,
-            "  ! {}{}  {} (since {})",
-            shown(&reason.code),
-            subject(&reason.subject),
-            shown(&reason.message),
-            reason.since
+        let of_this_sort = seen.entry(&reason.code).or_default();
+        *of_this_sort += 1;
+        if *of_this_sort > OF_A_SORT {
+            continue;
+        }
+        let (code, subject) = (shown(&reason.code), shown(&reason.subject));
+        let long = span(status.at.since(reason.since));
+        writeln!(page.out)?;
+        page.wrapped(
+            "! ",
+            "    ",
+            &format!("{code}  {subject}  for {long}, since {}", reason.since),
+        )?;
+        page.wrapped("    ", "    ", &shown(&reason.message))?;
+        let of = |scope: &&ScopeStatus| scope.scope.to_string() == reason.subject;
+        if let Some(scope) = status.scopes.iter().find(of) {
+            page.wrapped("    ", "    ", &tries(scope, status.at))?;
+        }
+    }
+    let unhappy = status.scopes.iter().filter(|scope| is_unhappy(scope));
+    for (code, all) in seen.into_iter().filter(|(_, all)| *all > OF_A_SORT) {
+        let of_this_sort = unhappy.clone().filter(|s| code == sort(s)).count();
+        let more = all.max(of_this_sort) - OF_A_SORT;
+        writeln!(page.out)?;
+        page.wrapped(
+            "! ",
+            "    ",
+            &format!("{}  and {more} more: see `muster scope ls`", shown(code)),
         )?;
     }
-    writeln!(out)?;
-    service(status, out)?;
-    config(status, out)?;
-    store(status, out)?;
-    writeln!(out)?;
-    counts(status, out)?;
-    scopes(status, out)?;
-    notify(status, out)
+    Ok(())
+}
+
+fn is_unhappy(scope: &ScopeStatus) -> bool {
+    let coverage = scope.coverage.as_ref();
+    coverage.is_some_and(|coverage| !coverage.is_complete())
+}
+
+/// The code of the reason that an unhappy scope is.
+fn sort(scope: &ScopeStatus) -> String {
+    format!("scope-{}", coverage(scope))
+}
+
+/// How it goes with a scope that is not completely read.
+fn tries(scope: &ScopeStatus, now: Timestamp) -> String {
+    let complete = scope.complete.map_or_else(
+        || "never completely read".to_owned(),
+        |complete| format!("last completely read {} ago", span(now.since(complete))),
+    );
+    let failed = match scope.failures_in_a_row {
+        0 | 1 => String::new(),
+        many => format!(", failed {many} times in a row"),
+    };
+    let next = match scope.next {
+        _ if scope.running => "it is being scanned".to_owned(),
+        Some(next) if next > now => format!("next try in {}", span(next.since(now))),
+        Some(_) => "a try is due".to_owned(),
+        None => "no try is due".to_owned(),
+    };
+    format!("{complete}{failed}; {next}")
 }
 
 fn meaning(state: ServiceState) -> &'static str {
@@ -55,73 +143,54 @@ fn meaning(state: ServiceState) -> &'static str {
     }
 }
 
-fn subject(subject: &str) -> String {
-    match subject {
-        "" => String::new(),
-        subject => format!("  {}", shown(subject)),
-    }
-}
-
-/// One line of the overview.
-fn line(out: &mut dyn Write, title: &str, text: &str) -> io::Result<()> {
-    writeln!(out, "{title:<15}{text}")
-}
-
-fn service(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+fn service(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
     let runs = format!(
-        "process {}, since {} ({})",
+        "process {}, for {}, since {}",
         status.pid,
-        status.started,
-        span(status.at.since(status.started))
+        span(status.at.since(status.started)),
+        status.started
     );
-    line(out, "service", &runs)?;
+    page.line("service", &runs)?;
     match &status.listen {
-        Some(listen) => line(out, "API", &format!("http://{}", shown(listen))),
-        None => line(out, "API", "none"),
+        Some(listen) => page.line("API", &format!("http://{}", shown(listen))),
+        None => page.line("API", "off"),
     }
 }
 
-fn config(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+fn config(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
     let config = &status.config;
     let path = config.path.as_ref().map_or_else(
         || "embedded".to_owned(),
         |path| shown(&path.to_string_lossy()).into_owned(),
     );
     let text = format!("{path}, in force since {}", config.loaded);
-    line(out, "configuration", &text)?;
-    let refused = config
-        .last_reload
-        .as_ref()
-        .filter(|reload| !reload.accepted);
-    if let Some(reload) = refused {
-        let text = format!(
-            "a reload at {} was refused; the one above stays in force:",
-            reload.at
-        );
-        line(out, "", &text)?;
-        for message in &reload.messages {
-            line(out, "", &format!("  {}", shown(message)))?;
-        }
+    page.line("configuration", &text)?;
+    let refused = config.last_reload.as_ref().filter(|last| !last.accepted);
+    let Some(reload) = refused else { return Ok(()) };
+    let at = reload.at;
+    page.line("", &format!("what was to replace it at {at} was refused:"))?;
+    for message in &reload.messages {
+        page.below(&shown(message))?;
     }
     Ok(())
 }
 
-fn store(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+fn store(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
     let store = &status.store;
+    let cannot = match &store.failure {
+        Some(_) => "; it cannot be used, see above",
+        None => "",
+    };
     let text = format!(
-        "{}, revision {}, {}",
+        "{}, revision {}, {}{cannot}",
         shown(&store.path.to_string_lossy()),
         store.revision,
         bytes(store.bytes)
     );
-    line(out, "store", &text)?;
-    match &store.failure {
-        Some(failure) => line(out, "", &format!("cannot be used: {}", shown(failure))),
-        None => Ok(()),
-    }
+    page.line("store", &text)
 }
 
-fn counts(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+fn counts(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
     let counts = &status.counts;
     for (title, counts) in [
         ("databases", &counts.databases),
@@ -129,17 +198,9 @@ fn counts(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         ("skipped", &counts.skipped),
         ("held", &counts.held),
     ] {
-        line(out, title, &sum(counts))?;
+        page.line(title, &sum(counts))?;
     }
-    match status.plans_waiting {
-        0 => Ok(()),
-        1 => line(out, "plans", "1 waits for a person: see `muster plan ls`"),
-        many => line(
-            out,
-            "plans",
-            &format!("{many} wait for a person: see `muster plan ls`"),
-        ),
-    }
+    Ok(())
 }
 
 /// `5: aws/rds 3, azure/postgresql 2`
@@ -157,101 +218,63 @@ fn sum(counts: &BTreeMap<String, u64>) -> String {
     }
 }
 
-fn scopes(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    let mut words: BTreeMap<&str, u64> = BTreeMap::new();
+fn scopes(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
+    let mut words: BTreeMap<String, u64> = BTreeMap::new();
     for scope in &status.scopes {
-        *words.entry(coverage(scope)).or_default() += 1;
+        *words.entry(coverage(scope).to_owned()).or_default() += 1;
     }
-    let words: BTreeMap<String, u64> = words
-        .into_iter()
-        .map(|(word, n)| (word.to_owned(), n))
-        .collect();
     let mut text = sum(&words);
     let running = status.scopes.iter().filter(|scope| scope.running).count();
     if running > 0 {
         text += &format!("; {running} being scanned");
     }
+    let next = status.scopes.iter().filter_map(|scope| scope.next).min();
+    match next {
+        _ if status.state == ServiceState::Draining => {}
+        Some(next) if next > status.at => {
+            text += &format!("; the next in {}", span(next.since(status.at)));
+        }
+        Some(_) => text += "; one is due",
+        None => {}
+    }
     if !status.scopes_known {
-        text += "; there are more, which could not be found out";
+        text += "; it is not known whether that is all";
     }
-    line(out, "scopes", &text)?;
-    let unhappy: Vec<&ScopeStatus> = status
-        .scopes
-        .iter()
-        .filter(|scope| {
-            scope
-                .coverage
-                .as_ref()
-                .is_some_and(|coverage| !coverage.is_complete())
-        })
-        .collect();
-    for scope in unhappy.iter().take(SCOPES) {
-        unhappy_scope(scope, status.at, out)?;
-    }
-    if unhappy.len() > SCOPES {
-        let text = format!("and {} more: see `muster scope ls`", unhappy.len() - SCOPES);
-        line(out, "", &text)?;
-    }
-    Ok(())
+    page.line("scopes", &text)
 }
 
 fn coverage(scope: &ScopeStatus) -> &'static str {
-    scope
-        .coverage
-        .as_ref()
-        .map_or("not scanned yet", |coverage| coverage.as_str())
+    let coverage = scope.coverage.as_ref();
+    coverage.map_or("not scanned yet", |coverage| coverage.as_str())
 }
 
-fn unhappy_scope(scope: &ScopeStatus, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
-    let complete = scope.complete.map_or_else(
-        || "never complete".to_owned(),
-        |complete| format!("complete {} ago", span(now.since(complete))),
-    );
-    let next = match scope.next {
-        _ if scope.running => "being scanned".to_owned(),
-        Some(next) if next > now => format!("next in {}", span(next.since(now))),
-        Some(_) => "due".to_owned(),
-        None => "not due".to_owned(),
-    };
-    let text = format!(
-        "{:<8} {}: {complete}, {} in a row failed, {next}",
-        coverage(scope),
-        shown(&scope.scope.to_string()),
-        scope.failures_in_a_row
-    );
-    line(out, "", &text)?;
-    let failures = scope.coverage.as_ref().map(|coverage| coverage.failures());
-    for failure in failures.unwrap_or_default() {
-        line(out, "", &format!("  {}", shown(&failure.to_string())))?;
-    }
-    Ok(())
-}
-
-fn notify(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+fn notify(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
     for (n, sink) in status.notify.iter().enumerate() {
-        let title = if n == 0 { "told" } else { "" };
-        line(out, title, &told(sink, status.at))?;
+        let title = if n == 0 { "notify" } else { "" };
+        page.line(title, &told(sink, status.at))?;
     }
     Ok(())
 }
 
 fn told(sink: &SinkStatus, now: Timestamp) -> String {
-    let mut text = format!("{}: {} to be delivered", shown(&sink.name), sink.waiting);
+    let waiting = match sink.waiting {
+        0 => "has had everything".to_owned(),
+        1 => "1 notice waits".to_owned(),
+        many => format!("{many} notices wait"),
+    };
+    let mut text = format!("{}: {waiting}", shown(&sink.name));
     text += &sink.delivered.map_or_else(
-        || ", none delivered yet".to_owned(),
-        |at| format!(", last delivered {} ago", span(now.since(at))),
+        || ", none was delivered yet".to_owned(),
+        |at| format!(", the last was delivered {} ago", span(now.since(at))),
     );
     if sink.dropped > 0 {
-        text += &format!(", {} dropped because too many waited", sink.dropped);
+        text += &format!(", {} were dropped because too many waited", sink.dropped);
     }
-    if let Some(error) = &sink.error {
-        text += &format!(
-            ", {} in a row failed: {}",
-            sink.failures_in_a_row,
-            shown(error)
-        );
+    match sink.failures_in_a_row {
+        0 => text,
+        1 => text + ", the last try failed",
+        many => text + &format!(", the last {many} tries failed"),
     }
-    text
 }
 
 /// A time for people: the two largest units.

@@ -331,7 +331,7 @@ impl Board {
             tell(&code, scope.to_string(), message, since);
         }
         if more > 0 {
-            let message = "see the list of scopes: `muster status`".to_owned();
+            let message = "`muster scope ls` lists them".to_owned();
             tell(
                 "scope-unread",
                 format!("{more} further scopes"),
