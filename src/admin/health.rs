@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{Api, json, problem::Problem, query::Query, typed};
 use crate::{
-    metrics,
+    metrics::{self, plain},
     report::escape::Shown,
     service::status::{Reason, ServiceState, Status},
 };
@@ -89,7 +89,7 @@ pub(super) async fn ready(
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    if wants_json(&headers) {
+    if accepts(&headers, "application/json") {
         let mut response = json(&Readiness {
             ready,
             state: status.state,
@@ -106,9 +106,14 @@ pub(super) async fn ready(
     Ok(text(code, page))
 }
 
-/// OpenMetrics.
-pub(super) async fn scrape(State(api): State<Arc<Api>>) -> Response {
-    typed(metrics::CONTENT_TYPE, (api.scrape)(&api.handle.status()))
+/// The metrics: in the format of OpenMetrics for whoever asks for it, as Prometheus does, else in the older one.
+pub(super) async fn scrape(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
+    let text = (api.scrape)(&api.handle.status());
+    if accepts(&headers, "application/openmetrics-text") {
+        typed(metrics::CONTENT_TYPE, text)
+    } else {
+        typed(plain::CONTENT_TYPE, plain::plain(&text))
+    }
 }
 
 /// What runs.
@@ -146,13 +151,9 @@ fn list(status: &Status, page: &mut String) {
     }
 }
 
-fn wants_json(headers: &HeaderMap) -> bool {
+fn accepts(headers: &HeaderMap, content: &str) -> bool {
     let mut accepted = headers.get_all(header::ACCEPT).iter();
-    accepted.any(|accept| {
-        accept
-            .to_str()
-            .is_ok_and(|accept| accept.contains("application/json"))
-    })
+    accepted.any(|accept| accept.to_str().is_ok_and(|accept| accept.contains(content)))
 }
 
 fn text(status: StatusCode, page: String) -> Response {

@@ -235,13 +235,17 @@ pub(super) const ROUTES: &[Route] = &[
     Route {
         path: "/metrics",
         id: "metrics",
-        summary: "Metrics for Prometheus, in the OpenMetrics format",
-        answers: &[answer(
-            200,
-            "The metrics.",
-            metrics::CONTENT_TYPE,
-            of::<String>,
-        )],
+        summary: "Metrics for Prometheus",
+        about: "In the OpenMetrics format for whoever accepts it, else in the older text format.",
+        answers: &[
+            answer(
+                200,
+                "The metrics.",
+                metrics::plain::CONTENT_TYPE,
+                of::<String>,
+            ),
+            answer(200, "The metrics.", metrics::CONTENT_TYPE, of::<String>),
+        ],
         handler: || get(health::scrape),
         ..PROBE
     },

@@ -41,6 +41,23 @@ pub fn promtool(arguments: &[&str], files: &[(&str, &str)]) -> String {
     printed(&output)
 }
 
+/// Runs `promtool` with this on its standard input.
+///
+/// # Panics
+/// When it finds fault with it, or has anything to say.
+pub fn promtool_reads(arguments: &[&str], text: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("input");
+    fs::write(&input, text).unwrap();
+    let output = Command::new(tool("promtool"))
+        .args(arguments)
+        .stdin(fs::File::open(input).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(printed(&output), "");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
 /// Runs a program in Python, with the packages that `tests/tools/requirements.txt` lists.
 ///
 /// # Panics

@@ -12,8 +12,9 @@ const HEAD: &str = "\
 
 Made from the program; `MUSTER_BLESS=1 cargo test` writes it anew.
 
-`muster run` serves these at `/metrics` of its loopback port, in the text format of OpenMetrics. `muster install alerts`
-prints alerting rules for them, `muster install grafana` a dashboard.
+`muster run` serves these at `/metrics` of its loopback port, in the text format of OpenMetrics for whoever accepts it
+and in the older one of Prometheus for others. `muster install alerts` prints alerting rules for them, `muster install
+grafana` a dashboard.
 
 - Every series that can be known is there from the start, at zero, so that `rate` and `increase` see the first event.
   A metric of which that is not true says so.

@@ -90,8 +90,8 @@ families! {
     CLOUD_CREDENTIAL_EXPIRY = "muster_cloud_credential_expiry_timestamp_seconds", Gauge, ["provider"], Among(values::providers),
         "When the credentials at hand end that end first; they are renewed when they are next needed, so it may lie in the past between two scans; absent without any that end";
 
-    MATCH_JUDGED = "muster_match_judged_total", Counter, [], Known(values::one),
-        "Databases that were judged by the matchers: those that are new or changed, and all after a change of rules";
+    MATCH_VERDICTS = "muster_match_verdicts_total", Counter, ["matcher", "verdict"], Known(values::verdicts),
+        "Databases that were judged, by who decided and what: those that are new or changed, and all after a change of rules";
     INVENTORY_DATABASES = "muster_inventory_databases", Gauge, ["provider", "kind"], Known(values::kinds),
         "Databases in the inventory";
     INVENTORY_SKIPPED = "muster_inventory_skipped", Gauge, ["reason"], Known(values::skips),
@@ -99,6 +99,8 @@ families! {
     TARGETS = "muster_targets", Gauge, ["protocol"], Known(values::protocols),
         "Targets: the databases that are enrolled";
 
+    PLAN_CHANGES = "muster_plan_changes", Gauge, ["action"], Known(values::actions),
+        "Changes that the next cycle would make if no safety held them, by what they would do; muster_plan_held has the same by safety";
     PLAN_APPLIED = "muster_plan_applied_total", Counter, ["action"], Known(values::actions),
         "Changes that were made to the targets";
     PLAN_HELD = "muster_plan_held", Gauge, ["safety"], Known(values::safeties),

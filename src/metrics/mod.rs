@@ -8,7 +8,7 @@
 //! | [`families`] | every metric: name, type, labels, meaning |
 //! | [`docs`] | `docs/metrics.md`, made from them |
 //!
-//! Serve the text with [`CONTENT_TYPE`]. To have requests counted, put the observer into the budgets:
+//! Serve the text with [`CONTENT_TYPE`], or as [`plain`]. To have requests counted, put the observer into the budgets:
 //!
 //! ```ignore
 //! BudgetConfig { observer: Observed::by(metrics.observer()), ..BudgetConfig::default() }
@@ -19,6 +19,7 @@ pub mod docs;
 pub mod families;
 pub mod family;
 mod operations;
+pub mod plain;
 mod process;
 mod scrape;
 mod series;
@@ -56,7 +57,7 @@ pub struct Metrics {
     scan_warnings: Series<3, Counter>,
     scan_malformed: Series<2, Counter>,
     cloud: Arc<Cloud>,
-    judged: Series<0, Counter>,
+    verdicts: Series<2, Counter>,
     applied: Series<1, Counter>,
     store_duration: Series<1, Histogram>,
     store_failures: Series<1, Counter>,
@@ -104,7 +105,7 @@ impl Metrics {
             scan_warnings: Series::within(&families::SCAN_WARNINGS, all),
             scan_malformed: Series::within(&families::SCAN_MALFORMED, all),
             cloud: Arc::new(Cloud::new(all)),
-            judged: Series::within(&families::MATCH_JUDGED, all),
+            verdicts: Series::within(&families::MATCH_VERDICTS, all),
             applied: Series::within(&families::PLAN_APPLIED, all),
             store_duration: Series::within(&families::STORE_DURATION, all),
             store_failures: Series::within(&families::STORE_FAILURES, all),
@@ -137,7 +138,9 @@ impl Metrics {
 
     /// Something was taken in and is in the store: a scan, a configuration, or what a person asked for.
     pub fn taken(&self, taken: &Taken) {
-        self.judged.with([], |n| n.inc_by(taken.judged));
+        for ((who, what), many) in &taken.judgements {
+            self.verdicts.with([who, what], |n| n.inc_by(*many));
+        }
         let summary = &taken.summary;
         for (action, many) in [
             ("add", summary.add),
@@ -161,18 +164,20 @@ impl Metrics {
 
     /// An operation on the store has ended after this long. A conflict counts as one, and not as a failure.
     pub fn store_op(&self, op: StoreOp, took: Duration, outcome: Result<(), &StoreError>) {
-        let op = op.as_str();
         self.store_duration
-            .with([op], |times| times.observe(took.as_secs_f64()));
+            .with([op.as_str()], |times| times.observe(took.as_secs_f64()));
         match outcome {
             Ok(()) => {}
             Err(StoreError::Conflict { .. }) => {
                 self.store_conflicts.with([], |n| n.inc());
             }
-            Err(_) => {
-                self.store_failures.with([op], |n| n.inc());
-            }
+            Err(_) => self.store_failed(op),
         }
+    }
+
+    /// An operation on the store failed of which nothing else is known.
+    pub fn store_failed(&self, op: StoreOp) {
+        self.store_failures.with([op.as_str()], |n| n.inc());
     }
 
     /// One attempt to deliver a notice to `sink` has ended after this long.
@@ -188,7 +193,7 @@ impl Metrics {
         Arc::clone(&self.cloud) as Arc<dyn Observer>
     }
 
-    /// Everything, in the text format of OpenMetrics; see [`CONTENT_TYPE`].
+    /// Everything, in the text format of OpenMetrics; see [`CONTENT_TYPE`], and [`plain`] for older readers.
     pub fn encode(&self, status: &Status) -> String {
         scrape::scrape(self, status)
     }

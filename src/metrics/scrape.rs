@@ -73,14 +73,14 @@ fn gauges(metrics: &Metrics, status: &Status) -> Registry {
     );
     config(&mut all, status);
     scans(&mut all, status);
-    for (provider, end) in metrics.cloud.first_ends() {
-        let end = end.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let end = i64::try_from(end.as_secs()).unwrap_or(i64::MAX);
-        all.words(
-            &families::CLOUD_CREDENTIAL_EXPIRY,
-            [([provider.as_str()], end)],
-        );
-    }
+    let ends = metrics.cloud.first_ends().into_iter();
+    all.words(
+        &families::CLOUD_CREDENTIAL_EXPIRY,
+        ends.map(|(provider, end)| {
+            let end = end.duration_since(UNIX_EPOCH).unwrap_or_default();
+            ([provider.as_str()], number(end.as_secs()))
+        }),
+    );
     counts(&mut all, status);
     all.set(&families::PLANS_WAITING, status.plans_waiting);
     let store = &status.store;
@@ -160,6 +160,7 @@ fn counts(all: &mut Gauges, status: &Status) {
     all.words(&families::INVENTORY_SKIPPED, count(skipped, &SKIPS));
     for (family, counts) in [
         (&families::TARGETS, &counts.targets),
+        (&families::PLAN_CHANGES, &counts.would),
         (&families::PLAN_HELD, &counts.held),
     ] {
         let known: Vec<_> = family.known().into_iter().flatten().collect();

@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use muster_cloud::Reason as Why;
+use muster_cloud::{
+    Reason as Why,
+    observe::{Cloud, Holder},
+};
 use muster_model::{Coverage, Failure, FailureReason, Scope, Service, Timestamp};
 
 use super::{Delivery, Metrics};
@@ -95,6 +98,7 @@ pub fn full() -> Status {
         targets: count(&[("postgres", 5)]),
         skipped: count(&[("no-match", 3), ("some-new-reason", 1)]),
         held: count(&[("brake", 2)]),
+        would: count(&[("remove", 2)]),
     };
     status.plans_waiting = 1;
     status.notify = vec![SinkStatus {
@@ -153,8 +157,9 @@ pub fn everything() -> String {
         Some(Why::Throttled),
         Duration::ZERO,
     );
-    let holder = muster_cloud::observe::Holder::new();
-    watch.credentials(holder, muster_cloud::observe::Cloud::Aws, Ok(Some(ends)));
+    for cloud in [Cloud::Aws, Cloud::Azure] {
+        watch.credentials(Holder::new(), cloud, Ok(Some(ends)));
+    }
     metrics.notified("chat", Delivery::Failed, Duration::from_millis(20));
     metrics.encode(&full())
 }

@@ -25,6 +25,7 @@ use super::{
     families::ALL,
     family::{Kind, Values},
     operations::{OPERATIONS, operation},
+    plain,
     testkit::{empty, everything, failure, full, reason, samples, untried, value},
     values::{OK, OTHER},
 };
@@ -297,6 +298,7 @@ fn what_was_taken_in_is_counted() {
             ..Summary::default()
         },
         judged: 53,
+        judgements: [(("rules", "enroll"), 50), (("support", "skip"), 3)].into(),
         notices: vec![
             notice(NoticeEvent::Enrolled),
             notice(NoticeEvent::Enrolled),
@@ -310,7 +312,16 @@ fn what_was_taken_in_is_counted() {
     metrics.reloaded(false);
     let text = metrics.encode(&empty());
     for (name, labels, want) in [
-        ("muster_match_judged_total", &[][..], 106.0),
+        (
+            "muster_match_verdicts_total",
+            &[("matcher", "rules"), ("verdict", "enroll")][..],
+            100.0,
+        ),
+        (
+            "muster_match_verdicts_total",
+            &[("matcher", "support"), ("verdict", "skip")],
+            6.0,
+        ),
         ("muster_plan_applied_total", &[("action", "add")], 4.0),
         ("muster_plan_applied_total", &[("action", "update")], 0.0),
         ("muster_plan_applied_total", &[("action", "remove")], 2.0),
@@ -530,6 +541,19 @@ for family in read(open("scrape.txt").read()):
             sinks.extend(labels.get("sink").cloned());
         }
         assert_eq!(sinks, BTreeSet::from([sink.to_owned()]));
+    }
+}
+
+/// Prometheus's own tool finds nothing to say of the older format: names, types, units, help.
+#[test]
+fn the_older_format_is_without_fault() {
+    let openmetrics = everything();
+    let text = plain::plain(&openmetrics);
+    oracle::promtool_reads(&["check", "metrics"], &text);
+    assert_eq!(samples(&text), samples(&openmetrics));
+    for family in ALL {
+        let line = format!("# TYPE {} {}\n", family.name, family.kind.as_str());
+        assert_eq!(text.matches(&line).count(), 1, "{line}");
     }
 }
 

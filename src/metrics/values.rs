@@ -5,7 +5,7 @@ use muster_model::{FailureReason, Kind, Protocol, Provider, Service};
 use muster_plan::Safety;
 
 use super::{Delivery, StoreOp, operations::OPERATIONS};
-use crate::service::{notice::NoticeEvent, status::ServiceState};
+use crate::service::{engine::JUDGEMENTS, notice::NoticeEvent, status::ServiceState};
 
 /// One value for each label.
 pub type Row = Vec<&'static str>;
@@ -41,7 +41,7 @@ pub const REASONS: [&str; 10] = [
 /// How much of a scope was read.
 const COVERAGES: [&str; 3] = ["complete", "partial", "unread"];
 /// Why a database is not enrolled.
-pub const SKIPS: [&str; 11] = [
+pub const SKIPS: [&str; 12] = [
     "engine-unsupported",
     "engine-too-old",
     "mode-unsupported",
@@ -52,6 +52,7 @@ pub const SKIPS: [&str; 11] = [
     "matcher",
     "no-match",
     "bad-name",
+    "not-seen",
     OTHER,
 ];
 
@@ -141,6 +142,11 @@ pub fn skips() -> Vec<Row> {
 /// Protocols.
 pub fn protocols() -> Vec<Row> {
     rows(Protocol::ALL.iter().map(|protocol| protocol.as_str()))
+}
+
+/// Who decides of databases, and what.
+pub fn verdicts() -> Vec<Row> {
+    JUDGEMENTS.map(|(who, what)| vec![who, what]).into()
 }
 
 /// What is done to targets.

@@ -142,6 +142,9 @@ pub struct Counts {
     pub skipped: BTreeMap<String, u64>,
     /// Changes that a safety holds, by safety.
     pub held: BTreeMap<String, u64>,
+    /// The same changes, by what they would do: `add`, `update`, `remove`.
+    #[serde(default)]
+    pub would: BTreeMap<String, u64>,
 }
 
 /// Somebody who is told of changes.

@@ -286,6 +286,7 @@ pub(super) fn status() -> Status {
             targets: BTreeMap::from([("postgres".to_owned(), 3)]),
             skipped: BTreeMap::from([("no-match".to_owned(), 2)]),
             held: BTreeMap::from([("brake".to_owned(), 3)]),
+            would: BTreeMap::from([("remove".to_owned(), 3)]),
         },
         plans_waiting: 1,
         notify: vec![SinkStatus {

@@ -91,6 +91,15 @@ async fn metrics_and_version_are_of_the_status() {
     let api = Served::of(1).await;
     let metrics = api.get("/metrics").await;
     assert_eq!(metrics.text, "# degraded\n");
+    assert_eq!(
+        metrics.header("content-type"),
+        crate::metrics::plain::CONTENT_TYPE
+    );
+    let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2,*/*;q=0.1";
+    let metrics = api
+        .ask(Method::GET, "/metrics", &[("accept", prometheus)])
+        .await;
+    assert_eq!(metrics.text, "# degraded\n");
     assert_eq!(metrics.header("content-type"), crate::metrics::CONTENT_TYPE);
     let version = api.json("/version").await;
     assert_eq!(

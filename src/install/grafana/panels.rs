@@ -293,8 +293,8 @@ pub(super) const ROWS: &[(&str, &[Panel])] = &[
                 unit: "none",
                 width: 8,
                 queries: &[(
-                    "sum(increase(muster_match_judged_total{SELECT}[$__rate_interval]))",
-                    "databases",
+                    "sum by (verdict) (increase(muster_match_verdicts_total{SELECT}[$__rate_interval]))",
+                    "{{verdict}}",
                 )],
             },
         ],

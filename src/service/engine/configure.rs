@@ -176,6 +176,9 @@ impl Taken {
         sum.held += more.held;
         sum.skip += more.skip;
         self.judged += other.judged;
+        for (judgement, many) in other.judgements {
+            *self.judgements.entry(judgement).or_default() += many;
+        }
         self.written += other.written;
         self.decided += other.decided;
         self.notices.extend(other.notices);

@@ -15,6 +15,7 @@
 //! After a failed write the engine no longer knows what the store holds: drop it and open another.
 
 mod configure;
+mod judgements;
 mod person;
 mod take;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod work;
 
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
+pub use self::judgements::{JUDGEMENTS, Judgements};
 use muster_matchers::Chain;
 use muster_model::{Decision, ResourceId, Scope, ScopeRecord, Timestamp};
 pub use muster_model::{HeldPlan, HeldRemoval, Verdict};
@@ -69,6 +71,8 @@ pub struct Taken {
     pub summary: Summary,
     /// How many databases were judged.
     pub judged: u64,
+    /// How many of them each who decided said what of; see [`JUDGEMENTS`].
+    pub judgements: Judgements,
     /// How many targets were written: enrolled, updated, removed.
     pub written: u64,
     /// How many decisions differ from before.
@@ -153,6 +157,7 @@ impl Engine {
             targets: tally.targets,
             skipped: tally.skipped,
             held: tally.held,
+            would: tally.would,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
         run::Writes,
         state::removed_lately,
     },
-    service::notice::Notice,
+    service::notice::{Notice, NoticeEvent},
 };
 
 impl Engine {
@@ -56,10 +56,12 @@ impl Engine {
                 .collect(),
             ..Taken::default()
         };
-        for write in &writes.targets {
-            match write {
-                TargetWrite::Put(_) => taken.summary.update += 1,
-                TargetWrite::Delete(_) => taken.summary.remove += 1,
+        for notice in &taken.notices {
+            match notice.event {
+                NoticeEvent::Enrolled => taken.summary.add += 1,
+                NoticeEvent::Updated => taken.summary.update += 1,
+                NoticeEvent::Removed => taken.summary.remove += 1,
+                NoticeEvent::Held | NoticeEvent::ScopeFailed => {}
             }
         }
         Ok(taken)

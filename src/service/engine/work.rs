@@ -12,7 +12,10 @@ use muster_plan::{
 };
 use muster_store::{StoreError, Versioned, tables};
 
-use super::{Engine, EngineError, HeldRemoval, Taken, Verdict};
+use super::{
+    Engine, EngineError, HeldRemoval, Taken, Verdict,
+    judgements::{Judgements, who_said_what},
+};
 use crate::{
     pipeline::{
         commit::{self, Tell},
@@ -41,7 +44,7 @@ pub(super) struct Work {
     pub(super) targets: BTreeMap<ResourceId, Target>,
     pub(super) judged: BTreeMap<ResourceId, Judged>,
     pub(super) decisions: Vec<(ResourceId, DecisionRecord)>,
-    pub(super) judgements: u64,
+    pub(super) judgements: Judgements,
 }
 
 /// A record that can be read; a damaged one counts as none, and is written anew when there is reason to.
@@ -129,8 +132,9 @@ impl Engine {
                 trace: before.trace.clone(),
             },
             _ => {
-                work.judgements += 1;
                 let judgement = self.setup.chain.judge(&record.database);
+                let said = who_said_what(&judgement.decision);
+                *work.judgements.entry(said).or_default() += 1;
                 Judged {
                     decision: judgement.decision,
                     trace: judgement.trace,
@@ -330,7 +334,8 @@ impl Engine {
         Ok(Taken {
             revision: self.revision,
             summary: outcome.plan.summary,
-            judged: work.judgements,
+            judged: work.judgements.values().sum(),
+            judgements: work.judgements,
             written: writes.targets.len() as u64,
             decided: writes.decisions.len() as u64,
             notices,

@@ -339,6 +339,7 @@ impl Desk {
         }
         let begun = Instant::now();
         let store = SledStore::open(&self.dir).map_err(|error| {
+            self.metrics.store_failed(StoreOp::Open);
             let hint = hint(&error, &self.dir);
             refused(lines(&error), hint)
         })?;
@@ -435,10 +436,13 @@ impl Desk {
     }
 
     fn look(&mut self) -> Result<(), Trouble> {
-        if self.open.is_none() {
+        self.in_place()?;
+        let Some((measured, _)) = &self.open else {
             return Err(not_open());
-        }
-        self.in_place()
+        };
+        // A few looks at files; what cannot be measured now is as it was.
+        self.bytes = measured.store.size().unwrap_or(self.bytes);
+        Ok(())
     }
 
     /// Lets go of a store whose files are not where they were.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Index, Standing};
-use crate::Safety;
+use crate::{Action, Safety};
 
 /// How many of each there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Tally {
     pub skipped: BTreeMap<String, u64>,
     /// Changes that a safety holds, by safety.
     pub held: BTreeMap<String, u64>,
+    /// The same changes, by what they would do.
+    pub would: BTreeMap<String, u64>,
 }
 
 impl Index {
@@ -25,6 +27,7 @@ impl Index {
         let mut targets: BTreeMap<&str, u64> = BTreeMap::new();
         let mut skipped: BTreeMap<&str, u64> = BTreeMap::new();
         let mut held: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut would: BTreeMap<&str, u64> = BTreeMap::new();
         for entry in self.entries.iter().flatten() {
             if entry.record
                 && let Some(state) = self.scope_state(entry.scope)
@@ -42,11 +45,15 @@ impl Index {
                 // The last scan of its scope did not see everything: a plan would hold what there is of it.
                 _ if unseen && entry.own => {
                     *held.entry(Safety::Coverage.as_str()).or_default() += 1;
+                    *would.entry(Action::Remove.as_str()).or_default() += 1;
                 }
                 _ if unseen && entry.holds.is_none() => {
                     *skipped.entry("not-seen").or_default() += 1
                 }
-                Standing::Held(hold) => *held.entry(hold.safety.as_str()).or_default() += 1,
+                Standing::Held(hold) => {
+                    *held.entry(hold.safety.as_str()).or_default() += 1;
+                    *would.entry(hold.would.as_str()).or_default() += 1;
+                }
                 Standing::Skipped(code) => {
                     let code = self
                         .codes
@@ -70,6 +77,7 @@ impl Index {
             targets: own(targets),
             skipped: own(skipped),
             held: own(held),
+            would: own(would),
         }
     }
 }
