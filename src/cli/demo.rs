@@ -1,14 +1,17 @@
 //! `muster demo`: the whole line on an embedded fleet, twice, so that a newcomer sees what a plan looks like and
-//! what happens when a cloud has a bad day.
+//! what happens when a cloud has a bad day; or the service on it, to be watched.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
 
 use super::{
-    Common, Failure, ReportArgs,
+    Common, Failure, ReportArgs, block_on,
     context::{Context, load},
-    print,
+    print, run,
 };
 use crate::{
     config,
@@ -16,7 +19,11 @@ use crate::{
     exit::Exit,
     pipeline::commit::commit,
     report,
+    service::run as service,
 };
+
+/// When the second day begins for whoever watches the service.
+const NIGHT: Duration = Duration::from_secs(30);
 
 /// Arguments of `muster demo`.
 #[derive(Args, Debug)]
@@ -29,10 +36,18 @@ pub struct Demo {
     /// Only the first plan: nothing is applied.
     #[arg(long)]
     plan_only: bool,
+    /// Run the service on the example until SIGINT, to be watched and asked from another terminal. It scans every few
+    /// seconds, and after half a minute the second day begins.
+    #[arg(long, conflicts_with_all = ["plan_only", "format"])]
+    run: bool,
 }
 
 impl Demo {
-    pub(super) async fn run(self, common: &Common) -> Result<Exit, Failure> {
+    pub(super) const fn is_service(&self) -> bool {
+        self.run
+    }
+
+    pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
         let scratch = match &self.keep {
             Some(_) => None,
             None => Some(Scratch::new()?),
@@ -53,10 +68,57 @@ impl Demo {
                     .hint("name an empty directory"),
             );
         }
-        std::fs::write(&path, demo::CONFIG).map_err(|error| {
+        let text = if self.run {
+            demo::service_config()
+        } else {
+            demo::CONFIG.to_owned()
+        };
+        std::fs::write(&path, text).map_err(|error| {
             Failure::new(format!("cannot write {}", path.display())).cause(&error)
         })?;
-        let mut config = config::check::load(&path)
+        if self.run {
+            return self.serve(&path);
+        }
+        block_on(self.days(&path, common))
+    }
+
+    /// The service, as `muster run` is.
+    fn serve(&self, path: &Path) -> Result<Exit, Failure> {
+        let loaded =
+            config::check::load(path).map_err(|error| super::context::bad_config(&error))?;
+        let shown = path.display();
+        self.say(&format!(
+            "The service runs on the example until Ctrl-C. In {} seconds the second day begins. From another terminal:\n\n  \
+             muster --config {shown} status\n  muster --config {shown} db ls\n  muster --config {shown} plan\n  \
+             muster --config {shown} history\n",
+            NIGHT.as_secs()
+        ))?;
+        run::serve(async {
+            let cannot = |error: demo::DemoError| Failure::new("cannot run the demo").cause(&error);
+            let replayer = demo::serve(Day::First).map_err(cannot)?;
+            let options = service::Options {
+                config: loaded.config,
+                bytes: loaded.bytes,
+                warnings: Vec::new(),
+                store: None,
+                elsewhere: demo::elsewhere(&replayer),
+            };
+            let service = service::run(options);
+            tokio::pin!(service);
+            let first = tokio::time::timeout(NIGHT, &mut service).await;
+            let ended = match first {
+                Ok(ended) => ended,
+                Err(_) => {
+                    demo::turn(&replayer, Day::Second).map_err(cannot)?;
+                    service.await
+                }
+            };
+            ended.map_err(run::failure)
+        })
+    }
+
+    async fn days(self, path: &Path, common: &Common) -> Result<Exit, Failure> {
+        let mut config = config::check::load(path)
             .map_err(|error| super::context::bad_config(&error))?
             .config;
         // The recorded clouds are on this machine: nobody has to be spared.

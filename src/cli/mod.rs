@@ -103,7 +103,7 @@ pub fn main() -> Exit {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    cli.common.start_log(matches!(cli.command, Command::Run(_)));
+    cli.common.start_log(cli.command.is_service());
     match run(cli) {
         Ok(exit) => exit,
         // Whoever reads our output has seen enough.
@@ -124,10 +124,20 @@ fn usage(error: &clap::Error) -> Exit {
     }
 }
 
+impl Command {
+    fn is_service(&self) -> bool {
+        match self {
+            Self::Run(_) => true,
+            Self::Demo(demo) => demo.is_service(),
+            _ => false,
+        }
+    }
+}
+
 fn run(cli: Cli) -> Result<Exit, Failure> {
     let common = &cli.common;
     match cli.command {
-        Command::Demo(args) => block_on(args.run(common)),
+        Command::Demo(args) => args.run(common),
         Command::Config(args) => args.run(common),
         Command::Run(args) => args.run(common),
         Command::Scan(args) => block_on(args.run(common)),

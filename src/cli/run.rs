@@ -31,18 +31,23 @@ impl Run {
             store: common.store.clone(),
             elsewhere: context.elsewhere,
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::new("cannot start").cause(&error))?;
-        let ended = runtime.block_on(run::run(options));
-        // What still hangs has nothing to write any more.
-        runtime.shutdown_background();
-        ended.map(|()| Exit::Done).map_err(failure)
+        serve(async { run::run(options).await.map_err(failure) })
     }
 }
 
-fn failure(refused: Refused) -> Failure {
+/// Runs until the service has ended; it listens to signals itself.
+pub(super) fn serve(service: impl Future<Output = Result<(), Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("cannot start").cause(&error))?;
+    let ended = runtime.block_on(service);
+    // What still hangs has nothing to write any more.
+    runtime.shutdown_background();
+    ended.map(|()| Exit::Done)
+}
+
+pub(super) fn failure(refused: Refused) -> Failure {
     let Refused {
         what, why, hint, ..
     } = refused;

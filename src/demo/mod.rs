@@ -42,13 +42,41 @@ pub enum DemoError {
 /// # Errors
 /// [`DemoError`].
 pub fn serve(day: Day) -> Result<Replayer, DemoError> {
+    Ok(Replayer::start(tape(day)?)?)
+}
+
+/// Lets another day begin.
+///
+/// # Errors
+/// [`DemoError`].
+pub fn turn(replayer: &Replayer, day: Day) -> Result<(), DemoError> {
+    Ok(replayer.change(&tape(day)?)?)
+}
+
+fn tape(day: Day) -> Result<Tape, DemoError> {
     let mut files = BTreeMap::new();
     collect(&FIRST, &mut files);
     if day == Day::Second {
         collect(&SECOND, &mut files);
     }
-    Ok(Replayer::start(Tape::from_files(files)?)?)
+    Ok(Tape::from_files(files)?)
 }
+
+/// The configuration of the example for a service that somebody watches: everything goes faster.
+pub fn service_config() -> String {
+    let faster = CONFIG.replace(
+        "grace: { scans: 2, time: 30m }",
+        "grace: { scans: 2, time: 30s }",
+    );
+    format!("{faster}{SERVICE}")
+}
+
+const SERVICE: &str = "
+# Faster than anybody needs it, to be watched.
+schedule: { every: 5s, jitter: 1s, backoff_max: 30s }
+service: { listen: 127.0.0.1:0 }
+requests: { per_second: 1000 }
+";
 
 /// Where the example's clouds are.
 pub fn elsewhere(replayer: &Replayer) -> Elsewhere {
@@ -81,4 +109,25 @@ fn name(path: &Path) -> String {
         .map(|part| part.as_os_str().to_string_lossy())
         .collect::<Vec<_>>()
         .join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn the_watched_service_goes_by_the_same_rules_only_faster() {
+        let usual = config::parse(CONFIG, None).unwrap().config;
+        let faster = config::parse(&service_config(), None).unwrap().config;
+        assert_eq!(faster.matching_digest(), usual.matching_digest());
+        assert_eq!(faster.settings.grace.scans, usual.settings.grace.scans);
+        assert_eq!(faster.settings.grace.seconds, 30);
+        assert!(faster.service.shutdown > Duration::ZERO);
+        assert_ne!(faster.schedule, usual.schedule);
+    }
 }

@@ -4,7 +4,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -28,7 +28,7 @@ pub struct Replayer {
 
 #[derive(Debug)]
 struct Shared {
-    lines: Vec<Line>,
+    lines: RwLock<Vec<Line>>,
     log: Mutex<Vec<Seen>>,
     asked: AtomicUsize,
     stopped: watch::Receiver<bool>,
@@ -70,11 +70,7 @@ impl Replayer {
             tokio::net::TcpListener::from_std(listener)?
         };
 
-        let lines = tape
-            .exchanges()
-            .iter()
-            .map(|exchange| Line::new(exchange, &url))
-            .collect::<io::Result<_>>()?;
+        let lines = RwLock::new(ready(&tape, &url)?);
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared {
             lines,
@@ -102,6 +98,20 @@ impl Replayer {
     /// Where it listens: `http://127.0.0.1:PORT`, without a slash at the end.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Goes on with other answers: each begins with its first. Answers that were begun are finished as they were.
+    ///
+    /// # Errors
+    /// When an answer that a program made has a status or a header that HTTP does not allow; then nothing changes.
+    pub fn change(&self, tape: &Tape) -> io::Result<()> {
+        let lines = ready(tape, &self.url)?;
+        *self
+            .shared
+            .lines
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = lines;
+        Ok(())
     }
 
     /// What was asked so far, in order. The first 100,000 calls are kept.
@@ -147,8 +157,8 @@ impl Shared {
     fn next(&self, mut seen: Seen) -> Result<Ready, String> {
         // Of those that ask equally much, the first one by name.
         let weight = |line: &Line| line.request.weight();
-        let best = self
-            .lines
+        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
+        let best = lines
             .iter()
             .filter(|line| line.request.matches(&seen))
             .reduce(|best, next| {
@@ -164,6 +174,7 @@ impl Shared {
             seen.exchange = Some(line.name.clone());
             line.answers.get(turn).cloned()
         });
+        drop(lines);
         seen.status = match &due {
             Some(Ready {
                 fault: Some(Fault::Close | Fault::Hang),
@@ -179,6 +190,12 @@ impl Shared {
         }
         due.ok_or_else(|| format!("replayer: {seen}\n"))
     }
+}
+
+/// The exchanges of a tape, made ready for a server.
+fn ready(tape: &Tape, url: &str) -> io::Result<Vec<Line>> {
+    let exchanges = tape.exchanges().iter();
+    exchanges.map(|exchange| Line::new(exchange, url)).collect()
 }
 
 // === impl Line ===
