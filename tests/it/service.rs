@@ -4,6 +4,8 @@
 mod ends;
 mod fails;
 mod keeps;
+mod kills;
+mod moving;
 mod world;
 
 use self::world::{Service, World};

@@ -4,7 +4,7 @@ mod command;
 mod deliverer;
 mod kill;
 mod page;
-mod receiver;
+pub mod receiver;
 mod webhook;
 
 use std::{

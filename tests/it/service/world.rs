@@ -21,7 +21,10 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// How long anything may take that is waited for. The machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Where the servers beside the service run.
+pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
 /// A directory with a configuration, and the clouds that it reads.
 pub struct World {
@@ -58,16 +61,21 @@ impl World {
 
     /// The clouds of this recording.
     pub fn of(tape: Tape, more: &str) -> Self {
-        static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
         let _entered = RUNTIME.enter();
         let replayer = Replayer::start(tape).expect("a replayer");
-        let world = Self {
-            dir: TempDir::new().expect("a directory"),
-            url: replayer.url().to_owned(),
-            replayer: Some(replayer),
-        };
+        let mut world = Self::at(replayer.url());
+        world.replayer = Some(replayer);
         world.configure(more);
         world
+    }
+
+    /// A place beside clouds that answer there, without a configuration.
+    pub fn at(url: &str) -> Self {
+        Self {
+            dir: TempDir::new().expect("a directory"),
+            url: url.to_owned(),
+            replayer: None,
+        }
     }
 
     /// Writes the configuration: the example's, with these further lines. The API listens only where they say so:
@@ -210,6 +218,12 @@ impl Service {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).expect("a signal");
+    }
+
+    /// Kills it.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a signal");
+        self.child.wait().expect("a child");
     }
 
     /// Waits until it has ended, by itself.
