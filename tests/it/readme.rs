@@ -1,7 +1,12 @@
 //! What the README shows is what the program does.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 fn readme() -> String {
@@ -61,18 +66,95 @@ fn the_first_commands_work_without_any_credentials() {
         .map(|line| line.split('#').next().unwrap_or_default().trim().to_owned())
         .collect();
     assert!(commands.len() >= 5, "{commands:?}");
+    let mut service = None;
     for command in &commands {
-        let args: Vec<&str> = command.split_whitespace().collect();
+        let mut args: Vec<&str> = command.split_whitespace().collect();
+        match args[0] {
+            "run" => {
+                service = Some(Running::start(dir.path()));
+                continue;
+            }
+            // Nobody types as fast as this test.
+            "status" => args.push("--wait"),
+            _ => {}
+        }
         let output = muster(dir.path(), &args);
         let code = output.status.code().expect("ended by itself");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         // Only what reads a cloud may fail here, and says why.
         match args[0] {
-            "plan" | "apply" => {
+            "plan" | "apply" if args.get(1) != Some(&"ls") => {
                 assert_eq!(code, 1, "{command}: {said}");
                 assert!(said.contains("no-credentials"), "{command}: {said}");
             }
             _ => assert_eq!(code, 0, "{command}: {said}"),
         }
     }
+    assert_eq!(service.expect("a service").stop(), Some(0));
+}
+
+/// A service that is not left behind.
+struct Running(Child);
+
+impl Running {
+    /// `muster run`, on a port that the system chooses.
+    fn start(dir: &Path) -> Self {
+        let path = dir.join("muster.yaml");
+        let config = fs::read_to_string(&path).expect("a configuration");
+        assert!(!config.contains("\nservice:"), "{config}");
+        let config = format!("{config}\nservice: {{ listen: 127.0.0.1:0 }}\n");
+        fs::write(&path, config).expect("a configuration");
+        Self::spawn(dir, &["run"])
+    }
+
+    fn spawn(dir: &Path, args: &[&str]) -> Self {
+        let service = Command::new(env!("CARGO_BIN_EXE_muster"))
+            .args(args)
+            .current_dir(dir)
+            .env_clear()
+            .env("HOME", dir)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(service.expect("muster runs"))
+    }
+
+    /// Ends it cleanly.
+    fn stop(mut self) -> Option<i32> {
+        kill_process(Pid::from_child(&self.0), Signal::TERM).expect("a signal");
+        self.0.wait().expect("a child").code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_demo_runs_as_a_service_that_other_commands_talk_to() {
+    let dir = TempDir::new().expect("a directory");
+    let mut service = Running::spawn(dir.path(), &["demo", "--run", "--keep", "demo"]);
+    let config = ["--config", "demo/muster.yaml"];
+    let ask = |args: &[&str]| muster(dir.path(), &[&config[..], args].concat());
+    // The configuration is written before the service is there to be waited for.
+    while !dir.path().join("demo/muster.yaml").exists() {
+        assert!(service.0.try_wait().expect("a child").is_none());
+        std::thread::yield_now();
+    }
+    let status = ask(&["status", "--wait", "--timeout", "5m"]);
+    let ls = ask(&["db", "ls", "-o", "name"]);
+    let ended = service.stop();
+    let text = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert_eq!(status.status.code(), Some(0), "{text}");
+    assert!(text.starts_with("muster "), "{text}");
+    assert!(
+        String::from_utf8_lossy(&ls.stdout).contains("orders-prod"),
+        "{ls:?}"
+    );
+    assert_eq!(ended, Some(0));
 }

@@ -418,3 +418,18 @@ fn every_recording_of_the_repository_loads() {
         }
     }
 }
+
+#[tokio::test]
+async fn other_answers_take_over_at_once_and_begin_with_their_first() {
+    let first = "request: { service: rds, action: A }\nresponses: [{ body: one }, { body: two }]\n";
+    let second = "request: { service: rds, action: A }\nresponses: [{ body: three }]\n";
+    let replayer = Replayer::start(tape(first)).unwrap();
+    let ask = || query(&replayer, "111111111111", "us-east-1", "rds", "Action=A");
+    assert_eq!(ask().await, (200, "one".to_owned()));
+    replayer.change(&tape(second)).unwrap();
+    assert_eq!(ask().await, (200, "three".to_owned()));
+    replayer.change(&tape(first)).unwrap();
+    assert_eq!(ask().await, (200, "one".to_owned()));
+    assert_eq!(ask().await, (200, "two".to_owned()));
+    assert_eq!(replayer.log().len(), 4);
+}
