@@ -16,7 +16,7 @@ use super::{
     print, unread_is_fine,
 };
 use crate::{
-    control::ClientError,
+    control::{ClientError, own_name},
     exit::Exit,
     pipeline::{
         commit::{commit, still_stands, trim},
@@ -141,7 +141,9 @@ impl Apply {
                 client.apply(writes, revision).await.map_err(not_applied)?;
             }
             Opened::Own(store) => {
-                commit(&**store, writes, revision, None).map_err(|error| {
+                let mut writes = writes.clone();
+                writes.applied_by(&own_name());
+                commit(&**store, &writes, revision, None).map_err(|error| {
                     Failure::new("cannot apply the plan")
                         .cause(&error)
                         .hint("nothing was changed")

@@ -16,7 +16,7 @@ use muster_store::Store;
 
 use super::{
     Common, Failure,
-    opened::{Opened, Reached},
+    opened::{Opened, Reached, is_there},
     run_id,
 };
 use crate::{
@@ -141,7 +141,7 @@ impl Context {
     /// # Errors
     /// When it is there and cannot be opened or read.
     pub fn state(&self) -> Result<(State, Option<Opened>), Failure> {
-        if !self.config.store.exists() {
+        if !is_there(&self.config.store)? {
             return Ok((State::default(), None));
         }
         let store = self.store()?;

@@ -1,8 +1,8 @@
 //! How a command fails: what, why, and what to do next, each once, on standard error.
 
-use std::{error::Error, io};
+use std::{error::Error, io, sync::Arc};
 
-use crate::exit::Exit;
+use crate::{control::ClientError, exit::Exit};
 
 /// A failed command.
 #[derive(Debug)]
@@ -35,8 +35,15 @@ impl Failure {
             if self.why.last() != Some(&text) && text != self.what {
                 self.why.push(text);
             }
-            if let Some(io) = error.downcast_ref::<io::Error>() {
+            let shared = error.downcast_ref::<Arc<io::Error>>().map(AsRef::as_ref);
+            if let Some(io) = error.downcast_ref::<io::Error>().or(shared) {
                 self.broken_pipe |= io.kind() == io::ErrorKind::BrokenPipe;
+                // The store of a service that does not answer.
+                let inner = io.get_ref().and_then(|e| e.downcast_ref::<ClientError>());
+                if let Some(unreachable) = inner.filter(|error| error.is_unreachable()) {
+                    self.exit = Exit::Unavailable;
+                    self.next = unreachable.hint();
+                }
             }
             next = error.source();
         }

@@ -1,6 +1,6 @@
 //! [`Opened`]: the store as a command has it: opened by itself, or reached through the service that holds it.
 
-use std::{path::Path, thread, time::Duration};
+use std::{io, path::Path, thread, time::Duration};
 
 use muster_store::{
     Batch, Changes, Key, OpenError, Order, Revision, SledStore, Store, StoreError, Versioned, Visit,
@@ -148,8 +148,36 @@ pub fn cannot(what: &str, dir: &Path, error: &OpenError) -> Failure {
         OpenError::Lost { .. } => failure
             .cause(error)
             .hint("`muster store repair` goes on with what is left, and keeps the old files aside"),
+        OpenError::Io { source, .. } => {
+            let failure = failure.cause(error);
+            match source.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    failure.hint("run this as the user whom the store belongs to, or as root")
+                }
+                io::ErrorKind::NotADirectory => failure
+                    .hint("`store` in the configuration, or --store, has to name a directory"),
+                _ => failure,
+            }
+        }
         _ => failure.cause(error),
     }
+}
+
+/// Whether there is a store, or anything else, at this place.
+///
+/// # Errors
+/// When that cannot be told: what may not be looked at is not nothing.
+pub fn is_there(dir: &Path) -> Result<bool, Failure> {
+    dir.try_exists().map_err(|error| {
+        let failure =
+            Failure::new(format!("cannot look at the store {}", dir.display())).cause(&error);
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                failure.hint("run this as the user whom the store belongs to, or as root")
+            }
+            _ => failure,
+        }
+    })
 }
 
 /// A service holds the store, and cannot be talked to.
@@ -157,6 +185,10 @@ fn out_of_reach(dir: &Path, held: &OpenError, error: &ClientError) -> Failure {
     let failure = Failure::new(format!("cannot open the store {}", dir.display()))
         .because(holder(held))
         .cause(error);
+    let failure = match error.is_unreachable() {
+        true => failure.exits(Exit::Unavailable),
+        false => failure,
+    };
     match error.hint() {
         Some(hint) => failure.hint(hint),
         None => failure,
@@ -203,7 +235,13 @@ impl From<ClientError> for Failure {
         let failure = match error {
             ClientError::Refused(refused) => return refused.into(),
             ClientError::Store(error) => Self::new("cannot read the store").cause(&error),
-            error => Self::new("cannot have an answer of the service").cause(&error),
+            error => {
+                let failure = Self::new("cannot reach the service").cause(&error);
+                match error.is_unreachable() {
+                    true => failure.exits(Exit::Unavailable),
+                    false => failure,
+                }
+            }
         };
         match hint {
             Some(hint) => failure.hint(hint),

@@ -11,12 +11,12 @@ use muster_store::{Batch, Expect, Store, tables};
 
 use super::{
     Common, Failure, ListFormat, context,
-    opened::{Opened, Reached},
+    opened::{Opened, Reached, is_there},
     print, service, unread_is_fine,
 };
 use crate::{
     admin::PlanLine,
-    control::own_name,
+    control::{ClientError, own_name},
     exit::Exit,
     pipeline::held::{self, plan_id},
     report::{
@@ -24,6 +24,7 @@ use crate::{
         escape::shown,
         table::{Column, table},
     },
+    service::handle::{Refused, RefusedKind},
 };
 
 /// What is done with plans that the brake held.
@@ -88,7 +89,7 @@ impl Plans {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
         let dir = service::store_dir(common)?;
         // A store that is not there yet holds nothing, and is not made.
-        let held = match dir.exists() {
+        let held = match is_there(&dir)? {
             true => Held(Some(Opened::open(&dir)?)),
             false => Held(None),
         };
@@ -290,7 +291,7 @@ impl Held {
         let plan = match (&self.0, service) {
             (_, Some(Reached { client, .. })) => client
                 .wait(client.decide(number, approve))
-                .map_err(service::failed)?,
+                .map_err(|error| not_decided(error, &bad))?,
             (Some(store), None) => decide(store, number, approve, &own_name(), &bad)?,
             (None, None) => return Err(none(&bad)),
         };
@@ -300,6 +301,19 @@ impl Held {
             decided(&plan, service.is_some())
         )?;
         Ok(Exit::Done)
+    }
+}
+
+/// What the service did not decide, in the words of this command.
+fn not_decided(error: ClientError, what: &str) -> Failure {
+    match error {
+        ClientError::Refused(refused) if refused.kind == RefusedKind::NotFound => none(what),
+        ClientError::Refused(Refused {
+            kind: RefusedKind::Conflict,
+            why,
+            ..
+        }) => why.into_iter().fold(Failure::new(what), Failure::because),
+        error => error.into(),
     }
 }
 

@@ -22,9 +22,7 @@ impl Reload {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
         let dir = service::store_dir(common)?;
         let client = service::connect(&dir)?;
-        let reloaded = client
-            .wait(client.reload(self.dry_run))
-            .map_err(service::failed)?;
+        let reloaded = client.wait(client.reload(self.dry_run))?;
         for warning in &reloaded.warnings {
             // Nobody reads standard error: nobody is told.
             let _ = writeln!(anstream::stderr().lock(), "warning: {}", shown(warning));
@@ -116,7 +114,7 @@ mod tests {
             ],
             hint: Some("the old one stays in force".to_owned()),
         };
-        let failure = service::failed(refused_by(RefusedKind::Invalid).into());
+        let failure = Failure::from(refused_by(RefusedKind::Invalid));
         assert_eq!(failure.exit(), Exit::Config);
         let mut said = Vec::new();
         failure.print(&mut said);
@@ -127,7 +125,7 @@ mod tests {
              cause: line 9: no source\n\
              hint:  the old one stays in force\n"
         );
-        let failure = service::failed(refused_by(RefusedKind::Unavailable).into());
+        let failure = Failure::from(refused_by(RefusedKind::Unavailable));
         assert_eq!(failure.exit(), Exit::Failed);
     }
 }

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::{Common, Failure, context::Context};
 use crate::{
+    config::Problem,
     exit::Exit,
     service::{
         handle::Refused,
@@ -27,7 +28,7 @@ impl Run {
         let options = Options {
             config: context.config,
             bytes: context.bytes,
-            warnings: context.warnings.iter().map(ToString::to_string).collect(),
+            warnings: context.warnings.iter().map(Problem::plain).collect(),
             store: common.store.clone(),
             elsewhere: context.elsewhere,
         };

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     control::{ClientError, NAME},
     exit::Exit,
-    pipeline::commit::commit,
+    pipeline::commit::{commit, trim},
 };
 
 /// Arguments of `muster scan`.
@@ -68,7 +68,7 @@ impl Scan {
             .scans
             .iter()
             .map(|scan| Row::scanned(scan, scanned.now, None));
-        Row::write(&rows.collect::<Vec<_>>(), self.output)?;
+        self.show(rows.collect())?;
         Ok(exit(scanned.is_complete()))
     }
 
@@ -79,6 +79,8 @@ impl Scan {
         let writes = run.writes.inventory_only();
         commit(store, &writes, state.revision, None)
             .map_err(|error| Failure::new("cannot remember the scan").cause(&error))?;
+        trim(store, context.config.history, scanned.now)
+            .map_err(|error| Failure::new("cannot trim the history").cause(&error))?;
         let record = |scope: &Scope| {
             let mut records = writes.scopes.iter();
             records.find(|record| *record.scope == *scope)
@@ -87,7 +89,7 @@ impl Scan {
             .scans
             .iter()
             .map(|scan| Row::scanned(scan, scanned.now, record(&scan.scope)));
-        Row::write(&rows.collect::<Vec<_>>(), self.output)?;
+        self.show(rows.collect())?;
         Ok(exit(scanned.is_complete()))
     }
 
@@ -97,13 +99,17 @@ impl Scan {
         if !context.is_of(&loaded) {
             context.warn_of(&loaded, "it scans what that one asks for");
         }
-        let mut records = client.scan(self.scopes.clone()).await?;
+        let records = client.scan(self.scopes.clone()).await?;
         let known = client.status().await?.scopes_known;
-        records.sort_by(|a, b| a.scope.cmp(&b.scope));
-        let rows: Vec<Row> = records.iter().map(Row::remembered).collect();
-        Row::write(&rows, self.output)?;
+        self.show(records.iter().map(Row::remembered).collect())?;
         let complete = |record: &ScopeRecord| record.coverage.is_complete();
         Ok(exit(known && records.iter().all(complete)))
+    }
+
+    /// The scopes in the order in which `muster scope ls` has them.
+    fn show(&self, mut rows: Vec<Row>) -> Result<(), Failure> {
+        rows.sort();
+        Row::write(&rows, self.output)
     }
 
     fn no_service(&self, context: &Context, error: ClientError) -> Failure {
@@ -118,6 +124,7 @@ impl Scan {
             .hint(
                 "start it with `muster run`; without --now, `muster scan` reads the clouds itself",
             )
+            .exits(Exit::Unavailable)
     }
 }
 

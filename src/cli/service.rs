@@ -3,10 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Common, Failure, context::Context};
-use crate::{
-    control::{Client, ClientError},
-    exit::Exit,
-};
+use crate::control::Client;
 
 /// The directory of the store. The configuration is not looked at when the directory is given: who asks a service
 /// how it is need not have a configuration that is right.
@@ -25,27 +22,6 @@ pub(super) fn store_dir(common: &Common) -> Result<PathBuf, Failure> {
 /// # Errors
 /// When none answers: with code 69.
 pub(super) fn connect(dir: &Path) -> Result<Client, Failure> {
-    let (client, _) = Client::connect(dir).map_err(failed)?;
+    let (client, _) = Client::connect(dir)?;
     Ok(client)
-}
-
-/// A question that was not answered, with code 69, or that was answered by no.
-pub(super) fn failed(error: ClientError) -> Failure {
-    let unavailable = match &error {
-        ClientError::Absent { .. }
-        | ClientError::Connect { .. }
-        | ClientError::Silent { .. }
-        | ClientError::Broken(_)
-        | ClientError::Cut => true,
-        ClientError::Version { .. }
-        | ClientError::Malformed { .. }
-        | ClientError::Refused(_)
-        | ClientError::Store(_) => false,
-    };
-    let failure = Failure::from(error);
-    if unavailable {
-        failure.exits(Exit::Unavailable)
-    } else {
-        failure
-    }
 }

@@ -58,7 +58,7 @@ impl Status {
         } else {
             ask(&dir)
         };
-        let status = asked.map_err(service::failed)?;
+        let status = asked?;
         unread_is_fine(print(|out| match self.output {
             Output::Text => text::write(&status, common.columns(), out),
             Output::Json => report::pretty(&status, out),

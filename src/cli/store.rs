@@ -11,7 +11,7 @@ use muster_store::{Damaged, OpenError, SledStore};
 use super::{
     Common, Failure,
     context::Context,
-    opened::{Opened, Reached, cannot},
+    opened::{Opened, Reached, cannot, is_there},
     print,
 };
 use crate::{exit::Exit, report::escape::shown};
@@ -29,7 +29,7 @@ impl Store {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
         let context = Context::load(common)?;
         let dir = &context.config.store;
-        if !dir.exists() {
+        if !is_there(dir)? {
             return Err(
                 Failure::new(format!("cannot look at the store {}", dir.display()))
                     .because("there is none yet")

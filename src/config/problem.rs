@@ -79,6 +79,17 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Problem {
+    /// The same without the word `warning`, for where only warnings are shown.
+    pub fn plain(&self) -> String {
+        Self {
+            warning: false,
+            ..self.clone()
+        }
+        .to_string()
+    }
+}
+
 // === impl ConfigError ===
 
 impl fmt::Display for ConfigError {

@@ -22,6 +22,7 @@ use super::{
     VERSION, VERSION_HEADER,
     client::Limits,
     error::ClientError,
+    peer,
     socket::{Place, is_absent},
     understands,
     wire::{Problem, Service},
@@ -167,7 +168,11 @@ impl Caller {
                     }
                     sleep(BUSY).await;
                 }
-                connected => return connected.map_err(failed),
+                connected => {
+                    let stream = connected.map_err(failed)?;
+                    peer::trust(&stream, &self.dir).map_err(failed)?;
+                    return Ok(stream);
+                }
             }
         }
     }

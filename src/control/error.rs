@@ -66,11 +66,30 @@ impl ClientError {
         matches!(self, Self::Absent { .. })
     }
 
+    /// Whether nobody answered, or not to the end: trying again later may help, and what was asked is not at fault.
+    pub const fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Absent { .. }
+            | Self::Connect { .. }
+            | Self::Silent { .. }
+            | Self::Broken(_)
+            | Self::Cut => true,
+            Self::Version { .. } | Self::Malformed { .. } | Self::Refused(_) | Self::Store(_) => {
+                false
+            }
+        }
+    }
+
     /// What to do next, where that is known.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Absent { .. } => "start the service with `muster run`",
-            Self::Connect { .. } => "run this as the service's user, or as root",
+            Self::Connect { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "run this as the service's user, or as root"
+            }
+            Self::Connect { .. } => {
+                "`store` in the configuration, or --store, has to name the directory of the service's store"
+            }
             Self::Silent { .. } => {
                 "it may be overloaded or stuck: see its log, and try again; end it with SIGTERM"
             }
@@ -100,13 +119,10 @@ impl From<ClientError> for StoreError {
         };
         match error {
             ClientError::Store(error) => error,
-            ClientError::Absent { ref source, .. } | ClientError::Connect { ref source, .. } => {
-                let source = Arc::clone(source);
-                backend(error.to_string(), Some(source))
-            }
-            ClientError::Broken(ref source) => {
-                let source = Arc::new(io::Error::other(source.to_string()));
-                backend(error.to_string(), Some(source))
+            // Whoever shows it wants to know what sort of error it was.
+            error if error.is_unreachable() => {
+                let source = Arc::new(io::Error::new(io::ErrorKind::NotConnected, error));
+                backend("the service holds it".to_owned(), Some(source))
             }
             ClientError::Refused(Refused {
                 what, why, hint, ..

@@ -1,6 +1,11 @@
 //! Who is at the other end of the socket. The kernel says so, not they.
 
-use std::{fs::File, io::Read};
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
 
 use rustix::process::geteuid;
 use tokio::net::UnixStream;
@@ -42,6 +47,26 @@ impl Peer {
 pub(crate) fn own_name() -> String {
     let uid = geteuid().as_raw();
     Peer { uid }.name()
+}
+
+/// Whether who serves the socket may speak for the store in its directory: the directory's owner, the user of this
+/// process, or root. In a directory that others can write to, anybody could have put a socket.
+///
+/// # Errors
+/// [`io::ErrorKind::PermissionDenied`] when not.
+pub(super) fn trust(stream: &UnixStream, dir: &Path) -> io::Result<()> {
+    let (server, owner) = (stream.peer_cred()?.uid(), fs::metadata(dir)?.uid());
+    if may_serve(server, owner, geteuid().as_raw()) {
+        return Ok(());
+    }
+    let why = format!(
+        "it is served by uid {server}, and the directory belongs to uid {owner}: its answers are not to be trusted"
+    );
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+}
+
+pub(super) const fn may_serve(server: u32, owner: u32, own: u32) -> bool {
+    server == owner || server == own || server == 0
 }
 
 pub(super) const fn may_ask(uid: u32, own: u32) -> bool {

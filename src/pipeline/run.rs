@@ -54,6 +54,20 @@ pub struct Writes {
     pub removed: Option<RemovedLately>,
 }
 
+impl Writes {
+    /// Adds to what the history will say of changes who had them carried out.
+    pub fn applied_by(&mut self, person: &str) {
+        for entry in &mut self.history {
+            if matches!(
+                entry.event,
+                Event::Enrolled | Event::Updated | Event::Removed
+            ) {
+                entry.by = format!("{}, applied by {person}", entry.by);
+            }
+        }
+    }
+}
+
 /// What a run is told, beside what the store and the scans say.
 pub struct Ask<'a> {
     /// The matchers.

@@ -68,6 +68,15 @@ struct LogLine {
     at: Timestamp,
 }
 
+/// Where the history begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begin {
+    /// The time of the oldest entry that is left.
+    pub at: Timestamp,
+    /// How many entries there were before it, and were trimmed away.
+    pub trimmed: u64,
+}
+
 impl History {
     pub(crate) const fn new() -> Self {
         Self { _private: () }
@@ -204,6 +213,44 @@ impl History {
             }
         }
         Ok(page.or_last(limit))
+    }
+
+    /// Where the history begins; none when there is none.
+    ///
+    /// # Errors
+    /// As [`Collection::list`].
+    pub fn begin(&self, store: &dyn Store) -> Result<Option<Begin>, StoreError> {
+        let mut begin = None;
+        LOG.each(store, "", Order::Ascending, &mut |seq, line| {
+            let (Some(seq), Ok(line)) = (parse(seq), line) else {
+                return ControlFlow::Continue(());
+            };
+            begin = Some(Begin {
+                at: line.value.at,
+                // The first entry has the number 1.
+                trimmed: seq.saturating_sub(1),
+            });
+            ControlFlow::Break(())
+        })?;
+        Ok(begin)
+    }
+
+    /// The ids of all databases that were once called so: also of those that nothing else is known of any more.
+    /// It reads the whole history.
+    ///
+    /// # Errors
+    /// As [`Collection::list`].
+    pub fn called(&self, store: &dyn Store, name: &str) -> Result<BTreeSet<String>, StoreError> {
+        let mut ids = BTreeSet::new();
+        ENTRIES.each(store, "", Order::Ascending, &mut |_, entry| {
+            if let Ok(entry) = entry
+                && entry.value.name == name
+            {
+                ids.insert(entry.value.id.as_str().to_owned());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(ids)
     }
 
     /// Takes the oldest entries away, in a batch: those that are too old and those that are too many, at most

@@ -28,7 +28,7 @@ pub use self::{
     collection::{Collection, Each, Listing},
     durable::{Compaction, FORMAT, Health, OpenError, Repair, SledStore},
     error::{Damaged, StoreError, Why},
-    history::{History, Keep, Lines, Page},
+    history::{Begin, History, Keep, Lines, Page},
     key::{Key, KeyError, MAX_ID, MAX_KEY},
     memory::MemoryStore,
     record::{Migrate, Schema},

@@ -90,7 +90,7 @@ fn waiting_ends_when_nobody_comes() {
     let dir = tempfile::tempdir().unwrap();
     let error = wait(dir.path(), Duration::ZERO).unwrap_err();
     assert!(error.is_absent(), "{error}");
-    let failure = service::failed(error);
+    let failure = Failure::from(error);
     assert_eq!(failure.exit().code(), 69);
     // A time without --wait would be waited for by nobody.
     assert!(Cli::try_parse_from(["muster", "status", "--timeout", "5s"]).is_err());

@@ -91,6 +91,25 @@ fn only_ones_own_user_and_root_are_answered() {
 }
 
 #[test]
+fn only_the_store_s_owner_and_root_are_believed() {
+    for (server, owner, own, may) in [
+        (1000, 1000, 1000, true),
+        (1000, 1000, 0, true),
+        (0, 1000, 1000, true),
+        (1000, 0, 1000, true),
+        (1001, 1000, 1000, false),
+        (1001, 1000, 0, false),
+        (1001, 0, 0, false),
+    ] {
+        let said = peer::may_serve(server, owner, own);
+        assert_eq!(
+            said, may,
+            "uid {server} serves uid {own} in a directory of uid {owner}"
+        );
+    }
+}
+
+#[test]
 fn who_asks_is_named_as_this_machine_knows_them() {
     let passwd = "root:x:0:0:root:/root:/bin/sh\n# a comment\nbroken\nalice:x:1000:1000:A,,,:/home/alice:/bin/sh\nevil\u{1b}[2J:x:1001:::\n";
     for (uid, name) in [

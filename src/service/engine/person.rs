@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use muster_model::{Decision, Event, ResourceId, Timestamp};
+use muster_model::{Decision, ResourceId, Timestamp};
 use muster_plan::TargetWrite;
 use muster_store::{Revision, tables};
 
@@ -31,14 +31,7 @@ impl Engine {
         _now: Timestamp,
     ) -> Result<Taken, EngineError> {
         let mut writes = writes.clone();
-        for entry in &mut writes.history {
-            if matches!(
-                entry.event,
-                Event::Enrolled | Event::Updated | Event::Removed
-            ) {
-                entry.by = format!("{}, applied by {by}", entry.by);
-            }
-        }
+        writes.applied_by(by);
         let group = self.setup.settings.group.clone();
         let tell = self.setup.tell.then_some(Tell {
             group: &group,

@@ -151,7 +151,8 @@ impl Service {
             warnings,
             ..
         } = loaded;
-        let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        let mut warnings: Vec<String> =
+            warnings.iter().map(crate::config::Problem::plain).collect();
         self.keep_what_needs_a_restart(&mut config, &mut warnings);
         let before = same_reach(&self.config, &config).then_some(&self.known);
         let known = Known::settle(expansion, before, self.board.remembered());
