@@ -3,7 +3,7 @@
 //! Prometheus wants all of them in one answer, so it is written while the store is read. When reading fails on the way
 //! the connection is broken off: then Prometheus keeps the list that it has.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -16,7 +16,7 @@ use muster_model::{Selector, Target};
 use muster_store::{Order, Store, tables};
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     Api,
@@ -32,6 +32,8 @@ const META: &str = "__meta_muster_";
 
 /// Parts of an answer that wait to be sent.
 const AHEAD: usize = 2;
+/// How long the other side may take to take a part.
+const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// One enrolled database.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -53,21 +55,15 @@ pub(super) async fn prometheus(
     if method == Method::HEAD {
         return Ok(typed("application/json", Bytes::new()));
     }
-    let store = api
-        .handle
-        .store()
-        .map_err(|refused| Problem::refused(&refused))?;
     let (parts, receiver) = mpsc::channel(AHEAD);
-    let readers = Arc::clone(&api.readers);
-    tokio::spawn(async move {
-        let permit = readers.acquire_owned().await;
-        tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            write(&*store, first, selector.as_ref(), &parts);
-        });
-    });
+    tokio::spawn(write(api, first, selector, parts));
     let parts = stream::unfold(receiver, |mut receiver| async move {
-        let part = receiver.recv().await?;
+        let part = match receiver.recv().await {
+            Some(None) => return None,
+            Some(Some(part)) => Ok(part),
+            // It was not written to the end.
+            None => Err(io::Error::other("the answer was broken off")),
+        };
         Some((part, receiver))
     });
     let mut response = typed("application/json", Bytes::new());
@@ -79,53 +75,55 @@ fn chunk(store: &dyn Store, after: Option<&str>) -> Result<Chunk<Target>, Proble
     Chunk::read(store, tables::TARGETS, "", after, Order::Ascending, AT_ONCE)
 }
 
-/// Writes the answer in parts, until nobody takes them.
-fn write(
-    store: &dyn Store,
-    mut chunk_: Chunk<Target>,
-    selector: Option<&Selector>,
-    parts: &mpsc::Sender<io::Result<Bytes>>,
+/// Writes the answer in parts, and nothing behind the last, until nobody takes them. Who takes them slowly keeps
+/// nobody else from reading.
+async fn write(
+    api: Arc<Api>,
+    mut found: Chunk<Target>,
+    selector: Option<Selector>,
+    parts: mpsc::Sender<Option<Bytes>>,
 ) {
     let mut before = "[";
     loop {
-        let mut part = Vec::new();
-        for (_, target) in chunk_
-            .found
-            .iter()
-            .filter(|(_, target)| fits(selector, |key| target.labels.value(key)))
-        {
-            let Some(group) = group(target) else { continue };
-            part.extend_from_slice(before.as_bytes());
-            // Strings only: there is nothing in it that JSON cannot hold.
-            let _ = serde_json::to_writer(&mut part, &group);
-            before = ",\n";
-        }
-        let next = match chunk_.last.take() {
-            None => {
-                if before == "[" {
-                    part.push(b'[');
-                }
-                part.extend_from_slice(b"]\n");
-                None
+        let mut part = text(&found, selector.as_ref(), &mut before);
+        let last = found.last.take();
+        if last.is_none() {
+            if before == "[" {
+                part.push(b'[');
             }
-            Some(last) => Some(chunk(store, Some(&last))),
-        };
-        if parts.blocking_send(Ok(part.into())).is_err() {
-            return;
+            part.extend_from_slice(b"]\n");
         }
-        match next {
-            None => return,
-            Some(Ok(next)) => chunk_ = next,
-            Some(Err(_)) => {
+        let sent = timeout(TAKEN_WITHIN, parts.send(Some(part.into()))).await;
+        let Ok(Ok(())) = sent else { return };
+        let Some(last) = last else { break };
+        match api.read(move |store| chunk(store, Some(&last))).await {
+            Ok(next) => found = next,
+            Err(_) => {
                 tracing::warn!(
                     "the list of targets for Prometheus was broken off: the store cannot be read"
                 );
-                // The receiver has gone, or breaks the connection off.
-                let _ = parts.blocking_send(Err(io::Error::other("cannot read the store")));
                 return;
             }
         }
     }
+    // The receiver may have gone.
+    let _ = timeout(TAKEN_WITHIN, parts.send(None)).await;
+}
+
+/// The targets of a chunk, each after what is to stand before it.
+fn text(found: &Chunk<Target>, selector: Option<&Selector>, before: &mut &'static str) -> Vec<u8> {
+    let mut part = Vec::new();
+    let fitting = found
+        .found
+        .iter()
+        .filter(|(_, target)| fits(selector, |key| target.labels.value(key)));
+    for group in fitting.filter_map(|(_, target)| group(target)) {
+        part.extend_from_slice(before.as_bytes());
+        // Strings only: there is nothing in it that JSON cannot hold.
+        let _ = serde_json::to_writer(&mut part, &group);
+        *before = ",\n";
+    }
+    part
 }
 
 /// A target as Prometheus has it; none while it has no endpoint.

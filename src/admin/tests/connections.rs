@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::Served;
-use crate::admin::accept::{self, LONGEST_PAUSE, PAUSE, Source};
+use crate::admin::accept::{self, CONNECTIONS, LONGEST_PAUSE, PAUSE, Source};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -141,4 +141,59 @@ async fn without_file_descriptors_it_asks_again_slower_and_slower() {
             "{pauses:?}"
         );
     }
+}
+
+/// Opens connections that begin to say something, and no more.
+async fn silent(api: &Served, many: usize) -> Vec<TcpStream> {
+    let mut all = Vec::new();
+    for _ in 0..many {
+        let mut stream = TcpStream::connect(api.address).await.unwrap();
+        // It may have made room already.
+        let _ = stream.write_all(b"GET /livez HTTP/1.1\r\n").await;
+        all.push(stream);
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_opens_connections_and_says_nothing_keeps_nobody_out() {
+    let api = Served::of(1).await;
+    let mut held = silent(&api, 3 * CONNECTIONS).await;
+    for _ in 0..20 {
+        let answer = timeout(SOON, api.get("/livez")).await.expect("an answer");
+        assert_eq!(answer.status, 200);
+    }
+    // The first have made room for the others, long before their time was over.
+    for stream in held.iter_mut().take(CONNECTIONS) {
+        read(stream).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_slowly_loses_nothing_and_keeps_nobody_from_reading() {
+    let api = Served::of(20_000).await;
+    let whole = api.get("/sd/prometheus").await.text;
+    assert!(whole.len() > 6 << 20, "more than waits in sockets");
+    let ask = b"GET /sd/prometheus HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(api.address).await.unwrap();
+        stream.write_all(ask).await.unwrap();
+        // It is being answered.
+        stream.peek(&mut [0]).await.unwrap();
+        slow.push(stream);
+    }
+    // None of them makes room, and what else needs the store gets it.
+    let held = silent(&api, 2 * CONNECTIONS).await;
+    let page = timeout(SOON, api.json("/api/v1/targets?limit=10")).await;
+    assert_eq!(
+        page.expect("an answer")["items"].as_array().unwrap().len(),
+        10
+    );
+    for stream in &mut slow {
+        let answer = read(stream).await;
+        assert!(answer.ends_with("]\n\r\n0\r\n\r\n"), "it is whole");
+        assert!(answer.len() > whole.len());
+    }
+    drop(held);
 }
