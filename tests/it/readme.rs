@@ -87,6 +87,8 @@ fn the_first_commands_work_without_any_credentials() {
                 assert_eq!(code, 1, "{command}: {said}");
                 assert!(said.contains("no-credentials"), "{command}: {said}");
             }
+            // The unit hides directories of temporary files from the service, and this is one.
+            "install" if said.contains("directory of temporary files") => assert_eq!(code, 1),
             _ => assert_eq!(code, 0, "{command}: {said}"),
         }
     }
