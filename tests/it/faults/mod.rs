@@ -9,9 +9,10 @@
 //! third cycle), and later after failures; so a cycle scans about a third of the thirty scopes, and not all of them.
 //! What the SDK costs in a debug build allows no more. The fleet changes in every cycle.
 //!
-//! `MUSTER_TEST_SEED` runs a failure again: fleet and faults then come the same, call by call; only an answer that
-//! comes too late for a busy machine does not, and such a one counts as silence.
+//! `MUSTER_TEST_SEED` runs a failure again: fleet and faults then come the same, call by call. A scan in which an
+//! answer came too late, because the machine does too much else, is made again.
 
+mod counted;
 mod enrolling;
 mod model;
 mod pure;
@@ -20,6 +21,7 @@ mod weather;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use muster::metrics::Metrics;
 use muster_model::{FailureReason, ResourceId, Timestamp};
 use muster_plan::Grace;
 
@@ -27,6 +29,7 @@ use crate::support::{
     draw::{Draw, Printed, seed},
     fleet::{Pace, Truth},
 };
+use counted::Counted;
 use enrolling::{Enrolling, setup};
 use model::{Enrolled, Model};
 use scans::{Scanned, Sweep, shuffled};
@@ -40,7 +43,7 @@ const GRACE: Grace = Grace {
 /// Cycles without faults and changes at the end: enough for the slowest scope to be read and the grace to pass.
 const CALM: usize = 32;
 const PACE: Pace = Pace {
-    size: 6,
+    size: 4,
     appears: 100,
     vanishes: 8,
     returns: 15,
@@ -53,7 +56,7 @@ struct Sum {
     scans: usize,
     complete: usize,
     calls: usize,
-    slow: usize,
+    late: usize,
     failures: BTreeMap<FailureReason, usize>,
     enrolled: usize,
     updated: usize,
@@ -68,7 +71,9 @@ fn go(sweep: &Sweep, mut enrolling: Enrolling, restarts: bool) -> Sum {
         .enable_all()
         .build()
         .unwrap();
-    let (_cloud, mut receivers) = sweep.start(&runtime);
+    let metrics = Metrics::new("test");
+    let (_cloud, mut receivers) = sweep.start(&runtime, &metrics);
+    let mut counted = Counted::new(metrics);
     let mut model = Model::new(GRACE);
     let mut sum = Sum::default();
     let mut draw = Draw::part(sweep.seed, "order");
@@ -76,7 +81,8 @@ fn go(sweep: &Sweep, mut enrolling: Enrolling, restarts: bool) -> Sum {
     for cycle in 0..sweep.cycles {
         let now = at(cycle);
         for place in shuffled(receivers.len(), &mut draw) {
-            let turn = receivers[place].blocking_recv().unwrap();
+            let turn = receivers[place].blocking_recv();
+            let turn = turn.expect("what ended the scans of this scope is above");
             assert_eq!(turn.cycle, cycle);
             let Some(scanned) = turn.scanned else {
                 continue;
@@ -85,6 +91,7 @@ fn go(sweep: &Sweep, mut enrolling: Enrolling, restarts: bool) -> Sum {
                 enrolling.restart(now);
             }
             sum.take(&scanned, &mut enrolling, &mut model, now, cycle);
+            counted.take(&scanned.scan, &scanned.seen);
             truths.insert(place, scanned.truth);
         }
         if draw.below(20) == 0 {
@@ -93,6 +100,10 @@ fn go(sweep: &Sweep, mut enrolling: Enrolling, restarts: bool) -> Sum {
         }
     }
     enrolling.check_history();
+    // Who makes a call again has counted it twice.
+    if sum.late == 0 {
+        counted.check();
+    }
     // In the end, when the clouds are well again, all is as it really is.
     let targets = enrolling.targets();
     assert_eq!(targets, model.targets());
@@ -113,7 +124,7 @@ impl Sum {
         self.scans += 1;
         self.complete += usize::from(expected.failures.is_empty());
         self.calls += scanned.seen.len();
-        self.slow += usize::from(expected.slow);
+        self.late += scanned.late.len();
         for (reason, _) in expected.failures {
             *self.failures.entry(reason).or_default() += 1;
         }
@@ -148,13 +159,13 @@ impl Sum {
 
     fn print(&self, seed: u64) {
         eprintln!(
-            "seed {seed}: {} scans, {} of them complete, {} without any change; {} calls, {} of them too slow; failures \
+            "seed {seed}: {} scans, {} of them complete, {} without any change; {} calls, and {} again because of a slow machine; failures \
              {:?}; {} enrolled, {} updated, {} removed",
             self.scans,
             self.complete,
             self.unchanged,
             self.calls,
-            self.slow,
+            self.late,
             self.failures,
             self.enrolled,
             self.updated,
@@ -163,7 +174,12 @@ impl Sum {
     }
 
     /// The test would prove nothing if little had happened.
-    fn check(&self, at_least: usize) {
+    fn check(&self, scans: usize) {
+        assert!(
+            self.scans >= scans,
+            "hardly anything happened: {} scans",
+            self.scans
+        );
         let reasons: BTreeSet<_> = self.failures.keys().copied().collect();
         let every = [
             FailureReason::Denied,
@@ -173,29 +189,21 @@ impl Sum {
             FailureReason::Truncated,
         ];
         assert!(reasons.is_superset(&BTreeSet::from(every)), "{reasons:?}");
-        for (what, count) in [
-            ("scans", self.scans),
-            ("complete", self.complete),
-            ("enrolled", self.enrolled * 10),
-            ("updated", self.updated * 10),
-            ("removed", self.removed * 20),
-            ("unchanged", self.unchanged * 5),
+        // Of a hundred scans.
+        for (what, count, at_least) in [
+            ("complete", self.complete, 50),
+            ("incomplete", self.scans - self.complete, 20),
+            ("without any change", self.unchanged, 20),
+            ("enrolled", self.enrolled, 10),
+            ("updated", self.updated, 30),
+            ("removed", self.removed, 8),
         ] {
+            let share = count * 100 / self.scans;
             assert!(
-                count >= at_least,
-                "hardly anything happened: {count} {what}"
+                share >= at_least,
+                "hardly anything happened: {share} % {what}"
             );
         }
-        let share = self.complete * 100 / self.scans;
-        assert!(
-            (20..=90).contains(&share),
-            "{share} % of the scans complete"
-        );
-        assert!(
-            self.slow * 20 < self.scans,
-            "too slow a machine: {} slow scans",
-            self.slow
-        );
     }
 }
 
@@ -248,7 +256,7 @@ fn a_thousand_cycles_of_bad_weather_remove_nothing_wrongly_and_miss_nothing() {
     let enrolling = Enrolling::service(setup(sweep.scopes(), GRACE), at(0));
     let sum = go(&sweep, enrolling, true);
     sum.print(seed);
-    sum.check(5000);
+    sum.check(6000);
 }
 
 #[test]

@@ -50,28 +50,17 @@ impl Fault {
     }
 }
 
-/// Any of these, where a call fails. Silence costs time, and so is rarer than the others.
-const FAULTS: [Fault; 20] = [
-    Fault::Throttled,
-    Fault::Throttled,
-    Fault::Throttled,
-    Fault::Server,
-    Fault::Server,
-    Fault::Server,
-    Fault::Cut,
-    Fault::Cut,
-    Fault::Cut,
-    Fault::Denied,
-    Fault::Denied,
-    Fault::Denied,
-    Fault::EmptyPage,
-    Fault::EmptyPage,
-    Fault::EmptyPage,
-    Fault::PageTwice,
-    Fault::PageTwice,
-    Fault::PageTwice,
-    Fault::Circle,
-    Fault::Silence,
+/// One of these fails a call, each as often as it stands beside it.
+const FAULTS: [(Fault, usize); 8] = [
+    (Fault::Throttled, 6),
+    (Fault::Server, 6),
+    (Fault::Cut, 6),
+    (Fault::Denied, 6),
+    (Fault::EmptyPage, 6),
+    (Fault::PageTwice, 6),
+    (Fault::Circle, 2),
+    // It costs time, and so begins seldom; but then it often lasts.
+    (Fault::Silence, 1),
 ];
 
 /// One call as the cloud saw it.
@@ -96,14 +85,18 @@ pub struct Weather {
     faults: usize,
     /// From this cycle on nothing fails and nothing changes any more.
     calm: usize,
+    seed: u64,
 }
 
 struct Local {
     region: Region,
     /// For what happens from cycle to cycle.
     draw: Draw,
-    /// For what happens to the calls of each listing: which of the two comes first is left to chance.
+    /// For what happens to the calls of each listing: which of the two comes first is left to chance. Every scan has
+    /// its own, so that nothing carries over from one to the next.
     calls: [Draw; 2],
+    /// Whether the last call of each listing stayed without an answer.
+    silent: [bool; 2],
     seen: Vec<Seen>,
     /// Every call of a listing meets this, for so many cycles: a day on which a permission is gone.
     storm: Option<(Fault, &'static str, usize)>,
@@ -113,7 +106,7 @@ struct Local {
 
 const ACTIONS: [&str; 2] = ["DescribeDBInstances", "DescribeDBClusters"];
 /// Records a page.
-const PAGE: usize = 4;
+const PAGE: usize = 3;
 
 // === impl Weather ===
 
@@ -129,8 +122,8 @@ impl Weather {
             let local = Local {
                 region,
                 draw: Draw::part(seed, &format!("weather {}/{}", key.0, key.1)),
-                calls: ACTIONS
-                    .map(|action| Draw::part(seed, &format!("{action} {}/{}", key.0, key.1))),
+                calls: ACTIONS.map(|action| Draw::part(seed, action)),
+                silent: [false; 2],
                 seen: Vec::new(),
                 storm: None,
                 calm: false,
@@ -143,6 +136,7 @@ impl Weather {
             slots,
             faults,
             calm,
+            seed,
         }
     }
 
@@ -168,12 +162,22 @@ impl Weather {
         };
     }
 
+    /// A scan begins. What fails in it depends on the seed, the region and the cycle, and on nothing that was before.
+    pub fn begin(&self, account: &str, region: &str, cycle: usize) {
+        let mut local = self.local(account, region);
+        local.calls = ACTIONS
+            .map(|action| Draw::part(self.seed, &format!("{action} {account}/{region} {cycle}")));
+        local.silent = [false; 2];
+        local.nonce = 0;
+        local.seen.clear();
+    }
+
     /// The region as it really is.
     pub fn region(&self, account: &str, region: &str) -> Region {
         self.local(account, region).region.clone()
     }
 
-    /// The calls since the last time.
+    /// The calls since the scan began.
     pub fn take_seen(&self, account: &str, region: &str) -> Vec<Seen> {
         std::mem::take(&mut self.local(account, region).seen)
     }
@@ -221,9 +225,11 @@ impl Local {
         let fault = match self.storm {
             _ if self.calm => None,
             Some((fault, action, _)) if action == call.action => Some(fault),
-            _ if draw.in_thousand(faults) => Some(*draw.pick(&FAULTS)),
+            _ if self.silent[which] && draw.below(2) == 0 => Some(Fault::Silence),
+            _ if draw.in_thousand(faults) => Some(any_fault(draw)),
             _ => None,
         };
+        self.silent[which] = fault == Some(Fault::Silence);
         // Nothing leads back to the first page, which has no marker.
         let fault = match fault {
             Some(Fault::Circle) if marker.is_none() => Some(Fault::PageTwice),
@@ -252,6 +258,17 @@ impl Local {
         });
         reply(fault, body, &mut self.calls[which])
     }
+}
+
+fn any_fault(draw: &mut Draw) -> Fault {
+    let mut place = draw.below(FAULTS.iter().map(|(_, often)| often).sum());
+    for (fault, often) in FAULTS {
+        if place < often {
+            return fault;
+        }
+        place -= often;
+    }
+    unreachable!("the place is below the sum")
 }
 
 fn reply(fault: Option<Fault>, body: String, draw: &mut Draw) -> Reply {
