@@ -5,19 +5,36 @@
 
 use std::io;
 
+use rustix::io::Errno;
+
 /// An I/O error that says what happened and what to do about it, of the same kind.
 pub(super) fn plain(error: io::Error) -> io::Error {
-    let error = match error.get_ref().map(ToString::to_string) {
+    advised(found(error))
+}
+
+/// The operating system's error, wherever sled has put it.
+pub(super) fn found(error: io::Error) -> io::Error {
+    match error.get_ref().map(ToString::to_string) {
         Some(text) if looks_like_debug(&text) => {
             in_debug(&text).unwrap_or_else(|| error.kind().into())
         }
         _ => error,
-    };
-    if error.kind() == io::ErrorKind::StorageFull {
-        let text = "no space left on the device: free some space and try again";
-        return io::Error::new(io::ErrorKind::StorageFull, text);
     }
-    error
+}
+
+/// The same error, with what to do about it where that can be said.
+pub(super) fn advised(error: io::Error) -> io::Error {
+    let text = match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::MFILE) => {
+            "too many open files: raise the limit of this process (`ulimit -n`, `LimitNOFILE`) and try again"
+        }
+        Some(Errno::NFILE) => "too many open files on this machine: close some and try again",
+        _ if error.kind() == io::ErrorKind::StorageFull => {
+            "no space left on the device: free some space and try again"
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), text)
 }
 
 /// What sled says of an error that is not the operating system's.
@@ -63,6 +80,16 @@ mod tests {
             let error = plain(error);
             assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
             assert_eq!(error.to_string(), denied().to_string());
+        }
+    }
+
+    #[test]
+    fn a_process_without_descriptors_is_told_what_to_do() {
+        let none = || io::Error::from_raw_os_error(24);
+        for error in [none(), copied(none()), plain(none())] {
+            let error = plain(error);
+            assert_eq!(error.kind(), none().kind());
+            assert!(error.to_string().contains("LimitNOFILE"), "{error}");
         }
     }
 

@@ -53,8 +53,9 @@ fn broke(payload: &(dyn Any + Send)) -> Broke {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    let system = fault::in_debug(text).map(fault::plain);
-    let why = match &system {
+    let system = fault::in_debug(text);
+    let advised = fault::in_debug(text).map(fault::advised);
+    let why = match &advised {
         Some(error) => error.to_string(),
         // The messages of assertions show whole data structures.
         None => text

@@ -8,6 +8,7 @@ use std::{
 };
 
 use muster_model::Timestamp;
+use rustix::io::Errno;
 
 use super::{
     Parts, SledStore,
@@ -183,7 +184,9 @@ impl Opening {
         };
         files::finish_swap(dir, &data).map_err(failed("finish the repair of"))?;
         let mark = files::mark(dir).map_err(failed("read the last acknowledged revision in"))?;
-        if !repairing && dir.join(generation::POINTER).exists() && !data.join(files::LOG).exists() {
+        // Nothing is made in its place: whoever puts it back must find the place free.
+        let was = dir.join(generation::POINTER).exists() || mark > Some(Revision::default());
+        if !repairing && was && !data.join(files::LOG).exists() {
             let name = data.file_name().unwrap_or_default().to_string_lossy();
             return Err(OpenError::Lost {
                 dir: dir.to_owned(),
@@ -359,11 +362,11 @@ pub(super) fn broken(dir: &Path, what: &'static str, broke: Broke) -> OpenError 
 }
 
 fn of_io(dir: &Path, what: &'static str, error: io::Error) -> OpenError {
-    let error = fault::plain(error);
+    let error = fault::found(error);
     if is_of_disk(&error) {
         OpenError::io(what, dir, error)
     } else {
-        damaged(dir, error.to_string())
+        damaged(dir, fault::advised(error).to_string())
     }
 }
 
@@ -372,16 +375,46 @@ fn is_locked(error: &io::Error) -> bool {
     error.to_string().contains("could not acquire lock")
 }
 
-/// Whether the fault is the disk's or the permissions', and not the files' content.
+/// Whether the fault is the disk's, the permissions' or the process's limits', and not the files' content: nobody is
+/// to restore a backup because of it.
 fn is_of_disk(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
+    let system = error.raw_os_error().map(Errno::from_raw_os_error);
+    if let Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::IO) = system {
+        return true;
+    }
     matches!(
         error.kind(),
         Kind::PermissionDenied
             | Kind::StorageFull
+            | Kind::FileTooLarge
             | Kind::ReadOnlyFilesystem
             | Kind::QuotaExceeded
             | Kind::NotADirectory
             | Kind::IsADirectory
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_restore_a_backup_for_want_of_room_or_descriptors() {
+        for code in [5, 12, 13, 23, 24, 27, 28, 30] {
+            // As sled hands it on, and as it copies it.
+            for error in [
+                sled::Error::Io(io::Error::from_raw_os_error(code)),
+                sled::Error::Io(io::Error::from_raw_os_error(code)).clone(),
+            ] {
+                let error = failed(Path::new("/store"), "open", error);
+                assert!(matches!(error, OpenError::Io { .. }), "{code}: {error}");
+            }
+        }
+        let torn = sled::Error::Io(io::ErrorKind::UnexpectedEof.into());
+        let error = failed(Path::new("/store"), "open", torn);
+        assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    }
 }
