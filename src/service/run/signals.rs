@@ -1,5 +1,6 @@
 //! Signals: SIGHUP reads the configuration again, SIGTERM and SIGINT end the service cleanly, and a second one of
-//! these ends it at once, whatever the loop is doing.
+//! these ends it at once, whatever the loop is doing. SIGXFSZ does nothing: a file that may not grow any more is an
+//! error of the write, which the store says, and not the end of the process.
 
 use std::{io, process};
 
@@ -27,6 +28,8 @@ pub(super) fn listen() -> io::Result<UnboundedReceiver<Asked>> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // Whoever listens is not ended by it; the write fails as on a full disk.
+    let mut too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     // Signals merge while they wait, so there are never many.
     let (sender, receiver) = unbounded_channel();
     tokio::spawn(async move {
@@ -39,6 +42,7 @@ pub(super) fn listen() -> io::Result<UnboundedReceiver<Asked>> {
                     let _ = sender.send(Asked::Reload);
                     continue;
                 }
+                () = next(&mut too_large) => continue,
                 () = next(&mut terminate) => Exit::Terminated,
                 () = next(&mut interrupt) => Exit::Interrupted,
             };
