@@ -1,11 +1,13 @@
 //! The service as it is run: the real program beside recorded clouds, asked through its socket and by signals, and
 //! watched through its log.
 
+mod disasters;
 mod ends;
 mod fails;
 mod keeps;
 mod kills;
 mod moving;
+mod room;
 mod world;
 
 use self::world::{Service, World};

@@ -8,11 +8,11 @@
 //! `MUSTER_TEST_SEED` draws the same fleet and the same intentions; what the moment of a kill interrupts is the
 //! scheduler's. `MUSTER_TEST_KILLS` says how often.
 
-mod books;
-mod person;
+pub mod books;
+pub mod person;
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -24,14 +24,12 @@ use self::{
     person::{Act, Person, Said},
 };
 use super::{
-    World,
-    moving::Moving,
+    moving::Fleet,
     world::{PATIENCE, RUNTIME},
 };
 use crate::{
     notify::receiver::Receiver,
     support::{
-        cloud::Cloud,
         draw::{Draw, Printed, seed},
         fleet::Pace,
     },
@@ -65,54 +63,38 @@ enum When {
 
 /// What is there beside the service.
 struct Around {
-    world: World,
-    sky: Arc<Moving>,
+    fleet: Fleet,
     hook: Receiver,
-    _cloud: Cloud,
 }
 
 // === impl Around ===
 
 impl Around {
     fn new(seed: u64) -> Self {
-        let sky = Moving::new(REGIONS, PACE, 0, seed);
-        let cloud = Cloud::start(Arc::clone(&sky));
         let hook = RUNTIME.block_on(Receiver::content());
-        let world = World::at(cloud.url());
-        let regions = sky.names().join(", ");
-        world.write(&format!(
-            "version: 1
-store: ./muster-demo
-policy: sync
-sources: {{ aws: [{{ types: [rds], regions: [{regions}] }}] }}
-rules:
-  - {{ name: by hand, match: {{ enroll: 'no' }}, skip: taken out by hand }}
-  - {{ name: all, match: {{ '*': '*' }}, enroll: true }}
-removal:
+        let more = format!(
+            "removal:
   grace: {{ scans: 2, time: 1s }}
   brake: {{ share: 3%, at_least: 1, window: 3s }}
 requests: {{ per_second: 1000, concurrency: 64, attempts: 1 }}
 schedule: {{ every: 1s, jitter: 0s }}
 service: {{ listen: off, shutdown: 10s }}
-notify: [{{ name: hook, events: ['*'], webhook: {{ url: '{}' }} }}]
-",
+notify: [{{ name: hook, events: ['*'], webhook: {{ url: '{}' }} }}]",
             hook.url
-        ));
+        );
         Self {
-            world,
-            sky,
+            fleet: Fleet::new(REGIONS, PACE, 0, seed, &more),
             hook,
-            _cloud: cloud,
         }
     }
 
     /// Lets a service live until its moment has come, and kills it. Returns what it said.
     fn life(&self, when: When, act: Option<Act>, draw: Draw) -> Vec<Said> {
-        let (told, asked) = (self.hook.got().len(), self.sky.calls());
-        let service = self.world.start();
+        let (told, asked) = (self.hook.got().len(), self.fleet.sky.calls());
+        let service = self.fleet.world.start();
         let begun = Instant::now();
         let (sayings, heard) = mpsc::channel();
-        let person = Person::start(&self.world, act, draw, sayings);
+        let person = Person::start(&self.fleet.world, act, draw, sayings);
         let mut said = Vec::new();
         let mut moment = None;
         let until = match when {
@@ -133,7 +115,7 @@ notify: [{{ name: hook, events: ['*'], webhook: {{ url: '{}' }} }}]
                 When::After(_) => false,
                 When::Said(count) => said.len() >= count,
                 When::Told(count) => self.hook.got().len() >= told + count,
-                When::Asked(count, _) => self.sky.calls() >= asked + count,
+                When::Asked(count, _) => self.fleet.sky.calls() >= asked + count,
             };
             if come && moment.is_none() {
                 let more = match when {
@@ -152,8 +134,8 @@ notify: [{{ name: hook, events: ['*'], webhook: {{ url: '{}' }} }}]
 
     /// Nothing changes any more: it comes to what really is.
     fn come_to_rest(&self) -> Books {
-        self.sky.rest();
-        let service = self.world.start();
+        self.fleet.sky.rest();
+        let service = self.fleet.world.start();
         service.shows("a start", |status| status.state != ServiceState::Starting);
         let client = service.client();
         let until = Instant::now() + PATIENCE;
@@ -172,7 +154,7 @@ notify: [{{ name: hook, events: ['*'], webhook: {{ url: '{}' }} }}]
             if (waiting, missing, status.plans_waiting) == (0, 0, 0)
                 && Books::is_true(
                     &Books::targets_of(&RemoteStore::new(client.clone())),
-                    &self.sky.past().truth,
+                    &self.fleet.sky.past().truth,
                 )
             {
                 break;
@@ -183,7 +165,7 @@ notify: [{{ name: hook, events: ['*'], webhook: {{ url: '{}' }} }}]
             );
         }
         service.stop();
-        Books::read(&self.world.store(), None)
+        Books::read(&self.fleet.world.store(), None)
     }
 }
 
@@ -223,19 +205,19 @@ fn killed_at_any_moment_it_loses_nothing_and_does_nothing_twice() {
         }
         living += begun.elapsed();
         let begun = Instant::now();
-        let now = Books::read(&around.world.store(), Some(&books));
+        let now = Books::read(&around.fleet.world.store(), Some(&books));
         reading += begun.elapsed();
         let context = || format!("kill {kill}, {when:?}, {act:?}");
         now.go_on_from(&books, &context);
         now.hold(&said, &context);
         now.hold_told(&around.hook.got()[before..], &context);
-        now.agree(&around.sky.past(), &context);
+        now.agree(&around.fleet.sky.past(), &context);
         books = now;
     }
     let revision = books.revision;
     let last = around.come_to_rest();
     last.go_on_from(&books, &|| "in the end".to_owned());
-    last.agree(&around.sky.past(), &|| "in the end".to_owned());
+    last.agree(&around.fleet.sky.past(), &|| "in the end".to_owned());
     last.was_told(&around.hook.got());
     eprintln!(
         "seed {seed}: {kills} kills, lived {living:?}, read {reading:?}, revision {revision}, said {counts:?}, history {:?}, told {}",

@@ -10,8 +10,9 @@ use std::{
 
 use muster_model::ResourceId;
 
+use super::World;
 use crate::support::{
-    cloud::{Call, Reply, Sky, refusal, sts},
+    cloud::{Call, Cloud, Reply, Sky, refusal, sts},
     draw::Draw,
     fleet::{Pace, Region, Truth, listing, page},
 };
@@ -46,6 +47,46 @@ pub struct Past {
     pub truth: BTreeMap<ResourceId, Truth>,
     /// How often each database vanished, began to be deleted, or was taken out by hand.
     pub ceased: BTreeMap<ResourceId, usize>,
+}
+
+/// A place beside such a cloud.
+pub struct Fleet {
+    pub world: World,
+    pub sky: Arc<Moving>,
+    _cloud: Cloud,
+}
+
+// === impl Fleet ===
+
+impl Fleet {
+    /// So many regions, all of whose databases are enrolled, and further lines of the configuration.
+    pub fn new(regions: usize, pace: Pace, faults: usize, seed: u64, more: &str) -> Self {
+        let sky = Moving::new(regions, pace, faults, seed);
+        let cloud = Cloud::start(Arc::clone(&sky));
+        let fleet = Self {
+            world: World::at(cloud.url()),
+            sky,
+            _cloud: cloud,
+        };
+        fleet.configure(more);
+        fleet
+    }
+
+    /// Writes the configuration, with these further lines.
+    pub fn configure(&self, more: &str) {
+        let regions = self.sky.names().join(", ");
+        self.world.write(&format!(
+            "version: 1
+store: ./muster-demo
+policy: sync
+sources: {{ aws: [{{ types: [rds], regions: [{regions}] }}] }}
+rules:
+  - {{ name: by hand, match: {{ enroll: 'no' }}, skip: taken out by hand }}
+  - {{ name: all, match: {{ '*': '*' }}, enroll: true }}
+{more}
+"
+        ));
+    }
 }
 
 // === impl Moving ===

@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, LazyLock, Mutex},
@@ -127,8 +128,12 @@ impl World {
 
     /// Starts the service.
     pub fn start(&self) -> Service {
-        let mut child = self
-            .command(&["run", "-v"])
+        self.launch(self.command(&["run", "-v"]))
+    }
+
+    /// Starts the service by this command.
+    pub fn launch(&self, mut command: Command) -> Service {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -236,6 +241,55 @@ impl Service {
             assert!(Instant::now() < until, "it does not end: {:#?}", self.log());
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Waits until it has ended, by itself, and returns what it said as well.
+    pub fn ends_with_log(self) -> (ExitStatus, String) {
+        let log = Arc::clone(&self.log);
+        let status = self.ends();
+        // The reader of its log holds the other one, and ends with it.
+        let until = Instant::now() + PATIENCE;
+        while Arc::strong_count(&log) > 1 && Instant::now() < until {
+            thread::yield_now();
+        }
+        let lines = log.0.lock().expect("unpoisoned");
+        let line = |line: &Value| {
+            line.as_str()
+                .map_or_else(|| line.to_string(), str::to_owned)
+        };
+        (
+            status,
+            lines.iter().map(line).collect::<Vec<_>>().join("\n"),
+        )
+    }
+
+    /// Where its store is as it sees it, when its file systems are not ours.
+    pub fn in_its_room(mut self) -> Self {
+        let root = format!("/proc/{}/root", self.pid());
+        let store = self.store.strip_prefix("/").expect("an absolute path");
+        self.store = Path::new(&root).join(store);
+        self
+    }
+
+    /// Its store's directory, for us.
+    pub fn store(&self) -> &Path {
+        &self.store
+    }
+
+    /// What its API answers to a GET: status and body.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let client = self.client();
+        let status = client.wait(client.status()).expect("a status");
+        let address = status.listen.expect("it listens");
+        let mut stream = TcpStream::connect(&address).expect("the API listens");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        let code = head.split(' ').nth(1).expect("a status");
+        (code.parse().expect("a number"), body.to_owned())
     }
 
     /// Ends it cleanly.

@@ -35,20 +35,21 @@ const TARGETS: [Event; 3] = [Event::Enrolled, Event::Updated, Event::Removed];
 impl Books {
     /// Reads a store that no service holds. What was read `before` of the history is not read again, but for its end.
     pub fn read(dir: &Path, before: Option<&Self>) -> Self {
-        let store = match SledStore::open(dir) {
-            Ok(store) => store,
-            Err(error) => panic!("the store cannot be opened: {:?}", error),
-        };
+        Self::of(&SledStore::open(dir).expect("a store"), before)
+    }
+
+    /// Reads a store.
+    pub fn of(store: &dyn Store, before: Option<&Self>) -> Self {
         let revision = store.revision().unwrap().0;
-        let scopes = tables::SCOPES.list(&store).unwrap();
-        let plans = tables::PLANS.list(&store).unwrap();
+        let scopes = tables::SCOPES.list(store).unwrap();
+        let plans = tables::PLANS.list(store).unwrap();
         assert_eq!((scopes.damaged, plans.damaged), (vec![], vec![]));
         let scopes = scopes.records.into_iter();
         let plans = plans.records.into_iter();
-        let (history, newest) = history(&store, before);
+        let (history, newest) = history(store, before);
         Self {
             revision,
-            targets: Self::targets_of(&store),
+            targets: Self::targets_of(store),
             scopes: scopes.map(|(id, record)| (id, record.value)).collect(),
             plans: plans
                 .map(|(_, plan)| (plan.value.number, plan.value))
