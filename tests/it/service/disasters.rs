@@ -22,7 +22,7 @@ use super::{Service, kills::books::Books, moving::Fleet, room};
 use crate::support::fleet::Pace;
 
 /// Nothing changes by itself.
-const STILL: Pace = Pace {
+pub const STILL: Pace = Pace {
     size: 10,
     appears: 0,
     vanishes: 0,
@@ -218,7 +218,7 @@ fn a_store_on_a_read_only_file_system_does_not_start() {
     let fleet = fleet();
     let disk = room::disk(&fleet.world);
     fs::create_dir(&disk).expect("a directory");
-    let service = room::start(&fleet.world, 24, "mount -o remount,ro \"$1\" &&");
+    let service = room::start(&fleet.world, 24, "mount -o remount,bind,ro \"$1\" &&");
     let (status, text) = service.ends_with_log();
     assert_eq!(status.code(), Some(1), "{text}");
     assert!(text.contains("Read-only file system"), "{text}");

@@ -128,6 +128,15 @@ impl Moving {
         self.calls.load(Ordering::Relaxed)
     }
 
+    /// Deletes a database that can be enrolled.
+    pub fn delete_one(&self, region: &str) {
+        let mut local = lock(&self.regions[region]);
+        let wanted = local.there.clone();
+        let deleted = local.region.delete(|id| wanted.contains(id));
+        local.there.remove(&deleted);
+        *local.ceased.entry(deleted).or_default() += 1;
+    }
+
     /// What is there, and what was.
     pub fn past(&self) -> Past {
         let mut past = Past::default();

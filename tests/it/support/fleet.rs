@@ -143,6 +143,18 @@ impl Region {
         }
     }
 
+    /// Deletes an instance that muster can serve and that fits, at once.
+    pub fn delete(&mut self, fits: impl Fn(&ResourceId) -> bool) -> ResourceId {
+        let id = |name: &str| ResourceId::of(&self.arn(name, false), "instance");
+        let can = |(name, resource): &(&String, &Resource)| {
+            !resource.cluster && resource.engine != "oracle-ee" && fits(&id(name))
+        };
+        let (name, _) = self.there.iter().find(can).expect("there is one");
+        let (name, id) = (name.clone(), id(name));
+        self.vanish(&name);
+        id
+    }
+
     /// Every endpoint that is there.
     pub fn truth(&self) -> BTreeMap<ResourceId, Truth> {
         let mut all = BTreeMap::new();
