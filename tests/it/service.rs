@@ -9,6 +9,7 @@ mod keeps;
 mod kills;
 mod moving;
 mod room;
+mod soak;
 mod world;
 
 use self::world::{Service, World};

@@ -131,6 +131,11 @@ impl World {
         self.launch(self.command(&["run", "-v"]))
     }
 
+    /// The same with a log as in production: no line for every scan.
+    pub fn start_quietly(&self) -> Service {
+        self.launch(self.command(&["run"]))
+    }
+
     /// Starts the service by this command.
     pub fn launch(&self, mut command: Command) -> Service {
         let mut child = command
