@@ -99,7 +99,9 @@ impl Service {
 
     /// Begins with the next one.
     pub(super) fn start_reload(&mut self) {
-        if self.reload {
+        // Who asks while the service starts waits for the moment that it takes.
+        let starting = !self.loaded && self.stuck.is_none() && self.ending.is_none();
+        if self.reload || starting {
             return;
         }
         let Some(request) = self.reloads.pop_front() else {

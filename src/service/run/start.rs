@@ -16,6 +16,7 @@ use super::{
     Inbox, Next, Options, Service,
     board::Board,
     keeper::{Answer, Did, Job, Keeper, Opened, lines},
+    reload::Request,
     resolve::FIRST_PAUSE,
     scopes::{Known, hex, jobs},
     signals::{self, Asked},
@@ -46,9 +47,10 @@ pub async fn run(options: Options) -> Result<(), Refused> {
     let (mut keeper, mut answers) = Keeper::start(dir.clone(), Arc::clone(&metrics))
         .map_err(|error| cannot("start a thread", &error))?;
     keeper.send(Job::Open { make: true });
+    let mut reload = false;
     let opened = tokio::select! {
         opened = opened(&mut answers) => opened?,
-        Some(()) = ended(&mut signals) => return Ok(()),
+        Some(()) = ended(&mut signals, &mut reload) => return Ok(()),
     };
     keeper.answered();
 
@@ -72,7 +74,11 @@ pub async fn run(options: Options) -> Result<(), Refused> {
         .await
         .map_err(|error| cannot("start the clock", &error))?;
 
-    let (service, commands) = assemble(options, keeper, opened, clock, listen, metrics).await;
+    let (mut service, commands) = assemble(options, keeper, opened, clock, listen, metrics).await;
+    if reload {
+        // The file may be another one than the one that was read.
+        service.ask_for_reload(Request::by_signal());
+    }
     let inbox = Inbox {
         commands,
         answers,
@@ -97,11 +103,12 @@ async fn opened(answers: &mut mpsc::UnboundedReceiver<Answer<Next>>) -> Result<O
     }
 }
 
-/// Whether somebody wants it to end before it has begun.
-async fn ended(signals: &mut mpsc::UnboundedReceiver<Asked>) -> Option<()> {
+/// Whether somebody wants it to end before it has begun; notes whether the configuration is to be read again.
+async fn ended(signals: &mut mpsc::UnboundedReceiver<Asked>, reload: &mut bool) -> Option<()> {
     while let Some(asked) = signals.recv().await {
-        if asked == Asked::End {
-            return Some(());
+        match asked {
+            Asked::End => return Some(()),
+            Asked::Reload => *reload = true,
         }
     }
     None
