@@ -1,20 +1,41 @@
 //! How a command finds the service that runs, and how it ends when there is none.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use super::{Common, Failure, context::Context};
-use crate::control::Client;
+use super::{
+    Common, Failure,
+    context::{Context, config_path},
+};
+use crate::control::{self, Client};
 
 /// The directory of the store. The configuration is not looked at when the directory is given: who asks a service
 /// how it is need not have a configuration that is right.
 ///
 /// # Errors
-/// Those of the configuration.
+/// Those of the configuration, unless it still names the directory of a service: that goes on by the one that it has.
 pub(super) fn store_dir(common: &Common) -> Result<PathBuf, Failure> {
     match &common.store {
         Some(store) => Ok(store.clone()),
-        None => Ok(Context::load(common)?.config.store),
+        None => match Context::load(common) {
+            Ok(context) => Ok(context.config.store),
+            Err(failure) => config_path(common)
+                .ok()
+                .and_then(|path| served(&path))
+                .ok_or(failure),
+        },
     }
+}
+
+/// The directory that a configuration which cannot be used names for the store, when a service has its socket there.
+fn served(config: &Path) -> Option<PathBuf> {
+    let text = fs::read_to_string(config).ok()?;
+    let document: serde_yaml::Value = serde_yaml::from_str(&text).ok()?;
+    let store = document.get("store")?.as_str()?;
+    let dir = config.parent()?.join(store);
+    dir.join(control::NAME).exists().then_some(dir)
 }
 
 /// The service that holds this store.

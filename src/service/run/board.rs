@@ -295,7 +295,7 @@ impl Board {
                 all => format!(" (and {} more)", all - 1),
             };
             let message = format!(
-                "the new configuration was refused, and the old one is in force: {first}{more}; mend the file, then `muster reload`"
+                "the new configuration was refused, and the old one is in force: {first}{more}; mend it, then `muster reload`"
             );
             tell("config-rejected", path, message, Some(reload.at));
         }
