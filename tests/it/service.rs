@@ -1,6 +1,7 @@
 //! The service as it is run: the real program beside recorded clouds, asked through its socket and by signals, and
 //! watched through its log.
 
+mod attacks;
 mod clock;
 mod disasters;
 mod ends;

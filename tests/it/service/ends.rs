@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use super::{Service, World};
 
 /// A cloud where every call of RDS hangs for ever.
-fn hanging(more: &str) -> World {
+pub fn hanging(more: &str) -> World {
     let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/cloud/demo");
     let demo = Tape::from_dir(fixtures).expect("a tape");
     let mut tape = Tape::default();
@@ -30,7 +30,7 @@ fn hanging(more: &str) -> World {
 }
 
 /// Starts it, and waits until a scan hangs.
-fn hung(world: &World) -> Service {
+pub fn hung(world: &World) -> Service {
     let service = world.start();
     service.shows("a scan that hangs", |status| {
         let running = status.scopes.iter().filter(|scope| scope.running).count();
