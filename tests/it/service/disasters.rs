@@ -16,7 +16,7 @@ use muster::{
     control::RemoteStore,
     service::status::{ServiceState, Status},
 };
-use rustix::process::{Pid, Resource, Rlimit, getuid, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getuid, prlimit};
 
 use super::{Service, kills::books::Books, moving::Fleet, room};
 use crate::support::fleet::Pace;
@@ -165,6 +165,43 @@ fn writes_that_fail_stop_it_until_they_do_not() {
     is_stuck(&service, &before, &["File too large"]);
     limit(&service, Resource::Fsize, usual);
     is_well_again(&service, &before, &held);
+    service.stop();
+}
+
+#[test]
+fn while_it_is_stuck_it_says_no_and_can_be_ended() {
+    let fleet = fleet();
+    let service = fleet.world.start();
+    let before = well(&service);
+    limit(&service, Resource::Fsize, Some(0));
+    is_stuck(&service, &before, &["File too large"]);
+    let client = service.client();
+    for refused in [
+        client.wait(client.scan(Vec::new())).map(drop),
+        client.wait(client.reload(true)).map(drop),
+        client.wait(client.decide(1, true)).map(drop),
+    ] {
+        let refused = refused.expect_err("it cannot");
+        let text = refused.to_string();
+        assert!(text.contains("File too large"), "{text}");
+    }
+    // It has let go of the store: whoever can read it may.
+    let ls = fleet.world.command(&["db", "ls", "-o", "name"]).output();
+    let ls = ls.expect("muster runs");
+    assert!(ls.status.success(), "{ls:?}");
+    let listed = String::from_utf8_lossy(&ls.stdout).lines().count() as u64;
+    assert_eq!(listed, before.counts.targets.values().sum::<u64>());
+    let status = fleet.world.command(&["status"]).output();
+    let status = status.expect("muster runs");
+    let said = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert_eq!(status.status.code(), Some(1), "{status:?}");
+    assert!(said.contains("is stuck: it cannot write"), "{said}");
+    assert!(said.contains("store-failed"), "{said}");
+    service.signal(Signal::TERM);
+    assert_eq!(service.ends().code(), Some(0));
+    // Everything is as it was, and free.
+    let service = fleet.world.start();
+    assert_eq!(well(&service).counts, before.counts);
     service.stop();
 }
 
