@@ -15,5 +15,6 @@ mod layering;
 mod moto;
 mod notify;
 mod readme;
+mod seen;
 mod service;
 mod support;

@@ -11,6 +11,6 @@ mod kills;
 mod moving;
 mod room;
 mod soak;
-mod world;
+pub mod world;
 
 use self::world::{Service, World};

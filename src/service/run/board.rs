@@ -299,7 +299,9 @@ impl Board {
             );
             tell("config-rejected", path, message, Some(reload.at));
         }
-        for (scope, failure) in &view.known.unlisted {
+        // Before they were asked the first time, that is what `starting` says.
+        let unlisted = view.known.unlisted.iter().filter(|_| view.resolved);
+        for (scope, failure) in unlisted {
             let message = format!(
                 "it cannot be found out which scopes there are: {failure}; {}",
                 advice(failure, scope)

@@ -417,10 +417,8 @@ impl Desk {
             self.metrics
                 .store_op(StoreOp::Compact, begun.elapsed(), outcome);
             match compacted {
-                Ok(done) => tracing::info!(
-                    ?done,
-                    "the store was written anew, without what nobody needs"
-                ),
+                // The store has said how much it was.
+                Ok(_) => {}
                 // It goes on with its old files.
                 Err(error @ StoreError::NotCompacted { .. }) => {
                     tracing::warn!(error = %chain(&error), "the store could not be written anew");

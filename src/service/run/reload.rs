@@ -372,7 +372,11 @@ async fn prepare(path: Option<&Path>, clouds: &Clouds) -> Result<Box<Read>, Vec<
     let loading = tokio::task::spawn_blocking(move || config::load(&path));
     let loaded = match loading.await {
         Ok(Ok(loaded)) => loaded,
-        Ok(Err(error)) => return Err(error.to_string().lines().map(str::to_owned).collect()),
+        Ok(Err(mut error)) => {
+            // Where only the first is shown, it is to be one that stands in the way.
+            error.problems.sort_by_key(|problem| problem.warning);
+            return Err(error.to_string().lines().map(str::to_owned).collect());
+        }
         Err(error) => return Err(vec![format!("reading it broke off: {error}")]),
     };
     let clouds = Arc::new(clouds.anew(&loaded.config));

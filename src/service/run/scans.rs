@@ -19,6 +19,7 @@ use crate::{
     service::{
         engine::Taken,
         handle::{Refused, RefusedKind, Reply},
+        notice::NoticeEvent,
     },
 };
 
@@ -137,7 +138,9 @@ impl Service {
     /// What was written is counted, logged, and told.
     pub(super) fn tell_of(&mut self, taken: &Taken) {
         self.metrics.taken(taken);
-        for notice in &taken.notices {
+        // How a scope fails is said where its scan is taken in.
+        let changes = taken.notices.iter();
+        for notice in changes.filter(|notice| notice.event != NoticeEvent::ScopeFailed) {
             tracing::info!(
                 event = notice.event.as_str(),
                 name = notice.name,

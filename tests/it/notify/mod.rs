@@ -3,7 +3,7 @@
 mod command;
 mod deliverer;
 mod kill;
-mod page;
+pub mod page;
 pub mod receiver;
 mod webhook;
 
