@@ -164,7 +164,7 @@ fn nothing_that_can_be_sent_brings_it_down_or_makes_it_say_more() {
             "a body in parts",
             [
                 post("Transfer-Encoding: chunked\r\n\r\n").as_bytes(),
-                &b"10000\r\n".repeat(1),
+                b"10000\r\n",
                 &[b'x'; 65_536],
             ]
             .concat(),
