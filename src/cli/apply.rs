@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use muster_plan::TargetWrite;
-use muster_store::{Keep, Revision, Store, StoreError};
+use muster_store::{Revision, Store, StoreError};
 
 use super::{
     Common, Failure, ReportArgs,
@@ -16,10 +16,11 @@ use super::{
     print, unread_is_fine,
 };
 use crate::{
+    config::Config,
     control::{ClientError, own_name},
     exit::Exit,
     pipeline::{
-        commit::{commit, still_stands, trim},
+        commit::{Tell, commit, still_stands, trim},
         run::Writes,
         saved::{self, Basis, SavedError},
     },
@@ -84,7 +85,7 @@ impl Apply {
         let writes = saved
             .check(basis, now(), self.max_age.saturating_mul(60))
             .map_err(|error| refused(&error))?;
-        self.write(store, &writes, revision, context.config.history)
+        self.write(store, &writes, revision, &context.config)
             .await?;
         Ok(Exit::Done)
     }
@@ -108,7 +109,7 @@ impl Apply {
                 out,
             )
         }))?;
-        self.write(store, &run.writes, state.revision, context.config.history)
+        self.write(store, &run.writes, state.revision, &context.config)
             .await?;
         Ok(if self.detailed_exitcode && !scanned.is_complete() {
             Exit::Incomplete
@@ -122,7 +123,7 @@ impl Apply {
         store: &Opened,
         writes: &Writes,
         revision: Revision,
-        keep: Keep,
+        config: &Config,
     ) -> Result<(), Failure> {
         let removals = writes
             .targets
@@ -143,12 +144,17 @@ impl Apply {
             Opened::Own(store) => {
                 let mut writes = writes.clone();
                 writes.applied_by(&own_name());
-                commit(&**store, &writes, revision, None).map_err(|error| {
+                // Delivered by the service, when there is one again.
+                let tell = (!config.notify.is_empty()).then_some(Tell {
+                    group: &config.settings.group,
+                    also: &[],
+                });
+                commit(&**store, &writes, revision, tell).map_err(|error| {
                     Failure::new("cannot apply the plan")
                         .cause(&error)
                         .hint("nothing was changed")
                 })?;
-                trim(&**store, keep, now())
+                trim(&**store, config.history, now())
                     .map_err(|error| Failure::new("cannot trim the history").cause(&error))?;
             }
         }

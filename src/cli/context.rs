@@ -303,9 +303,9 @@ impl Scanned {
         run(state, &self.scans, &ask)
     }
 
-    /// Whether every scope was read completely.
+    /// Whether every scope that was asked for was read completely.
     pub fn is_complete(&self) -> bool {
-        self.expanded && self.scans.iter().all(|scan| scan.coverage.is_complete())
+        (self.expanded || !self.all) && self.scans.iter().all(|scan| scan.coverage.is_complete())
     }
 
     /// When nothing at all could be read, there is nothing to show but why.

@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, sync::Arc};
 
-use crate::{control::ClientError, exit::Exit};
+use crate::{control::ClientError, exit::Exit, report::escape::shown};
 
 /// A failed command.
 #[derive(Debug)]
@@ -81,15 +81,15 @@ impl Failure {
         self.broken_pipe
     }
 
-    /// Writes it.
+    /// Writes it: a line each, whatever names and messages from outside hold.
     pub fn print(&self, out: &mut dyn io::Write) {
         // There is nobody left to tell when standard error is gone.
-        let _ = writeln!(out, "error: {}", self.what);
+        let _ = writeln!(out, "error: {}", shown(&self.what));
         for why in &self.why {
-            let _ = writeln!(out, "cause: {why}");
+            let _ = writeln!(out, "cause: {}", shown(why));
         }
         if let Some(next) = &self.next {
-            let _ = writeln!(out, "hint:  {next}");
+            let _ = writeln!(out, "hint:  {}", shown(next));
         }
     }
 }

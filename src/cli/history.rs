@@ -176,10 +176,10 @@ fn id(name: &str, state: &State, store: &dyn Store) -> Result<String, Failure> {
         (None, _) => Err(nobody(name)),
         (Some(one), Some(two)) => {
             let all: Vec<String> = [one, two].into_iter().chain(several).collect();
-            let failure = Failure::new(format!("cannot tell which `{}` is meant", shown(name)))
-                .because(format!(
+            let failure =
+                Failure::new(format!("cannot tell which `{name}` is meant")).because(format!(
                     "several databases are or were called so: {}",
-                    shown(&all.join(", "))
+                    all.join(", ")
                 ));
             Err(failure.hint("use the id"))
         }
@@ -187,7 +187,6 @@ fn id(name: &str, state: &State, store: &dyn Store) -> Result<String, Failure> {
 }
 
 fn nobody(name: &str) -> Failure {
-    let name = shown(name);
     Failure::new(format!("cannot show the history of `{name}`"))
         .because("no database is called so, and what the history remembers was never called so")
         .hint(format!(

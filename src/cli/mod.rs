@@ -31,7 +31,7 @@ pub use self::{
     args::{Common, ListFormat, ReportArgs},
     error::Failure,
 };
-use crate::{exit::Exit, pipeline::run_id};
+use crate::{exit::Exit, pipeline::run_id, report::escape::shown};
 
 /// Finds an organisation's cloud databases and decides which are enrolled; nothing happens that a dry run would
 /// not have shown.
@@ -116,8 +116,16 @@ pub fn main() -> Exit {
 }
 
 fn usage(error: &clap::Error) -> Exit {
+    let text = error.render().to_string();
+    let plain = |line: &str| shown(line).into_owned();
     // A closed pipe on the way to `--help | head` is nobody's concern.
-    let _ = error.print();
+    let _ = if text.lines().all(|line| plain(line) == line) {
+        error.print()
+    } else {
+        // An argument that would rather be obeyed by the terminal than read.
+        let lines: Vec<String> = text.lines().map(plain).collect();
+        writeln!(io::stderr(), "{}", lines.join("\n"))
+    };
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
         _ => Exit::Usage,

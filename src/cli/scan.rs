@@ -4,7 +4,7 @@
 //! with what it finds is what it always does.
 
 use clap::Args;
-use muster_model::{Scope, ScopeRecord};
+use muster_model::Scope;
 
 use super::{
     Common, Failure, ListFormat,
@@ -16,6 +16,7 @@ use crate::{
     control::{ClientError, NAME},
     exit::Exit,
     pipeline::commit::{commit, trim},
+    service::handle::ScopeScan,
 };
 
 /// Arguments of `muster scan`.
@@ -99,11 +100,13 @@ impl Scan {
         if !context.is_of(&loaded) {
             context.warn_of(&loaded, "it scans what that one asks for");
         }
-        let records = client.scan(self.scopes.clone()).await?;
+        let scans = client.scan(self.scopes.clone()).await?;
         let known = client.status().await?.scopes_known;
-        self.show(records.iter().map(Row::remembered).collect())?;
-        let complete = |record: &ScopeRecord| record.coverage.is_complete();
-        Ok(exit(known && records.iter().all(complete)))
+        self.show(scans.iter().map(Row::by_service).collect())?;
+        let complete = |scan: &ScopeScan| scan.record.coverage.is_complete();
+        Ok(exit(
+            (known || !self.scopes.is_empty()) && scans.iter().all(complete),
+        ))
     }
 
     /// The scopes in the order in which `muster scope ls` has them.

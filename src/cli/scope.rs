@@ -11,6 +11,7 @@ use crate::{
     exit::Exit,
     pipeline::sources::expand,
     report::table::{Column, table},
+    service::handle::ScopeScan,
 };
 
 /// Subcommands of `muster scope`.
@@ -50,10 +51,6 @@ pub struct Row {
 impl Row {
     /// A scope that was just scanned, and what is remembered of that.
     pub(super) fn scanned(scan: &Scan, at: Timestamp, record: Option<&ScopeRecord>) -> Self {
-        let warnings = scan
-            .warnings
-            .iter()
-            .map(|warning| format!("{warning} (costs no coverage)"));
         Self {
             scope: scan.scope.to_string(),
             coverage: scan.coverage.as_str(),
@@ -66,7 +63,18 @@ impl Row {
                 None => scan.coverage.is_complete().then_some(at),
             },
             failures_in_a_row: record.map_or(0, |record| record.failures_in_a_row),
-            errors: texts(&scan.coverage).into_iter().chain(warnings).collect(),
+            errors: all_texts(&scan.coverage, &scan.warnings),
+        }
+    }
+
+    /// A scope that the service has just scanned.
+    pub(super) fn by_service(scan: &ScopeScan) -> Self {
+        let ScopeScan { record, aside } = scan;
+        Self {
+            found: aside.found,
+            requests: Some(aside.requests),
+            errors: all_texts(&record.coverage, &aside.warnings),
+            ..Self::remembered(record)
         }
     }
 
@@ -169,6 +177,14 @@ fn texts(coverage: &Coverage) -> Vec<String> {
         .iter()
         .map(ScanFailure::to_string)
         .collect()
+}
+
+/// With the calls whose failure costs no coverage.
+fn all_texts(coverage: &Coverage, warnings: &[ScanFailure]) -> Vec<String> {
+    let warnings = warnings
+        .iter()
+        .map(|warning| format!("{warning} (costs no coverage)"));
+    texts(coverage).into_iter().chain(warnings).collect()
 }
 
 impl Scope {

@@ -11,7 +11,7 @@ use std::{
 
 use http_body_util::BodyExt;
 use hyper::{Method, body::Incoming};
-use muster_model::{HeldPlan, Scan, Scope, ScopeRecord};
+use muster_model::{HeldPlan, Scan, Scope};
 use muster_store::{Changes, Damaged, Key, Order, Revision, Versioned};
 use serde::Serialize;
 use tokio::{runtime, sync::mpsc};
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     pipeline::run::Writes,
     service::{
-        handle::{ReadingBasis, Reloaded},
+        handle::{ReadingBasis, Reloaded, ScopeScan},
         status::Status,
     },
 };
@@ -147,7 +147,7 @@ impl Client {
     pub fn scan(
         &self,
         scopes: Vec<Scope>,
-    ) -> impl Future<Output = Result<Vec<ScopeRecord>, ClientError>> + Send + use<> {
+    ) -> impl Future<Output = Result<Vec<ScopeScan>, ClientError>> + Send + use<> {
         let scanned = self.post::<_, Scanned>("/v1/scan", &Scopes { scopes });
         async move { Ok(scanned.await?.scopes) }
     }

@@ -9,13 +9,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use muster_model::{HeldPlan, Scan, Scope, ScopeRecord, Timestamp};
+use muster_model::{HeldPlan, Scan, Scope, Timestamp};
 use muster_store::{Changes, Damaged, Key, Order, Revision, StoreError, Versioned, Why};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     pipeline::run::Writes,
-    service::handle::{ReadingBasis, Refused, RefusedKind},
+    service::handle::{ReadingBasis, Refused, RefusedKind, ScopeScan},
 };
 
 /// The most entries of one page of the store.
@@ -135,7 +135,7 @@ pub(super) struct At {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Scanned {
-    pub scopes: Vec<ScopeRecord>,
+    pub scopes: Vec<ScopeScan>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -47,15 +47,36 @@ pub struct Now<'a> {
 
 /// The removals that a person approved and that still count.
 pub fn approved(plans: &[HeldPlan], group: &str, now: Timestamp) -> BTreeSet<ResourceId> {
-    plans
-        .iter()
-        .filter(|plan| plan.group == group)
-        .filter(|plan| {
-            matches!(&plan.verdict, Verdict::Approved { at, .. } if now.since(*at) < APPROVAL_HOLDS)
-        })
-        .flat_map(|plan| &plan.removals)
-        .map(|removal| removal.id.clone())
+    approvals(plans, group, now)
+        .map(|(id, ..)| id.clone())
         .collect()
+}
+
+/// Who approved the removal of a database, and in which plan; the newest that still counts.
+pub fn approval<'a>(
+    plans: &'a [HeldPlan],
+    group: &str,
+    id: &ResourceId,
+    now: Timestamp,
+) -> Option<(u64, &'a str)> {
+    let last = approvals(plans, group, now).filter(|(other, ..)| *other == id);
+    last.last().map(|(_, number, by)| (number, by))
+}
+
+fn approvals<'a>(
+    plans: &'a [HeldPlan],
+    group: &str,
+    now: Timestamp,
+) -> impl Iterator<Item = (&'a ResourceId, u64, &'a str)> {
+    let ours = plans.iter().filter(move |plan| plan.group == group);
+    let counts = ours.filter_map(move |plan| match &plan.verdict {
+        Verdict::Approved { by, at } if now.since(*at) < APPROVAL_HOLDS => Some((plan, &**by)),
+        _ => None,
+    });
+    counts.flat_map(|(plan, by)| {
+        let removals = plan.removals.iter();
+        removals.map(move |removal| (&removal.id, plan.number, by))
+    })
 }
 
 /// What becomes of the plans when the brake holds `held`, all of it, and `is_kept` says of a database that it is

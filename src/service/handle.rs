@@ -9,7 +9,7 @@ use std::{
 };
 
 use muster_matchers::SourceFilter;
-use muster_model::{Scan, Scope, ScopeRecord, Timestamp};
+use muster_model::{Failure, Scan, Scope, ScopeRecord, Timestamp};
 use muster_plan::OpenScopes;
 use muster_store::{Revision, Store};
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ pub enum Command {
         /// None for all.
         scopes: Vec<Scope>,
         /// How each went.
-        reply: Reply<Vec<ScopeRecord>>,
+        reply: Reply<Vec<ScopeScan>>,
     },
     /// Read these scopes, or all, and hand over what was found. Nothing is remembered.
     Read {
@@ -100,6 +100,26 @@ pub enum Command {
 
 /// Where an answer goes.
 pub type Reply<T> = oneshot::Sender<Result<T, Refused>>;
+
+/// How a scan went, for whoever asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeScan {
+    /// What is remembered of it.
+    pub record: ScopeRecord,
+    /// What else is worth saying.
+    pub aside: Aside,
+}
+
+/// What is said of a scan to whoever asked for it, and not remembered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// How many it found, completely read or not.
+    pub found: u64,
+    /// Requests sent.
+    pub requests: u32,
+    /// Calls that failed without costing coverage.
+    pub warnings: Vec<Failure>,
+}
 
 /// What is needed to judge scans, and the scans.
 pub struct Reading {
@@ -171,6 +191,18 @@ pub enum RefusedKind {
     Failed,
 }
 
+// === impl Aside ===
+
+impl From<&Scan> for Aside {
+    fn from(scan: &Scan) -> Self {
+        Self {
+            found: scan.found.len() as u64,
+            requests: scan.requests,
+            warnings: scan.warnings.clone(),
+        }
+    }
+}
+
 // === impl Handle ===
 
 impl Handle {
@@ -233,7 +265,7 @@ impl Handle {
     ///
     /// # Errors
     /// For a scope that the configuration does not ask for, and while the service is draining.
-    pub async fn scan_now(&self, scopes: Vec<Scope>) -> Result<Vec<ScopeRecord>, Refused> {
+    pub async fn scan_now(&self, scopes: Vec<Scope>) -> Result<Vec<ScopeScan>, Refused> {
         self.ask(|reply| Command::ScanNow { scopes, reply }).await
     }
 

@@ -196,11 +196,20 @@ fn counts(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
         ("databases", &counts.databases),
         ("targets", &counts.targets),
         ("skipped", &counts.skipped),
-        ("held", &counts.held),
     ] {
         page.line(title, &sum(counts))?;
     }
-    Ok(())
+    let would: Vec<String> = counts
+        .would
+        .iter()
+        .filter(|(_, n)| **n > 0)
+        .map(|(what, n)| format!("{} {n}", shown(what)))
+        .collect();
+    let held = match would.as_slice() {
+        [] => sum(&counts.held),
+        would => format!("{}; without that: {}", sum(&counts.held), would.join(", ")),
+    };
+    page.line("held", &held)
 }
 
 /// `5: aws/rds 3, azure/postgresql 2`

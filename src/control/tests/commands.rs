@@ -1,6 +1,9 @@
 //! What a command asks for reaches the loop, and the loop's answer the command.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use muster_matchers::SourceFilter;
 use muster_model::{
@@ -13,7 +16,7 @@ use super::*;
 use crate::{
     control::ClientError,
     pipeline::{held::plan_id, run::Writes},
-    service::handle::{Reading, ReadingBasis, RefusedKind, Reloaded},
+    service::handle::{Aside, Reading, ReadingBasis, RefusedKind, Reloaded, ScopeScan},
 };
 
 fn scope(region: &str) -> Scope {
@@ -43,14 +46,17 @@ fn commands_reach_the_loop_with_who_asked() {
     let log = Arc::clone(&seen);
     let world = World::new().answering(move |command| match command {
         Command::ScanNow { scopes, reply } => {
-            let record = |scope| ScopeRecord {
-                scope: Arc::new(scope),
-                attempted: Timestamp::from_unix(9),
-                coverage: Coverage::Complete,
-                complete: Some(Timestamp::from_unix(9)),
-                found: 3,
-                failures_in_a_row: 0,
-                malformed: Vec::new(),
+            let record = |scope| ScopeScan {
+                aside: Aside::default(),
+                record: ScopeRecord {
+                    scope: Arc::new(scope),
+                    attempted: Timestamp::from_unix(9),
+                    coverage: Coverage::Complete,
+                    complete: Some(Timestamp::from_unix(9)),
+                    found: 3,
+                    failures_in_a_row: 0,
+                    malformed: Vec::new(),
+                },
             };
             let _ = reply.send(Ok(scopes.into_iter().map(record).collect()));
         }
@@ -94,7 +100,7 @@ fn commands_reach_the_loop_with_who_asked() {
     assert_eq!(
         records
             .iter()
-            .map(|r| (*r.scope).clone())
+            .map(|r| (*r.record.scope).clone())
             .collect::<Vec<_>>(),
         asked
     );
@@ -111,8 +117,13 @@ fn commands_reach_the_loop_with_who_asked() {
     let rejected = client.wait(client.decide(4, false)).unwrap();
     assert!(matches!(rejected.verdict, Verdict::Rejected { by, .. } if by.contains(&me())));
     client.wait(client.stop()).unwrap();
+    // It is asked to stop, and not waited for.
+    let end = Instant::now() + Duration::from_secs(60);
+    while seen.lock().unwrap().len() < 4 {
+        assert!(Instant::now() < end, "it does not stop");
+        std::thread::yield_now();
+    }
     let seen = seen.lock().unwrap();
-    assert_eq!(seen.len(), 4);
     assert!(seen[..3].iter().all(|by| by.contains(&me())), "{seen:?}");
     assert_eq!(seen[3], "stop");
 }

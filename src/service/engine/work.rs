@@ -20,7 +20,7 @@ use crate::{
     pipeline::{
         commit::{self, Tell},
         held,
-        run::{Writes, applied, braked, forgotten, removed},
+        run::{Made, Writes, braked, forgotten, removed},
     },
     service::notice::{Notice, NoticeEvent},
 };
@@ -284,7 +284,15 @@ impl Engine {
         run: &str,
     ) -> Result<Taken, EngineError> {
         let mut history = work.history;
-        history.extend(applied(&outcome.plan, &work.judged, now, run));
+        let made = Made {
+            judged: &work.judged,
+            inventory: &work.inventory,
+            plans: &self.plans,
+            group: &self.setup.settings.group,
+            now,
+            run,
+        };
+        history.extend(made.applied(&outcome.plan));
         history.extend(forgotten(&outcome, &work.inventory, now, run));
         let group = self.setup.settings.group.clone();
         let mut notices: Vec<Notice> = history

@@ -25,7 +25,7 @@ use crate::{
     pipeline::run::Writes,
     service::{
         engine::{Engine, EngineError, HeldPlan, Setup, Taken},
-        handle::{Refused, RefusedKind, Reloaded, Reply},
+        handle::{Aside, Refused, RefusedKind, Reloaded, Reply},
         status::Counts,
     },
 };
@@ -97,6 +97,7 @@ pub(super) enum Did<T> {
         complete: bool,
         took: Duration,
         number: Option<u64>,
+        aside: Aside,
         outcome: Result<Taken, Trouble>,
     },
     Configured {
@@ -270,6 +271,7 @@ impl Desk {
                     complete: scan.coverage.is_complete(),
                     took,
                     number,
+                    aside: Aside::from(&scan),
                     outcome: self.write(|engine| engine.take(&scan, now, &run)),
                 }
             }

@@ -13,9 +13,12 @@ use super::{
     keeper::{self, Job},
     scopes::Known,
 };
-use crate::pipeline::{
-    run_id,
-    sources::{Clouds, Expansion, is_placeholder},
+use crate::{
+    pipeline::{
+        run_id,
+        sources::{Clouds, Expansion, is_placeholder},
+    },
+    service::handle::{Aside, ScopeScan},
 };
 
 /// How soon somebody who did not answer is asked again: the first time, twice as long each further time, up to
@@ -209,7 +212,8 @@ impl Service {
             self.metrics.scan_ended(&scan, Duration::ZERO);
             if is_placeholder(&scan.scope) {
                 let record = self.board.unlisted(&scan, now);
-                self.tell_waiters(&record, None);
+                let aside = Aside::from(&scan);
+                self.tell_waiters(ScopeScan { record, aside }, None);
             } else {
                 self.keeper.send(Job::Take(Box::new(keeper::Scanned {
                     scan,

@@ -18,7 +18,7 @@ use crate::{
     pipeline::run_id,
     service::{
         engine::Taken,
-        handle::{Refused, RefusedKind, Reply},
+        handle::{Aside, Refused, RefusedKind, Reply, ScopeScan},
         notice::NoticeEvent,
     },
 };
@@ -39,8 +39,8 @@ pub(super) struct Waiter {
     resolving: bool,
     /// All scopes, not named ones.
     all: bool,
-    done: Vec<ScopeRecord>,
-    reply: Option<Reply<Vec<ScopeRecord>>>,
+    done: Vec<ScopeScan>,
+    reply: Option<Reply<Vec<ScopeScan>>>,
 }
 
 impl Service {
@@ -105,7 +105,7 @@ impl Service {
         scope: &Arc<Scope>,
         complete: bool,
         took: Duration,
-        number: Option<u64>,
+        (number, aside): (Option<u64>, Aside),
         outcome: Result<Taken, Trouble>,
     ) {
         let now = self.uptime.now();
@@ -120,7 +120,7 @@ impl Service {
                 if let Some(record) = record {
                     self.log_scan(&record, took, &taken);
                     self.board.scanned(record.clone(), took);
-                    self.tell_waiters(&record, number);
+                    self.tell_waiters(ScopeScan { record, aside }, number);
                 }
             }
             Err(Trouble::Store(why)) => {
@@ -188,7 +188,7 @@ impl Service {
     }
 
     /// Has scopes scanned at once, for somebody who waits.
-    pub(super) fn scan_now(&mut self, scopes: Vec<Scope>, reply: Reply<Vec<ScopeRecord>>) {
+    pub(super) fn scan_now(&mut self, scopes: Vec<Scope>, reply: Reply<Vec<ScopeScan>>) {
         if let Some(refused) = self.not_now() {
             // Who asked may have gone, here and below.
             let _ = reply.send(Err(refused));
@@ -252,7 +252,7 @@ impl Service {
         };
         waiter.resolving = false;
         let has = |waiter: &Waiter, scope: &Arc<Scope>| {
-            waiter.done.iter().any(|record| record.scope == *scope)
+            waiter.done.iter().any(|scan| scan.record.scope == *scope)
         };
         for scope in self.known.scanners.keys() {
             let new = match waiter.pending.get(scope) {
@@ -269,16 +269,17 @@ impl Service {
     }
 
     /// A scope's scan has ended.
-    pub(super) fn tell_waiters(&mut self, record: &ScopeRecord, number: Option<u64>) {
+    pub(super) fn tell_waiters(&mut self, scan: ScopeScan, number: Option<u64>) {
+        let scope = &scan.record.scope;
         for waiter in &mut self.waiters {
-            let counts = match (waiter.pending.get(&record.scope), number) {
+            let counts = match (waiter.pending.get(scope), number) {
                 (Some(Some(first)), Some(number)) => number >= *first,
                 (Some(None), None) => true,
                 _ => false,
             };
             if counts {
-                waiter.pending.remove(&record.scope);
-                waiter.done.push(record.clone());
+                waiter.pending.remove(scope);
+                waiter.done.push(scan.clone());
             }
         }
         self.answer_waiters();
@@ -322,7 +323,9 @@ impl Service {
             if ready(waiter)
                 && let Some(reply) = waiter.reply.take()
             {
-                waiter.done.sort_by(|a, b| a.scope.cmp(&b.scope));
+                waiter
+                    .done
+                    .sort_by(|a, b| a.record.scope.cmp(&b.record.scope));
                 let _ = reply.send(Ok(std::mem::take(&mut waiter.done)));
             }
         }

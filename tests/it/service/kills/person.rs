@@ -130,7 +130,8 @@ impl Asking {
         };
         match act {
             Act::Scan => {
-                let scopes = client.wait(client.scan(Vec::new()))?;
+                let scans = client.wait(client.scan(Vec::new()))?;
+                let scopes = scans.into_iter().map(|scan| scan.record).collect();
                 self.tell(Said::Scanned(scopes))
             }
             Act::Decide => {
