@@ -84,9 +84,11 @@ class Api:
     def walk(self):
         for path, item in self.document["paths"].items():
             assert set(item) <= {"get", "parameters"}, f"{path} has more than GET"
-            for known in self.known(path):
-                self.check(path, known, "200")
-                self.check_methods(path, known)
+            known = self.known(path)
+            for asked in known:
+                self.check(path, asked, "200")
+            for asked in known[:1]:
+                self.check_methods(path, asked)
             if "{" in path:
                 self.check(path, filled(path, "no-such-thing"), "404")
             if path.startswith("/api/"):
