@@ -70,7 +70,7 @@ impl Exit {
             }
             Self::Usage => "Wrong usage of the command line.",
             Self::Unavailable => {
-                "No service answers (`status`, `reload`, `plan approve`, `plan reject`)."
+                "The service does not answer: there is none (`status`, `reload`, `scan --now`), or the one that holds the store says nothing, or broke off (any command)."
             }
             Self::Config => "The configuration is wrong; every problem is listed.",
             Self::Interrupted => {

@@ -37,7 +37,6 @@ impl Failure {
             }
             let shared = error.downcast_ref::<Arc<io::Error>>().map(AsRef::as_ref);
             if let Some(io) = error.downcast_ref::<io::Error>().or(shared) {
-                self.broken_pipe |= io.kind() == io::ErrorKind::BrokenPipe;
                 // The store of a service that does not answer.
                 let inner = io.get_ref().and_then(|e| e.downcast_ref::<ClientError>());
                 if let Some(unreachable) = inner.filter(|error| error.is_unreachable()) {
@@ -96,6 +95,9 @@ impl Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::new("cannot write the output").cause(&error)
+        Self {
+            broken_pipe: error.kind() == io::ErrorKind::BrokenPipe,
+            ..Self::new("cannot write the output").cause(&error)
+        }
     }
 }

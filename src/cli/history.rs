@@ -22,9 +22,9 @@ use crate::{
 /// Arguments of `muster history`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-BY is what made the change: a scan, a rule, and the person who applied or approved it. RUN is the same for all that one
-scan or one command did. How much is kept is `history` in the configuration; where something was trimmed away, the end
-of the list says so on standard error.")]
+BY is what made the change: a scan or a rule, and the person who applied or approved it. RUN is the same for all that \
+one scan or one command did. How much is kept is `history` in the configuration; where something was trimmed away, \
+that is said below the end of the list, on standard error.")]
 pub struct History {
     /// Only of this database: its name, short name or id, also of one that is long gone.
     database: Option<String>,

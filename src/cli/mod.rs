@@ -51,8 +51,8 @@ Start here:
   muster plan                      show what would change; changes nothing
   muster apply                     change it
 
-Exit codes: 0 done, 1 failed, 2 changes and 3 incomplete (with --detailed-exitcode), 64 usage, 78 configuration, 130
-interrupted.";
+Exit codes: 0 done, 1 failed, 2 changes and 3 incomplete (with --detailed-exitcode), 64 usage, 69 no answer of the \
+service, 78 configuration, 130 interrupted.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -63,7 +63,7 @@ enum Command {
     Config(config::Config),
     /// Run as a service: scan on schedule, and keep what is enrolled true by itself.
     Run(run::Run),
-    /// Read the clouds once and remember what is there. Enrolls nothing.
+    /// Read the clouds once and remember what is there. Enrolls nothing by itself.
     Scan(scan::Scan),
     /// Read the clouds and show what would be enrolled, updated and removed, and why. Changes nothing.
     Plan(plan::Plan),
@@ -81,7 +81,7 @@ enum Command {
     Db(db::Db),
     /// Say why a database is enrolled, or why not: every step from the cloud's answer to the verdict.
     Explain(explain::Explain),
-    /// Show what changed, when, and by which scan and matcher.
+    /// Show what changed, when, and by which scan, matcher and person.
     History(history::History),
     /// Check the store, or repair a damaged one.
     #[command(subcommand)]

@@ -30,7 +30,7 @@ use crate::{
 /// What is done with plans that the brake held.
 #[derive(Subcommand, Debug)]
 pub enum Plans {
-    /// List the plans that the brake held, newest first.
+    /// List the plans that would have removed more than `removal.brake` allows, newest first.
     Ls(Ls),
     /// Show what a held plan would remove, and why.
     Show(Show),
@@ -60,6 +60,10 @@ pub struct Show {
 
 /// Arguments of `muster plan approve`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+The service removes at once what its scans still prove to be gone; without a service the next `muster apply` or \
+`muster run` does. What has come back by then stays. An approval counts for a day, and for these databases only. Who \
+approved is in the history: `muster history`.")]
 pub struct Approve {
     /// The plan's number.
     number: u64,
@@ -70,6 +74,8 @@ pub struct Approve {
 
 /// Arguments of `muster plan reject`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+They stay enrolled although they are gone from the cloud. Who has rejected a plan may still approve it later.")]
 pub struct Reject {
     /// The plan's number.
     number: u64,

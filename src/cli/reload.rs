@@ -10,8 +10,9 @@ use crate::{exit::Exit, report::escape::shown, service::handle::Reloaded};
 /// Arguments of `muster reload`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-The new configuration is checked first. When it is wrong the old one stays in force, every problem is listed, and the
-command ends with 78. SIGHUP does the same, and says it in the log.")]
+The new configuration is checked first. When it is wrong the old one stays in force, every problem is listed, and the \
+command ends with 78. SIGHUP does the same, and says it in the log. What can only be had by a restart (the store, the \
+API's address) is left as it was, with a warning.")]
 pub struct Reload {
     /// Only show what would change.
     #[arg(long)]

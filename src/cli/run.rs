@@ -18,8 +18,8 @@ use crate::{
 pub struct Run {}
 
 const AFTER_HELP: &str = "\
-While it runs, other commands talk to it through a socket in the store's directory, and `muster status` shows how it
-is. SIGHUP or `muster reload` reads the configuration again; a bad one changes nothing. SIGTERM or SIGINT ends it
+While it runs, other commands talk to it through a socket in the store's directory, and `muster status` shows how it \
+is. SIGHUP or `muster reload` reads the configuration again; a bad one changes nothing. SIGTERM or SIGINT ends it \
 cleanly within `service.shutdown`, a second one at once. It logs to standard error: text on a terminal, JSON otherwise.";
 
 impl Run {

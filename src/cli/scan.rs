@@ -21,10 +21,14 @@ use crate::{
 
 /// Arguments of `muster scan`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+While a service runs, it is the service that scans, at once and before all others; the command waits and shows how it \
+went, and the service does with what it finds what it always does. Ends with 3 when a scope was not completely read, \
+and with 69 when the service does not answer.")]
 pub struct Scan {
     /// Only these scopes, as `muster scope ls` prints them.
     scopes: Vec<Scope>,
-    /// Remember nothing.
+    /// Only show how it goes, and remember nothing.
     #[arg(long)]
     dry_run: bool,
     /// Have the running service scan now, and fail when there is none. Without this, a service that runs scans,

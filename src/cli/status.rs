@@ -26,7 +26,7 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// Arguments of `muster status`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Ends with 0 when the service is ready or degraded (it works, and something is wrong), with 1 when it is not ready,
+Ends with 0 when the service is ready or degraded (it works, and something is wrong), with 1 when it is not ready, \
 and with 69 when no service answers.")]
 pub struct Status {
     /// How it is written.

@@ -50,18 +50,27 @@ pub(crate) fn own_name() -> String {
 }
 
 /// Whether who serves the socket may speak for the store in its directory: the directory's owner, the user of this
-/// process, or root. In a directory that others can write to, anybody could have put a socket.
+/// process, or root. In a directory that others can write to, anybody could have put a socket. And whether they
+/// would answer: who may not ask is told so, rather than that the connection broke.
 ///
 /// # Errors
 /// [`io::ErrorKind::PermissionDenied`] when not.
 pub(super) fn trust(stream: &UnixStream, dir: &Path) -> io::Result<()> {
     let (server, owner) = (stream.peer_cred()?.uid(), fs::metadata(dir)?.uid());
-    if may_serve(server, owner, geteuid().as_raw()) {
+    let own = geteuid().as_raw();
+    let why = if !may_serve(server, owner, own) {
+        format!(
+            "it is served by uid {server}, and the directory belongs to uid {owner}: its answers are not to be trusted"
+        )
+    } else if !may_ask(own, server) {
+        let also = match server {
+            0 => String::new(),
+            other => format!("uid {other} and "),
+        };
+        format!("it answers only {also}root, and this is uid {own}")
+    } else {
         return Ok(());
-    }
-    let why = format!(
-        "it is served by uid {server}, and the directory belongs to uid {owner}: its answers are not to be trusted"
-    );
+    };
     Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
 }
 

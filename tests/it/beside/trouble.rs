@@ -306,3 +306,20 @@ fn an_interrupted_command_ends_and_the_service_goes_on() {
     service.signal(Signal::TERM);
     service.ends();
 }
+
+#[test]
+fn a_connection_that_breaks_is_never_a_success() {
+    let place = Place::new(&["a"], HOURLY);
+    place.run(&["apply"]).done();
+    let _held = SledStore::open(place.world.store()).expect("opened");
+    let socket = place.world.store().join("muster.sock");
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    // It hangs up on everybody, mostly before they have asked: their question then goes into a broken pipe.
+    thread::spawn(move || for _ in listener.incoming() {});
+    for _ in 0..5 {
+        for (args, ended) in all(&place) {
+            assert_eq!(ended.code, Some(69), "{args:?}: {ended:#?}");
+            assert!(ended.err.starts_with("error: ") || ended.err.starts_with("warning: "));
+        }
+    }
+}
