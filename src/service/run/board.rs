@@ -237,7 +237,11 @@ impl Board {
         let mut ticks: HashMap<Arc<str>, Option<Timestamp>> = HashMap::new();
         let mut tick = |source: &Arc<str>| {
             let next = ticks.entry(Arc::clone(source));
-            *next.or_insert_with(|| view.clock.next(source))
+            // The schedule goes by the machine's clock, and everything in the status by the service's time.
+            *next.or_insert_with(|| {
+                let next = view.clock.next(source)?;
+                Some(next.plus(view.ahead.saturating_neg()))
+            })
         };
         let status = |(scope, line): (&Arc<Scope>, &Line)| {
             let standing = view.queue.standing(scope);
