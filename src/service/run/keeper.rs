@@ -474,7 +474,9 @@ impl Desk {
         };
         let kind = match &error {
             EngineError::Store(error) => {
-                let why = lines(error);
+                // A directory that went in the middle of a write explains the write.
+                let lost = self.open.as_ref().and_then(|(_, place)| place.lost());
+                let why = lost.into_iter().chain(lines(error)).collect();
                 self.let_go();
                 return Err(Trouble::Store(why));
             }
