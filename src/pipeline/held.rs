@@ -79,8 +79,33 @@ fn approvals<'a>(
     })
 }
 
+/// The plan that says what the brake holds: it waits for a person, or a person rejected it and there was none since.
+pub fn current<'a>(plans: &'a [HeldPlan], group: &str) -> Option<&'a HeldPlan> {
+    plans
+        .iter()
+        .filter(|plan| plan.group == group)
+        .rfind(|plan| matches!(plan.verdict, Verdict::Waiting | Verdict::Rejected { .. }))
+}
+
+/// All that the brake holds: `held`, and what the current plan shows and `waits` says of that it would still be held.
+/// That a scope is not read just now, for one, takes nothing out of a plan.
+pub fn all(
+    plans: &[HeldPlan],
+    group: &str,
+    mut held: Vec<HeldRemoval>,
+    waits: impl Fn(&ResourceId) -> bool,
+) -> Vec<HeldRemoval> {
+    let told: BTreeSet<ResourceId> = held.iter().map(|removal| removal.id.clone()).collect();
+    let others = current(plans, group)
+        .into_iter()
+        .flat_map(|plan| &plan.removals)
+        .filter(|removal| !told.contains(&removal.id) && waits(&removal.id));
+    held.extend(others.cloned());
+    held
+}
+
 /// What becomes of the plans when the brake holds `held`, all of it, and `is_kept` says of a database that it is
-/// not to be removed any more. Returns the plans that are new or differ.
+/// there and is not to be removed any more. Returns the plans that are new or differ.
 ///
 /// A plan that grows is another plan: nobody approves what was not shown. One that was rejected is not raised
 /// again until it grows.
@@ -91,22 +116,27 @@ pub fn update(
     now: &Now<'_>,
 ) -> Vec<HeldPlan> {
     let mut changed = Vec::new();
-    let ours = || plans.iter().filter(|plan| plan.group == now.group);
-    for plan in ours().filter(|plan| matches!(plan.verdict, Verdict::Approved { .. })) {
-        // An approval is for this loss, not for the next one of the same database.
-        let mut plan = plan.clone();
-        let before = plan.removals.len();
-        plan.removals.retain(|removal| !is_kept(&removal.id));
-        if plan.removals.len() < before {
+    // What a person said is for this loss, not for the next one of the same database.
+    for plan in plans.iter().filter(|plan| plan.group == now.group) {
+        let said = matches!(
+            plan.verdict,
+            Verdict::Approved { .. } | Verdict::Rejected { .. }
+        );
+        if said && plan.removals.iter().any(|removal| is_kept(&removal.id)) {
+            let mut plan = plan.clone();
+            plan.removals.retain(|removal| !is_kept(&removal.id));
             changed.push(plan);
         }
     }
     let ids: BTreeSet<&ResourceId> = held.iter().map(|removal| &removal.id).collect();
-    let current =
-        ours().rfind(|plan| matches!(plan.verdict, Verdict::Waiting | Verdict::Rejected { .. }));
-    if let Some(current) = current {
-        let known: BTreeSet<&ResourceId> = current.removals.iter().map(|r| &r.id).collect();
+    if let Some(current) = current(plans, now.group) {
         let waits = current.verdict == Verdict::Waiting;
+        let known: BTreeSet<&ResourceId> = current
+            .removals
+            .iter()
+            .map(|removal| &removal.id)
+            .filter(|id| waits || !is_kept(id))
+            .collect();
         if known == ids || (!waits && ids.is_subset(&known)) {
             return changed;
         }

@@ -249,18 +249,25 @@ fn held_plans(state: &State, plan: &Plan, ask: &Ask<'_>) -> Vec<HeldPlan> {
         target.owner.by == "discovery" && target.owner.group == ask.settings.group
     };
     let targets = state.targets.values().filter(is_own).count();
-    let kept: BTreeSet<&ResourceId> = plan
-        .changes
-        .iter()
-        .filter(|change| matches!(change.action, Action::Keep | Action::Update | Action::Add))
-        .map(|change| &change.id)
-        .collect();
+    let (mut kept, mut unread) = (BTreeSet::new(), BTreeSet::new());
+    for change in &plan.changes {
+        match (change.action, change.hold) {
+            (Action::Keep | Action::Update | Action::Add, _) => kept.insert(&change.id),
+            (_, Some(hold)) if hold.would == Action::Update => kept.insert(&change.id),
+            (_, Some(hold)) if hold.would == Action::Remove => {
+                hold.safety == Safety::Coverage && unread.insert(&change.id)
+            }
+            _ => false,
+        };
+    }
+    let group = &ask.settings.group;
+    let held = held::all(&state.plans, group, braked(plan), |id| unread.contains(id));
     held::update(
         &state.plans,
-        &braked(plan),
+        &held,
         |id| kept.contains(id),
         &held::Now {
-            group: &ask.settings.group,
+            group,
             targets,
             allowance: ask.settings.brake.allowance(targets),
             at: ask.now,

@@ -219,7 +219,7 @@ impl Inventory {
             .flat_map(|scan| &scan.malformed)
             .filter_map(|record| record.provider_id.as_deref())
             .collect();
-        if complete.is_empty() {
+        if complete.is_empty() && unreadable.is_empty() {
             return;
         }
         for record in self.records.values_mut() {
@@ -241,8 +241,15 @@ impl Inventory {
                 continue;
             }
             match &mut record.missing {
-                Some(missing) if missing.scans >= enough => continue,
-                Some(missing) => missing.scans = missing.scans.saturating_add(1),
+                Some(missing) if missing.scans >= enough && missing.since <= now => continue,
+                Some(missing) => {
+                    missing.scans = missing
+                        .scans
+                        .saturating_add(1)
+                        .min(enough.max(missing.scans));
+                    // A clock that was ahead then must not put the removal off until then.
+                    missing.since = missing.since.min(now);
+                }
                 none => {
                     *none = Some(Missing {
                         since: now,

@@ -24,7 +24,7 @@ impl Engine {
     ) -> Result<Taken, EngineError> {
         let before = std::mem::replace(&mut self.setup, setup);
         if before.settings.group != self.setup.settings.group {
-            let (index, scopes, plans, removed, revision) = load(&*self.store, &self.setup)?;
+            let (index, scopes, plans, removed, revision) = load(&*self.store, &self.setup, now)?;
             self.index = index;
             self.scopes = scopes;
             self.plans = plans;
@@ -35,12 +35,19 @@ impl Engine {
         if before.digest != self.setup.digest {
             return self.judge_everything(now, by);
         }
-        if before.settings == self.setup.settings {
+        let setup = &self.setup;
+        let same = before.settings == setup.settings
+            && before.scopes == setup.scopes
+            && before.scopes_known == setup.scopes_known
+            && before.open == setup.open;
+        if same {
             return Ok(Taken {
                 revision: self.revision,
                 ..Taken::default()
             });
         }
+        // What waits for its grace in a scope that nobody asks for any more waits for something else now, and the
+        // brake does not count it.
         let held = self.index.held().map(|(id, _)| id.clone()).collect();
         self.replan(held, now, by)
     }

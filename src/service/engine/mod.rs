@@ -22,13 +22,19 @@ mod take;
 mod tests;
 mod work;
 
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::ControlFlow,
+    sync::Arc,
+};
 
 pub use self::judgements::{JUDGEMENTS, Judgements};
 use muster_matchers::Chain;
 use muster_model::{Decision, ResourceId, Scope, ScopeRecord, Timestamp};
 pub use muster_model::{HeldPlan, HeldRemoval, Verdict};
-use muster_plan::{Index, OpenScopes, Policy, Settings, Summary, unread_line};
+use muster_plan::{
+    Action, Hold, Index, OpenScopes, Policy, Safety, Settings, Summary, unread_line,
+};
 use muster_store::{Batch, Keep, Order, Revision, Store, StoreError, tables};
 
 use super::{notice::Notice, status::Counts};
@@ -36,7 +42,7 @@ use crate::{
     notify::outbox,
     pipeline::{
         commit::{self, CommitError},
-        held::{KEEP_PLANS, RemovedLately, plan_id},
+        held::{self, KEEP_PLANS, RemovedLately, plan_id},
         state::removed_lately,
     },
 };
@@ -131,7 +137,7 @@ impl Engine {
     /// # Errors
     /// Those of the store.
     pub fn open(store: Arc<dyn Store>, setup: Setup, now: Timestamp) -> Result<Self, EngineError> {
-        let (index, scopes, plans, removed, revision) = load(&*store, &setup)?;
+        let (index, scopes, plans, removed, revision) = load(&*store, &setup, now)?;
         let mut engine = Self {
             store,
             setup,
@@ -254,7 +260,7 @@ type Loaded = (
 );
 
 /// Reads everything once, a record at a time.
-fn load(store: &dyn Store, setup: &Setup) -> Result<Loaded, StoreError> {
+fn load(store: &dyn Store, setup: &Setup, now: Timestamp) -> Result<Loaded, StoreError> {
     let revision = store.revision()?;
     let mut index = Index::new(&setup.settings.group);
     // What the configuration asks for has to be known first: what is there counts as seen.
@@ -278,6 +284,12 @@ fn load(store: &dyn Store, setup: &Setup) -> Result<Loaded, StoreError> {
         }
         go
     })?;
+    let plans = tables::PLANS.list(store)?.records;
+    let plans: Vec<HeldPlan> = plans.into_iter().map(|(_, plan)| plan.value).collect();
+    let group = &setup.settings.group;
+    let approved = held::approved(&plans, group, now);
+    let waiting = held::current(&plans, group).map_or(&[][..], |plan| &plan.removals);
+    let waiting: HashSet<&ResourceId> = waiting.iter().map(|removal| &removal.id).collect();
     tables::TARGETS.each(store, "", Order::Ascending, &mut |id, target| {
         match target {
             Ok(target) => {
@@ -285,7 +297,18 @@ fn load(store: &dyn Store, setup: &Setup) -> Result<Loaded, StoreError> {
                 index.put_target(&target.value);
                 // What a plan would say is known where the target has the name that it should; the rest is
                 // planned with the first scan that sees it.
-                if index.has_its_name(id) && setup.settings.policy != Policy::CreateOnly {
+                let leaves = |safety| Hold {
+                    would: Action::Remove,
+                    safety,
+                };
+                if !index.is_own(id) || approved.contains(id) {
+                    index.unplan(id);
+                } else if waiting.contains(id) {
+                    index.hold(id, leaves(Safety::Brake));
+                } else if index.is_missing(id) {
+                    // The brake counts it, also before its scope is read again.
+                    index.hold(id, leaves(Safety::Grace));
+                } else if index.has_its_name(id) && setup.settings.policy != Policy::CreateOnly {
                     index.keep(id);
                 } else {
                     index.unplan(id);
@@ -296,7 +319,6 @@ fn load(store: &dyn Store, setup: &Setup) -> Result<Loaded, StoreError> {
         go
     })?;
     let scopes = tables::SCOPES.list(store)?.records;
-    let plans = tables::PLANS.list(store)?.records;
     // Nothing of that is news.
     index.take_stirred();
     Ok((
@@ -305,7 +327,7 @@ fn load(store: &dyn Store, setup: &Setup) -> Result<Loaded, StoreError> {
             .into_iter()
             .map(|(_, record)| (Arc::clone(&record.value.scope), record.value))
             .collect(),
-        plans.into_iter().map(|(_, plan)| plan.value).collect(),
+        plans,
         removed_lately(store)?,
         revision,
     ))

@@ -85,7 +85,11 @@ impl Engine {
                     self.index.put_target(&target);
                     self.index.keep(id);
                 }
-                None => self.index.delete_target(id),
+                None => {
+                    self.index.delete_target(id);
+                    // By this configuration it may come out otherwise than by that of the plan.
+                    self.index.unplan(id);
+                }
             }
             let name = match self.decision(id)?.map(|record| record.decision) {
                 Some(Decision::Enroll(enrollment)) if !self.index.is_missing(id) => {

@@ -35,6 +35,7 @@ impl Engine {
             ..Work::default()
         };
 
+        // What it was judged as: nothing while it was missing, for then the matchers may have changed.
         let mut before: BTreeMap<ResourceId, Option<Database>> = BTreeMap::new();
         for id in found
             .iter()
@@ -45,8 +46,8 @@ impl Engine {
                 continue;
             }
             self.fetch(&mut work, id, now)?;
-            let known = work.inventory.get(id).map(|record| record.database.clone());
-            before.insert(id.clone(), known);
+            let known = work.inventory.get(id).filter(|it| it.missing.is_none());
+            before.insert(id.clone(), known.map(|record| record.database.clone()));
         }
         // The same merge as for a whole run, over the databases that matter.
         let small = Scan {

@@ -11,3 +11,4 @@ mod held;
 mod kit;
 mod same;
 mod work;
+mod wrongs;

@@ -7,13 +7,13 @@ use muster_model::{
     Decision, DecisionRecord, HistoryEntry, Record, ResourceId, ScopeRecord, Target, Timestamp,
 };
 use muster_plan::{
-    Action, Change, Hold, Input, Inventory, Judged, Outcome, Plan, Removals, Safety, ScopeLine,
-    Standing, plan,
+    Action, Change, Input, Inventory, Judged, Outcome, Plan, Removals, Safety, ScopeLine, Standing,
+    plan,
 };
 use muster_store::{StoreError, Versioned, tables};
 
 use super::{
-    Engine, EngineError, HeldRemoval, Taken, Verdict,
+    Engine, EngineError, Taken,
     judgements::{Judgements, who_said_what},
 };
 use crate::{
@@ -231,36 +231,18 @@ impl Engine {
 
     /// The plans that wait for a person, after this one.
     fn held_plans(&self, plan: &Plan, targets: usize, now: Timestamp) -> Vec<super::HeldPlan> {
-        let braked_now = |id: &ResourceId| {
-            matches!(
-                self.index.standing(id),
-                Standing::Held(Hold {
-                    safety: Safety::Brake,
-                    ..
-                })
-            )
-        };
-        let mut held = braked(plan);
-        let told: HashSet<ResourceId> = held.iter().map(|removal| removal.id.clone()).collect();
-        let current = self
-            .plans
-            .iter()
-            .filter(|plan| plan.group == self.setup.settings.group)
-            .rfind(|plan| matches!(plan.verdict, Verdict::Waiting | Verdict::Rejected { .. }));
-        let others = current.into_iter().flat_map(|plan| &plan.removals);
-        held.extend(
-            others
-                .filter(|removal| !told.contains(&removal.id) && braked_now(&removal.id))
-                .cloned()
-                .collect::<Vec<HeldRemoval>>(),
-        );
-        let is_kept = |id: &ResourceId| {
-            matches!(
-                self.index.standing(id),
-                Standing::Kept | Standing::Skipped(_)
-            ) && !self.index.is_missing(id)
-        };
         let settings = &self.setup.settings;
+        let leaves = |id: &ResourceId| match self.index.standing(id) {
+            Standing::Held(hold) if hold.would == Action::Remove => Some(hold.safety),
+            _ => None,
+        };
+        let held = held::all(&self.plans, &settings.group, braked(plan), |id| {
+            matches!(leaves(id), Some(Safety::Brake | Safety::Coverage))
+        });
+        let is_kept = |id: &ResourceId| {
+            let planned = matches!(self.index.standing(id), Standing::Kept | Standing::Held(_));
+            planned && leaves(id).is_none() && self.index.is_own(id) && !self.index.is_missing(id)
+        };
         held::update(
             &self.plans,
             &held,

@@ -60,6 +60,8 @@ struct Entry {
     scope: u32,
     /// The scan of its scope that last saw it.
     stamp: u32,
+    /// Another scope that sees it as well, and the scan of that scope that last saw it.
+    also: Option<(u32, u32)>,
     /// Of the database as the last scan that saw it found it.
     hash: u64,
     kind: Kind,
@@ -168,6 +170,11 @@ impl Index {
             .is_some_and(|entry| entry.own && entry.holds.is_some() && entry.holds == entry.wants)
     }
 
+    /// Notes that a safety held it before the start.
+    pub fn hold(&mut self, id: &ResourceId, hold: Hold) {
+        self.stand(id, Standing::Held(hold));
+    }
+
     /// Notes that nothing is known of it without a plan: the next scan that sees it makes one.
     pub fn unplan(&mut self, id: &ResourceId) {
         self.stand(id, Standing::Unplanned);
@@ -192,6 +199,7 @@ impl Index {
 
     /// What the configuration asks for: every scope, whether that is all, and what it asks for by `*`.
     pub fn configure(&mut self, scopes: &[Arc<Scope>], scopes_known: bool, open: Vec<OpenScopes>) {
+        let before: Vec<bool> = self.scopes.iter().map(|state| state.configured).collect();
         for state in &mut self.scopes {
             state.configured = false;
         }
@@ -199,6 +207,13 @@ impl Index {
             let slot = self.scope_slot(scope);
             if let Some(state) = self.scope_mut(slot) {
                 state.configured = true;
+            }
+        }
+        // What is asked for again was last read long ago: that proves nothing, and nothing counts as seen by it.
+        for (state, before) in self.scopes.iter_mut().zip(before) {
+            if state.configured && !before {
+                state.line = None;
+                state.stamp = state.stamp.wrapping_add(1);
             }
         }
         self.scopes_known = scopes_known;
@@ -502,6 +517,16 @@ impl Index {
                 .is_some_and(|state| state.configured && state.stamp == entry.stamp)
     }
 
+    /// Another scope whose last scan saw it, and that scan.
+    fn seen_elsewhere(&self, entry: &Entry) -> Option<(u32, u32)> {
+        entry.also.filter(|(scope, stamp)| {
+            *scope != entry.scope
+                && self
+                    .scope_state(*scope)
+                    .is_some_and(|state| state.configured && state.stamp == *stamp)
+        })
+    }
+
     fn at(&self, slot: u32) -> Option<&Entry> {
         self.entries.get(slot as usize)?.as_ref()
     }
@@ -552,6 +577,7 @@ impl Index {
             id: id.clone(),
             scope,
             stamp: 0,
+            also: None,
             hash: 0,
             kind,
             protocol: None,
@@ -583,11 +609,16 @@ impl Index {
     }
 
     fn move_to(&mut self, slot: u32, scope: u32) {
+        let Some(entry) = self.at(slot) else {
+            return;
+        };
+        let seen = self.saw(entry).then_some((entry.scope, entry.stamp));
         let Some(entry) = self.at_mut(slot) else {
             return;
         };
         let from = std::mem::replace(&mut entry.scope, scope);
         if from != scope {
+            entry.also = seen;
             if let Some(state) = self.scope_mut(from) {
                 state.members.remove(&slot);
             }

@@ -8,7 +8,7 @@ use std::{
 use muster_model::{Database, ResourceId, Scan};
 
 use super::{Index, Standing};
-use crate::{Hold, Safety, ScopeLine};
+use crate::{Hold, Safety, ScopeLine, planner::NOT_SEEN};
 
 /// What a scan makes it necessary to look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,6 +82,9 @@ impl Index {
                 again.extend(self.releasable(group, complete));
             }
         }
+        if !complete {
+            self.unreadable(scan, place, stamp, &mut sighting);
+        }
         again.extend(self.releasable(place, complete));
         sighting.again = again
             .into_iter()
@@ -103,11 +106,13 @@ impl Index {
             // Where two scopes see one database, the first scope's word counts for as long as it sees it.
             let ours = self.scope_state(place).map(|state| &state.scope);
             let theirs = self.scope_state(entry.scope).map(|state| &state.scope);
-            return if self.saw(entry) && theirs < ours {
-                Look::Elsewhere
-            } else {
-                Look::Touched
-            };
+            if !self.saw(entry) || theirs >= ours {
+                return Look::Touched;
+            }
+            if let Some(entry) = self.at_mut(slot) {
+                entry.also = Some((place, stamp));
+            }
+            return Look::Elsewhere;
         }
         if entry.stamp == stamp {
             return Look::Twice;
@@ -126,11 +131,7 @@ impl Index {
         };
         let own_stamp = state.stamp;
         let here = *state.scope == *scan.scope;
-        let unreadable: HashSet<&str> = scan
-            .malformed
-            .iter()
-            .filter_map(|record| record.provider_id.as_deref())
-            .collect();
+        let unreadable = provider_ids(scan);
         let found: HashMap<&ResourceId, ()> = if here {
             HashMap::new()
         } else {
@@ -138,7 +139,7 @@ impl Index {
         };
         let slots: Vec<u32> = state.members.iter().copied().collect();
         for slot in slots {
-            let Some(entry) = self.at_mut(slot) else {
+            let Some(entry) = self.at(slot) else {
                 continue;
             };
             if (here && entry.stamp == stamp) || found.contains_key(&entry.id) {
@@ -147,6 +148,19 @@ impl Index {
             if !entry.record && !entry.own {
                 continue;
             }
+            // Where two scopes see one database, it is there for as long as one of them does.
+            if !here && self.saw(entry) {
+                continue;
+            }
+            if !entry.missing
+                && let Some((scope, stamp)) = self.seen_elsewhere(entry)
+            {
+                self.hand_over(slot, scope, stamp);
+                continue;
+            }
+            let Some(entry) = self.at_mut(slot) else {
+                continue;
+            };
             if unreadable.contains(entry.id.provider_id()) {
                 entry.stamp = own_stamp;
                 if entry.missing {
@@ -155,6 +169,39 @@ impl Index {
                 continue;
             }
             sighting.vanished.push(entry.id.clone());
+        }
+    }
+
+    /// From now on another scope's word counts. Its next scan is looked at, whatever it says.
+    fn hand_over(&mut self, slot: u32, scope: u32, stamp: u32) {
+        self.move_to(slot, scope);
+        if let Some(entry) = self.at_mut(slot) {
+            entry.stamp = stamp;
+            entry.also = None;
+            entry.hash = !entry.hash;
+        }
+    }
+
+    /// What an incomplete scan saw of one scope's members and could not understand.
+    fn unreadable(&mut self, scan: &Scan, place: u32, stamp: u32, sighting: &mut Sighting) {
+        if scan.malformed.is_empty() {
+            return;
+        }
+        let unreadable = provider_ids(scan);
+        let slots: Vec<u32> = self
+            .scope_state(place)
+            .map(|state| state.members.iter().copied().collect())
+            .unwrap_or_default();
+        for slot in slots {
+            let Some(entry) = self.at_mut(slot) else {
+                continue;
+            };
+            if entry.stamp != stamp && unreadable.contains(entry.id.provider_id()) {
+                entry.stamp = stamp;
+                if entry.missing {
+                    sighting.vanished.push(entry.id.clone());
+                }
+            }
         }
     }
 
@@ -183,22 +230,37 @@ impl Index {
             .collect()
     }
 
-    /// What a complete scan of its scope may release, and what was seen and never planned.
+    /// What a complete scan of its scope may release, what was seen and never planned, and what was held for not being
+    /// seen and is.
     fn releasable(&self, place: u32, complete: bool) -> Vec<u32> {
         let Some(state) = self.scope_state(place) else {
             return Vec::new();
         };
         let releases = |slot: &&u32| {
             self.at(**slot).is_some_and(|entry| match entry.standing {
-                Standing::Held(Hold { safety, .. }) => {
-                    complete && matches!(safety, Safety::Coverage | Safety::Grace | Safety::Brake)
-                }
+                Standing::Held(Hold { safety, .. }) => match safety {
+                    Safety::Grace | Safety::Brake => complete,
+                    Safety::Coverage => complete || self.saw(entry),
+                    _ => false,
+                },
                 Standing::Unplanned => complete || self.saw(entry),
-                Standing::Kept | Standing::Skipped(_) => false,
+                // Nothing was planned about it, for it was not seen.
+                Standing::Skipped(code) => {
+                    let code = self.codes.get(usize::from(code));
+                    code.is_some_and(|code| **code == *NOT_SEEN) && (complete || self.saw(entry))
+                }
+                Standing::Kept => false,
             })
         };
         state.members.iter().filter(releases).copied().collect()
     }
+}
+
+/// Of the records that could not be understood.
+fn provider_ids(scan: &Scan) -> HashSet<&str> {
+    let ids = scan.malformed.iter();
+    ids.filter_map(|record| record.provider_id.as_deref())
+        .collect()
 }
 
 /// How a found database compares with what is known.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Index, Standing};
-use crate::{Action, Safety};
+use crate::{Action, Safety, planner::NOT_SEEN};
 
 /// How many of each there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,9 +47,7 @@ impl Index {
                     *held.entry(Safety::Coverage.as_str()).or_default() += 1;
                     *would.entry(Action::Remove.as_str()).or_default() += 1;
                 }
-                _ if unseen && entry.holds.is_none() => {
-                    *skipped.entry("not-seen").or_default() += 1
-                }
+                _ if unseen && entry.holds.is_none() => *skipped.entry(NOT_SEEN).or_default() += 1,
                 Standing::Held(hold) => {
                     *held.entry(hold.safety.as_str()).or_default() += 1;
                     *would.entry(hold.would.as_str()).or_default() += 1;

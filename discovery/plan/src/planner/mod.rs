@@ -427,6 +427,9 @@ impl<'a> Planner<'a> {
 /// Who makes the targets of this plan.
 pub(crate) const DISCOVERY: &str = "discovery";
 
+/// The code of a skip for not being found, by this run or by any.
+pub(crate) const NOT_SEEN: &str = "not-seen";
+
 /// Whether a skip could come out otherwise if the tags were known.
 fn depends_on_tags(reason: &Skip) -> bool {
     matches!(

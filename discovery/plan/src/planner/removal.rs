@@ -2,7 +2,7 @@
 
 use muster_model::{Record, Scope, Target};
 
-use super::{OpenScopes, Planner, rows::line};
+use super::{NOT_SEEN, OpenScopes, Planner, rows::line};
 use crate::{Action, Change, Hold, Policy, Safety, SkippedLine, Unconfigured, inventory::covering};
 
 /// Whether a scope's silence about a database means anything.
@@ -23,7 +23,7 @@ impl Planner<'_> {
                 self.forget.push(record.database.id.clone());
             } else {
                 self.skipped.push(SkippedLine {
-                    code: "not-seen".to_owned(),
+                    code: NOT_SEEN.to_owned(),
                     reason: self.absence(record),
                     ..line(record)
                 });

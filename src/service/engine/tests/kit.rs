@@ -77,7 +77,7 @@ pub(super) fn failed(region: &str, found: Vec<Database>) -> Scan {
     }
 }
 
-const RULES: &str = r#"
+pub(super) const RULES: &str = r#"
 - name: broken
   match: {env: broken}
   labels: {add: {size: "{{ tags.nothing.at.all }}"}}
@@ -90,11 +90,19 @@ const RULES: &str = r#"
 "#;
 
 pub(super) fn chain(rules: &str) -> Chain {
+    chain_for(Provider::Aws, Service::Rds, rules)
+}
+
+pub(super) fn azure_chain() -> Chain {
+    chain_for(Provider::Azure, Service::PostgresqlFlexible, RULES)
+}
+
+fn chain_for(provider: Provider, service: Service, rules: &str) -> Chain {
     let rules: Vec<RuleFile> = serde_yaml::from_str(rules).unwrap();
     let source = SourceFilter {
-        name: "sources.aws[0]".to_owned(),
-        provider: Provider::Aws,
-        services: vec![Service::Rds],
+        name: "sources[0]".to_owned(),
+        provider,
+        services: vec![service],
         accounts: None,
         regions: None,
         resource_groups: None,
