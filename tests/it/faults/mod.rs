@@ -6,7 +6,7 @@
 //! of it is held against the fleet as it really is, and against a model that is written a second time and simply.
 //!
 //! A cycle is five minutes of a clock that is passed in. As in the service, a scope is due every so often (here every
-//! third cycle), and later after failures; so a cycle scans about a third of the thirty scopes, and not all of them.
+//! fourth cycle), and later after failures; so a cycle scans about a fifth of the thirty scopes, and not all of them.
 //! What the SDK costs in a debug build allows no more. The fleet changes in every cycle.
 //!
 //! `MUSTER_TEST_SEED` runs a failure again: fleet and faults then come the same, call by call. A scan in which an
@@ -36,8 +36,9 @@ use scans::{Scanned, Sweep, shuffled};
 
 /// Seconds of a cycle.
 const CYCLE: i64 = 300;
+/// Both halves count: three scans can be read before the time is over, and after it fewer than three.
 const GRACE: Grace = Grace {
-    scans: 2,
+    scans: 3,
     seconds: 1800,
 };
 /// Cycles without faults and changes at the end: enough for the slowest scope to be read and the grace to pass.
@@ -248,7 +249,7 @@ fn a_thousand_cycles_of_bad_weather_remove_nothing_wrongly_and_miss_nothing() {
         regions: 10,
         cycles: 1000,
         calm: 1000 - CALM,
-        every: 3,
+        every: 4,
         faults: 300,
         pace: PACE,
         seed,
@@ -256,7 +257,7 @@ fn a_thousand_cycles_of_bad_weather_remove_nothing_wrongly_and_miss_nothing() {
     let enrolling = Enrolling::service(setup(sweep.scopes(), GRACE), at(0));
     let sum = go(&sweep, enrolling, true);
     sum.print(seed);
-    sum.check(6000);
+    sum.check(5000);
 }
 
 #[test]

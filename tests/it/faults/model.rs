@@ -115,6 +115,13 @@ impl Model {
         }
         if complete {
             self.miss(scan, now, &mut effect);
+        } else {
+            for (id, known) in &mut self.known {
+                let here = known.scope.as_ref() == Some(&scan.scope);
+                if here && is_malformed(scan, id) {
+                    effect.anything |= known.missing.take().is_some();
+                }
+            }
         }
         effect
     }
@@ -129,12 +136,7 @@ impl Model {
             .collect();
         for id in absent {
             let known = self.known.get_mut(&id).unwrap();
-            let provider_id = Some(id.provider_id());
-            if scan
-                .malformed
-                .iter()
-                .any(|it| it.provider_id.as_deref() == provider_id)
-            {
+            if is_malformed(scan, &id) {
                 // It was seen, and is as it was.
                 let before = known.target.clone();
                 effect.anything |= known.missing.take().is_some();
@@ -180,6 +182,13 @@ impl Model {
         self.scopes.insert(Arc::clone(&scan.scope), record);
         failed
     }
+}
+
+/// Whether there was a record of it that could not be understood.
+fn is_malformed(scan: &Scan, id: &ResourceId) -> bool {
+    let provider_id = Some(id.provider_id());
+    let mut malformed = scan.malformed.iter();
+    malformed.any(|it| it.provider_id.as_deref() == provider_id)
 }
 
 impl Effect {

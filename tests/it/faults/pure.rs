@@ -59,7 +59,7 @@ fn scan(
             continue;
         }
         // A record that muster does not understand: it was seen, and that is all.
-        if weather == 5 && draw.below(20) == 0 {
+        if (weather == 5 || half) && draw.below(20) == 0 {
             let malformed = Malformed {
                 provider_id: Some(id.provider_id().to_owned()),
                 call: "rds:DescribeDBInstances".to_owned(),

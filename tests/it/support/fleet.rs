@@ -236,9 +236,9 @@ impl Region {
         let Some(mut resource) = self.there.remove(name) else {
             return;
         };
-        // Made again, it is at another address.
+        // Made again, it is at another address, and perhaps not there yet.
         resource.host = format!("h{:08x}", self.draw.next() as u32);
-        resource.state = "available";
+        resource.state = self.draw.pick::<&str>(&["available", "creating"]);
         if self.gone.len() > 4 {
             self.gone.pop_first();
         }
