@@ -82,18 +82,14 @@ fn config() -> impl Strategy<Value = Config> {
     ];
     let unconfigured = prop_oneof![Just(Unconfigured::Hold), Just(Unconfigured::Remove)];
     let asked = prop::bool::weighted(0.7);
-    (
-        0..RULES.len(),
-        [asked.clone(), asked.clone(), asked],
-        policy,
-        unconfigured,
-    )
-        .prop_map(|(rules, regions, policy, unconfigured)| Config {
+    (0..RULES.len(), [asked, asked, asked], policy, unconfigured).prop_map(
+        |(rules, regions, policy, unconfigured)| Config {
             rules,
             regions,
             policy,
             unconfigured,
-        })
+        },
+    )
 }
 
 fn read() -> impl Strategy<Value = Read> {
