@@ -211,10 +211,22 @@ fn without_file_descriptors_it_waits_for_some() {
     let service = fleet.world.start();
     let before = well(&service);
     let held = books(&service);
-    // Too few to look for new files in the store. It has some left when it has let go of its files.
-    let open = fs::read_dir(format!("/proc/{}/fd", service.pid())).expect("its descriptors");
-    let usual = limit(&service, Resource::Nofile, Some(open.count() as u64 - 1));
-    service.is(ServiceState::Stuck);
+    // No number that is free may be used: it cannot even look for new files in the store, or take a connection.
+    let usual = limit(&service, Resource::Nofile, Some(3));
+    let stuck = service.is(ServiceState::Stuck);
+    let why = stuck["fields"]["reason"].as_str().expect("a reason");
+    assert!(
+        why.contains("too many open files") && why.contains("LimitNOFILE"),
+        "{why}"
+    );
+    // Enough for those who ask, and too few for the store.
+    let used: Vec<u64> = fs::read_dir(format!("/proc/{}/fd", service.pid()))
+        .expect("its descriptors")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    let free = (0..).filter(|number| !used.contains(number)).nth(1);
+    limit(&service, Resource::Nofile, free.map(|last| last + 1));
     is_stuck(&service, &before, &["too many open files", "LimitNOFILE"]);
     limit(&service, Resource::Nofile, usual);
     is_well_again(&service, &before, &held);
