@@ -23,7 +23,7 @@ pub use super::problem::{ConfigError, Located, Problem};
 use super::{
     AwsAccountRef, AwsSource, AzureSource, Config,
     decode::{Damage, MAX_PROBLEMS, MORE, decode},
-    document::{Content, Document, Node, child},
+    document::{Content, Document, Node, child, is_private},
     file::{File, VERSION},
 };
 
@@ -282,7 +282,7 @@ impl Check<'_> {
         let requests = self.requests(file.requests);
         let azure_endpoints = self.endpoints(file.azure_endpoints);
         let service = self.service(file.service);
-        let notify = self.notify(file.notify, path);
+        let notify = self.notify(file.notify);
         let history = self.history(file.history);
         let config = Config {
             path: path.map(Path::to_owned),

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
 use super::{
-    document::{Content, Document, Node, child},
+    document::{Content, Document, HIDDEN, Node, child, is_private},
     problem::{Problem, meant, nearest},
 };
 
@@ -103,7 +103,10 @@ fn at<'d>(root: &'d mut Node, steps: &[usize]) -> Option<&'d mut Node> {
 fn describe(path: &str, message: &str, damage: &mut Damage) -> Problem {
     if let Some((word, known)) = unknown_field(message) {
         if let Some(near) = nearest(word, known.iter().copied()) {
-            let parent = path.strip_suffix(word).unwrap_or(path);
+            let parent = path
+                .strip_suffix(word)
+                .or_else(|| path.strip_suffix(HIDDEN))
+                .unwrap_or(path);
             damage.places.insert(format!("{parent}{near}"));
         }
         let problem = Problem::error(path, "unknown key");
@@ -122,7 +125,8 @@ fn describe(path: &str, message: &str, damage: &mut Damage) -> Problem {
             .and_then(|rest| rest.rsplit_once(", expected "))
         {
             let (expected, found) = (plain(expected), plain(found));
-            let problem = Problem::error(path, format!("expected {expected}, found {found}"));
+            let told = if is_private(path) { kind(found) } else { found };
+            let problem = Problem::error(path, format!("expected {expected}, found {told}"));
             let scalar = ["integer", "floating point", "boolean"];
             let is_number = found
                 .strip_prefix("string \"")
@@ -137,14 +141,35 @@ fn describe(path: &str, message: &str, damage: &mut Damage) -> Problem {
             };
         }
     }
+    if is_private(path) {
+        return Problem::error(path, "it is not what belongs here");
+    }
     Problem::error(path, message)
+}
+
+/// What was found, without the value itself.
+fn kind(found: &str) -> &'static str {
+    const KINDS: [(&str, &str); 6] = [
+        ("string", "a string"),
+        ("integer", "an integer"),
+        ("floating point", "a number"),
+        ("boolean", "a boolean"),
+        ("a map", "a map"),
+        ("a list", "a list"),
+    ];
+    KINDS
+        .iter()
+        .find(|(begin, _)| found.starts_with(begin))
+        .map_or("something else", |(_, kind)| kind)
 }
 
 /// `unknown field `a`, expected one of `b`, `c``: the word and the known ones.
 fn unknown_field(message: &str) -> Option<(&str, Vec<&str>)> {
     let rest = message.strip_prefix("unknown field `")?;
+    // The word is what somebody wrote, and may look like the rest of the sentence.
     let (word, rest) = rest
-        .split_once("`, ")
+        .rsplit_once("`, expected ")
+        .or_else(|| rest.rsplit_once("`, there are no fields"))
         .unwrap_or((rest.trim_end_matches('`'), ""));
     let known = rest.split('`').skip(1).step_by(2).collect();
     Some((word, known))

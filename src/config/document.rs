@@ -184,11 +184,32 @@ impl Node {
     }
 }
 
-/// The path of a key.
+/// The path of a key. Where a secret may stand, a key that is no plain word is left out: in place of it stands a `?`.
 pub(super) fn child(path: &str, key: &str) -> String {
+    let is_word = (1..=32).contains(&key.len())
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let key = if is_word || !is_private(path) {
+        key
+    } else {
+        HIDDEN
+    };
     if path.is_empty() {
         key.to_owned()
     } else {
         format!("{path}.{key}")
     }
 }
+
+/// Whether what the file says at this place is not to be repeated to anybody: the address of a webhook is often a
+/// secret, people write tokens where the name of a file belongs, and what is wrong with a configuration goes to logs.
+pub(super) fn is_private(path: &str) -> bool {
+    ["notify", "azure_endpoints"].iter().any(|section| {
+        path.strip_prefix(section)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    })
+}
+
+/// What stands in a path for a key that is not shown.
+pub(super) const HIDDEN: &str = "?";

@@ -10,6 +10,7 @@
 
 mod hostile;
 mod made;
+mod secret;
 
 use std::{
     fs,

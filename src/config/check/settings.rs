@@ -11,7 +11,7 @@ use super::{
         GRACE_SCANS, GRACE_TIME, GROUP, MAX_PAGES, PER_SECOND, Requests, SCOPES_AT_ONCE, TIMEOUT,
         file, problem::meant, words,
     },
-    Check,
+    Check, is_private,
 };
 
 impl Check<'_> {
@@ -210,7 +210,7 @@ impl Check<'_> {
     fn endpoint(&mut self, path: &str, text: &str) -> Option<String> {
         let Ok(url) = Url::parse(text) else {
             let hint = "it looks like https://management.azure.com".to_owned();
-            self.error(path, format!("`{text}` is not a URL"), hint);
+            self.error(path, "it is not a URL", hint);
             return None;
         };
         if self.is_safe_url(path, &url) && (url.query().is_some() || url.fragment().is_some()) {
@@ -233,7 +233,11 @@ impl Check<'_> {
         };
         if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback) {
             let hint = "tokens go only over https; http is for loopback addresses".to_owned();
-            let message = format!("`{}` is not allowed here", url.scheme());
+            let message = match url.scheme() {
+                "http" => "`http` is not allowed here",
+                // It may be the beginning of something else.
+                _ => "another scheme is not allowed here",
+            };
             self.error(path, message, hint);
             return false;
         }
@@ -317,6 +321,11 @@ impl Check<'_> {
 
     /// `10` has no unit: write `10s`: what is wrong, and the hint behind the colon.
     pub(super) fn wrong_unit(&mut self, path: &str, message: &str) {
+        if is_private(path) {
+            let hint = "write a number and its unit, such as `30m`".to_owned();
+            self.error(path, "it is not a time", hint);
+            return;
+        }
         match message.split_once(": ") {
             Some((message, hint)) => self.error(path, message, hint.to_owned()),
             None => self.error(path, message, None),

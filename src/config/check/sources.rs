@@ -6,7 +6,7 @@ use muster_model::Service;
 
 use super::{
     super::{file, problem},
-    AwsSource, AzureSource, Check, child,
+    AwsSource, AzureSource, Check, child, is_private,
     schedule::Basis,
 };
 
@@ -80,7 +80,12 @@ impl Check<'_> {
             if item.trim().is_empty() {
                 self.error(&path, "it is empty", None);
             } else if !seen.insert(item.to_lowercase()) {
-                self.warn(&path, format!("`{item}` is given twice"), None);
+                let message = if is_private(&path) {
+                    "it is given twice".to_owned()
+                } else {
+                    format!("`{item}` is given twice")
+                };
+                self.warn(&path, message, None);
             } else {
                 names.push((path, item));
             }

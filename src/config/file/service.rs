@@ -99,12 +99,12 @@ pub struct Webhook {
     /// Where to: `https`, or `http` to this machine. No user name or password in it. Required.
     #[schemars(example = &"https://hooks.example.com/databases")]
     pub url: Option<String>,
-    /// A file whose content is sent as the header `Authorization`. It is read at every delivery. A relative path
-    /// is relative to the directory of this file.
+    /// A file whose content is sent as the header `Authorization`. It is read at every delivery. The whole
+    /// path.
     #[schemars(example = &"/etc/muster/hook.authorization")]
     pub authorization_file: Option<String>,
     /// A file whose content is the key of the signature (HMAC-SHA256) in the header `Muster-Signature`. It is read
-    /// at every delivery. A relative path is relative to the directory of this file.
+    /// at every delivery. The whole path.
     #[schemars(example = &"/etc/muster/hook.secret")]
     pub secret_file: Option<String>,
 }

@@ -47,7 +47,7 @@ notify:
     webhook:
       url: https://hooks.example.com/
       authorization_file: /run/credentials/muster.service/hook.authorization
-      secret_file: hook.secret
+      secret_file: /etc/muster/hook.secret
   - { name: program, events: [held], command: [/home/ops/announce, --urgent] }
 ",
     );

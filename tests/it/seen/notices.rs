@@ -129,8 +129,9 @@ fn the_receiver_of_the_page_is_told_in_order_and_its_failures_are_seen() {
         fs::write(place.world.dir.path().join(name), content).unwrap();
     }
     let url = format!("http://127.0.0.1:{}/hooks/t0ken-in-the-path", receiver.port);
+    let dir = place.world.dir.path().display();
     place.configure(&format!(
-        "notify:\n  - name: chat\n    events: \"*\"\n    webhook: {{ url: \"{url}\", secret_file: hook.secret, authorization_file: hook.auth }}"
+        "notify:\n  - name: chat\n    events: \"*\"\n    webhook: {{ url: \"{url}\", secret_file: {dir}/hook.secret, authorization_file: {dir}/hook.auth }}"
     ));
     let service = place.world.start();
     let mut reader = Reader::of(&service);
