@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use axum::{extract::State, http::Uri, response::Response};
 use muster_model::{
-    Coverage, Database, Decision, Failure, HeldPlan, HistoryEntry, Missing, Record, ResourceId,
-    ScopeRecord, Selector, Target, Timestamp, Verdict,
+    Became, Coverage, Database, Decision, Failure, HeldPlan, HistoryEntry, Missing, Record,
+    ResourceId, ScopeRecord, Selector, Target, Timestamp, Verdict,
 };
 use muster_store::{Order, Store, StoreError, tables};
 use schemars::JsonSchema;
@@ -74,8 +74,12 @@ pub struct PlanLine {
     pub made: Timestamp,
     /// The group whose plan it is.
     pub group: String,
-    /// How many targets it would remove.
+    /// How many targets it would remove; of one that a person approved or rejected, how many they were shown.
     pub remove: u64,
+    /// How many of these were removed since.
+    pub removed: u64,
+    /// How many of these stay, because they are there again or are not to be removed any more.
+    pub stay: u64,
     /// How many targets there were.
     pub targets: u64,
     /// How many removals the brake would have let through.
@@ -335,6 +339,8 @@ impl From<&HeldPlan> for PlanLine {
             made: plan.made,
             group: plan.group.clone(),
             remove: plan.removals.len() as u64,
+            removed: plan.ended(Became::Removed).count() as u64,
+            stay: plan.ended(Became::Stays).count() as u64,
             targets: plan.targets,
             allowance: plan.allowance,
             verdict: plan.verdict.clone(),

@@ -6,7 +6,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use clap::{Args, Subcommand, ValueEnum};
-use muster_model::{HeldPlan, Verdict};
+use muster_model::{Became, HeldPlan, Verdict};
 use muster_store::{Batch, Expect, Store, tables};
 
 use super::{
@@ -75,7 +75,9 @@ pub struct Approve {
 /// Arguments of `muster plan reject`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
-They stay enrolled although they are gone from the cloud. Who has rejected a plan may still approve it later.")]
+They stay enrolled although they are gone from the cloud, or no rule enrolls them. Who has rejected a plan may \
+still approve it, as long as no other plan took its place. An approved plan cannot be rejected: what it shows may be \
+removed already. `muster plan ls` shows what was said last.")]
 pub struct Reject {
     /// The plan's number.
     number: u64,
@@ -133,6 +135,16 @@ impl Ls {
                 cell: |line| format!("{} of {}", line.remove, line.targets).into(),
             },
             Column {
+                title: "removed",
+                wide: false,
+                cell: |line| match line.verdict {
+                    Verdict::Approved { .. } | Verdict::Rejected { .. } => {
+                        line.removed.to_string().into()
+                    }
+                    Verdict::Waiting | Verdict::Superseded { .. } => "".into(),
+                },
+            },
+            Column {
                 title: "allowed",
                 wide: false,
                 cell: |line| line.allowance.to_string().into(),
@@ -170,7 +182,7 @@ impl Approve {
             let plan = held.plan(self.number)?;
             let mut err = anstream::stderr().lock();
             show(&plan, &mut err)?;
-            if !confirmed(plan.removals.len(), &mut io::stdin().lock(), &mut err)? {
+            if !confirmed(plan.open().count(), &mut io::stdin().lock(), &mut err)? {
                 return Err(
                     Failure::new(format!("plan {} is not approved", self.number))
                         .because("it was not confirmed")
@@ -230,6 +242,9 @@ fn show(plan: &HeldPlan, out: &mut dyn Write) -> io::Result<()> {
             shown(&removal.reason)
         )?;
         writeln!(out, "      {}", shown(removal.id.as_str()))?;
+        if let Some(became) = became(&plan.verdict, removal.became) {
+            writeln!(out, "      {became}")?;
+        }
     }
     if plan.verdict == Verdict::Waiting {
         writeln!(
@@ -240,13 +255,23 @@ fn show(plan: &HeldPlan, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
+/// What became of a removal, once a person said something of its plan.
+const fn became(verdict: &Verdict, became: Became) -> Option<&'static str> {
+    match (verdict, became) {
+        (_, Became::Removed) => Some("was removed"),
+        (_, Became::Stays) => Some("stays: it is there again, or is not to be removed any more"),
+        (Verdict::Approved { .. }, Became::Open) => Some("is not removed yet"),
+        (_, Became::Open) => None,
+    }
+}
+
 /// What follows from what a person said.
 fn decided(plan: &HeldPlan, service: bool) -> String {
-    let (number, many) = (plan.number, plan.removals.len());
+    let (number, many) = (plan.number, plan.open().count());
     let when = if service {
-        "the service removes them if they are still gone"
+        "the service removes them if that is still so"
     } else {
-        "the next `muster apply` or `muster run` within a day removes them if they are still gone"
+        "the next `muster apply` or `muster run` within a day removes them if that is still so"
     };
     match plan.verdict {
         Verdict::Approved { .. } => {
@@ -341,7 +366,9 @@ fn decide(
     let failed = |error| Failure::new(what).cause(&error).hint("nothing was changed");
     let found = tables::PLANS.get(store, &id).map_err(failed)?;
     let plan = found.ok_or_else(|| none(what))?;
-    let (decided, history) = held::decide(&plan.value, approve, by, context::now())
+    let plans = tables::PLANS.list(store).map_err(failed)?.records;
+    let plans: Vec<HeldPlan> = plans.into_iter().map(|(_, plan)| plan.value).collect();
+    let (decided, history) = held::decide(&plans, &plan.value, approve, by, context::now())
         .map_err(|why| Failure::new(what).because(why))?;
     let mut batch = Batch::new();
     tables::PLANS
@@ -377,6 +404,7 @@ mod tests {
                     ),
                     name: (*name).to_owned(),
                     reason: "gone for 2 complete scans".to_owned(),
+                    became: Became::Open,
                 })
                 .collect(),
             targets: 5,
@@ -409,6 +437,29 @@ mod tests {
              arn:aws:rds:us-east-1:111111111111:db:wiki\\u{202e}#instance\n\
              \n`muster plan approve 7` lets them be removed, `muster plan reject 7` keeps them.\n"
         );
+    }
+
+    #[test]
+    fn a_plan_that_was_carried_out_shows_what_became_of_everything() {
+        let mut approved = plan(
+            7,
+            Verdict::Approved {
+                by: "ann".to_owned(),
+                at: Timestamp::from_unix(1_700_000_000),
+            },
+        );
+        approved.removals[0].became = Became::Removed;
+        let mut text = Vec::new();
+        show(&approved, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            text.contains("db:crm#instance\n      was removed\n"),
+            "{text}"
+        );
+        assert!(text.contains("      is not removed yet\n"), "{text}");
+        approved.removals[1].became = Became::Stays;
+        let line = PlanLine::from(&approved);
+        assert_eq!((line.remove, line.removed, line.stay), (2, 1, 1));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use muster_model::{Event, HeldPlan, HeldRemoval, HistoryEntry, ResourceId, Timestamp, Verdict};
+use muster_model::{
+    Became, Event, HeldPlan, HeldRemoval, HistoryEntry, ResourceId, Timestamp, Verdict,
+};
 use serde::{Deserialize, Serialize};
 
 /// For how long an approval counts, in seconds: a day. What could not be removed by then is asked for again.
@@ -74,8 +76,8 @@ fn approvals<'a>(
         _ => None,
     });
     counts.flat_map(|(plan, by)| {
-        let removals = plan.removals.iter();
-        removals.map(move |removal| (&removal.id, plan.number, by))
+        plan.open()
+            .map(move |removal| (&removal.id, plan.number, by))
     })
 }
 
@@ -98,21 +100,21 @@ pub fn all(
     let told: BTreeSet<ResourceId> = held.iter().map(|removal| removal.id.clone()).collect();
     let others = current(plans, group)
         .into_iter()
-        .flat_map(|plan| &plan.removals)
+        .flat_map(HeldPlan::open)
         .filter(|removal| !told.contains(&removal.id) && waits(&removal.id));
     held.extend(others.cloned());
     held
 }
 
-/// What becomes of the plans when the brake holds `held`, all of it, and `is_kept` says of a database that it is
-/// there and is not to be removed any more. Returns the plans that are new or differ.
+/// What becomes of the plans when the brake holds `held`, all of it, and `became` says of a database that it is
+/// removed now, or that it is there and is not to be removed any more. Returns the plans that are new or differ.
 ///
-/// A plan that grows is another plan: nobody approves what was not shown. One that was rejected is not raised
+/// What a person was shown stays in the list of the plan that they approved or rejected, with what became of it. A plan that grows is another plan: nobody approves what was not shown. One that was rejected is not raised
 /// again until it grows.
 pub fn update(
     plans: &[HeldPlan],
     held: &[HeldRemoval],
-    is_kept: impl Fn(&ResourceId) -> bool,
+    became: impl Fn(&ResourceId) -> Became,
     now: &Now<'_>,
 ) -> Vec<HeldPlan> {
     let mut changed = Vec::new();
@@ -122,9 +124,13 @@ pub fn update(
             plan.verdict,
             Verdict::Approved { .. } | Verdict::Rejected { .. }
         );
-        if said && plan.removals.iter().any(|removal| is_kept(&removal.id)) {
+        let ends = |removal: &HeldRemoval| became(&removal.id) != Became::Open;
+        if said && plan.open().any(ends) {
             let mut plan = plan.clone();
-            plan.removals.retain(|removal| !is_kept(&removal.id));
+            let removals = plan.removals.iter_mut();
+            for removal in removals.filter(|removal| removal.became == Became::Open) {
+                removal.became = became(&removal.id);
+            }
             changed.push(plan);
         }
     }
@@ -132,10 +138,9 @@ pub fn update(
     if let Some(current) = current(plans, now.group) {
         let waits = current.verdict == Verdict::Waiting;
         let known: BTreeSet<&ResourceId> = current
-            .removals
-            .iter()
+            .open()
             .map(|removal| &removal.id)
-            .filter(|id| waits || !is_kept(id))
+            .filter(|id| waits || became(id) == Became::Open)
             .collect();
         if known == ids || (!waits && ids.is_subset(&known)) {
             return changed;
@@ -169,16 +174,29 @@ pub fn update(
     changed
 }
 
+/// The plan that took the place of this one: a newer one of its group that waits, or of which a person said something.
+fn newer(plans: &[HeldPlan], plan: &HeldPlan) -> Option<u64> {
+    let group = plans.iter().filter(|other| other.group == plan.group);
+    let stands = |other: &&HeldPlan| {
+        other.number > plan.number && !matches!(other.verdict, Verdict::Superseded { .. })
+    };
+    group.filter(stands).map(|other| other.number).max()
+}
+
 /// The id of a plan in [`muster_store::tables::PLANS`]: its number, so that their order is that of the ids.
 pub fn plan_id(number: u64) -> String {
     format!("{number:06}")
 }
 
-/// What a person said of a plan, and what the history says of that.
+/// What a person said of a plan, one of `plans`, and what the history says of that.
+///
+/// Who has rejected a plan may think again, as long as no other plan took its place. Who has approved one may not: what it
+/// shows may be removed already.
 ///
 /// # Errors
 /// When the plan does not wait any more: with what became of it.
 pub fn decide(
+    plans: &[HeldPlan],
     plan: &HeldPlan,
     approve: bool,
     by: &str,
@@ -187,8 +205,15 @@ pub fn decide(
     let number = plan.number;
     match &plan.verdict {
         Verdict::Waiting => {}
-        // Who changes their mind after a rejection may.
-        Verdict::Rejected { .. } if approve => {}
+        Verdict::Rejected { by, at } if approve => {
+            let said = format!("plan {number} was rejected by {by} at {at}");
+            if let Some(newer) = newer(plans, plan) {
+                return Err(format!("{said}, and plan {newer} took its place since"));
+            }
+            if plan.open().next().is_none() {
+                return Err(format!("{said}, and nothing that it would remove is left"));
+            }
+        }
         Verdict::Approved { by, at } => {
             return Err(format!("plan {number} was approved by {by} at {at}"));
         }
@@ -208,8 +233,7 @@ pub fn decide(
         (Event::Rejected, Verdict::Rejected { by: by.clone(), at })
     };
     let history = plan
-        .removals
-        .iter()
+        .open()
         .map(|removal| HistoryEntry {
             at: now,
             id: removal.id.clone(),

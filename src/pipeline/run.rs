@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use muster_matchers::Chain;
 use muster_model::{
-    Decision, DecisionRecord, Event, HeldPlan, HeldRemoval, HistoryEntry, Provider, Record,
+    Became, Decision, DecisionRecord, Event, HeldPlan, HeldRemoval, HistoryEntry, Provider, Record,
     ResourceId, Scan, Scope, ScopeRecord, Skip, Target, Timestamp,
 };
 use muster_plan::{
@@ -220,7 +220,7 @@ pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
         .filter_map(|id| inventory.get(id).cloned())
         .collect();
     let decisions = changed_decisions(state, &judged, ask.now);
-    let plans = held_plans(state, &outcome.plan, ask);
+    let plans = held_plans(state, &outcome, ask);
     let removed = removed(&state.removed, &outcome.writes, ask.settings, ask.now);
     Run {
         plan: outcome.plan,
@@ -244,13 +244,13 @@ pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
 }
 
 /// The plans that wait for a person, after this one.
-fn held_plans(state: &State, plan: &Plan, ask: &Ask<'_>) -> Vec<HeldPlan> {
+fn held_plans(state: &State, outcome: &Outcome, ask: &Ask<'_>) -> Vec<HeldPlan> {
     let is_own = |target: &&Target| {
         target.owner.by == "discovery" && target.owner.group == ask.settings.group
     };
     let targets = state.targets.values().filter(is_own).count();
     let (mut kept, mut unread) = (BTreeSet::new(), BTreeSet::new());
-    for change in &plan.changes {
+    for change in &outcome.plan.changes {
         match (change.action, change.hold) {
             (Action::Keep | Action::Update | Action::Add, _) => kept.insert(&change.id),
             (_, Some(hold)) if hold.would == Action::Update => kept.insert(&change.id),
@@ -261,11 +261,18 @@ fn held_plans(state: &State, plan: &Plan, ask: &Ask<'_>) -> Vec<HeldPlan> {
         };
     }
     let group = &ask.settings.group;
-    let held = held::all(&state.plans, group, braked(plan), |id| unread.contains(id));
+    let removed = deleted(&outcome.writes);
+    let held = held::all(&state.plans, group, braked(&outcome.plan), |id| {
+        unread.contains(id)
+    });
     held::update(
         &state.plans,
         &held,
-        |id| kept.contains(id),
+        |id| match () {
+            () if removed.contains(id) => Became::Removed,
+            () if kept.contains(id) => Became::Stays,
+            () => Became::Open,
+        },
         &held::Now {
             group,
             targets,
@@ -292,8 +299,18 @@ pub(crate) fn braked(plan: &Plan) -> Vec<HeldRemoval> {
             id: change.id.clone(),
             name: change.name.clone(),
             reason: change.reason.clone(),
+            became: Became::Open,
         })
         .collect()
+}
+
+/// What these writes remove.
+pub(crate) fn deleted(writes: &[TargetWrite]) -> BTreeSet<&ResourceId> {
+    let deleted = writes.iter().filter_map(|write| match write {
+        TargetWrite::Delete(id) => Some(id),
+        TargetWrite::Put(_) => None,
+    });
+    deleted.collect()
 }
 
 /// How many were removed when, after these writes; none when that is as before.

@@ -13,7 +13,7 @@ pub struct HeldPlan {
     pub made: Timestamp,
     /// The group whose plan it is.
     pub group: String,
-    /// What it would remove.
+    /// What it would remove; of a plan that a person approved or rejected, all that was shown to them.
     pub removals: Vec<HeldRemoval>,
     /// How many targets there were.
     pub targets: u64,
@@ -32,6 +32,38 @@ pub struct HeldRemoval {
     pub name: String,
     /// Why it would be removed.
     pub reason: String,
+    /// What became of it since a person approved or rejected the plan.
+    #[serde(default)]
+    pub became: Became,
+}
+
+/// What became of one removal of a plan that a person approved or rejected.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Became {
+    /// Nothing yet: what the person said counts for it.
+    #[default]
+    Open,
+    /// It was removed.
+    Removed,
+    /// It stays: it is there again, or is not to be removed any more. What the person said does not count for the
+    /// next time.
+    Stays,
+}
+
+impl HeldPlan {
+    /// The removals that what a person says, or said, counts for.
+    pub fn open(&self) -> impl Iterator<Item = &HeldRemoval> {
+        self.ended(Became::Open)
+    }
+
+    /// The removals of which this became.
+    pub fn ended(&self, became: Became) -> impl Iterator<Item = &HeldRemoval> {
+        let removals = self.removals.iter();
+        removals.filter(move |removal| removal.became == became)
+    }
 }
 
 /// What became of a held plan.

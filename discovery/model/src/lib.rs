@@ -28,7 +28,7 @@ mod time;
 pub use self::{
     database::{Availability, Database, Endpoint, EndpointRole, State, Unread, fact},
     decision::{Decision, Enrollment, Skip, Step, Trace, Unsupported},
-    held::{HeldPlan, HeldRemoval, Verdict},
+    held::{Became, HeldPlan, HeldRemoval, Verdict},
     id::{AccountId, ParseScopeError, Provider, Region, ResourceId, Scope, Service},
     kind::{Kind, Protocol},
     labels::{DERIVED_KEYS, Label, Labels, Origin, RESERVED_PREFIXES, Shadowed},

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use muster_model::{
-    Availability, Coverage, Database, Decision, DecisionRecord, Endpoint, EndpointRole, Enrollment,
-    Event, Failure, FailureReason, FieldChange, HeldPlan, HeldRemoval, HistoryEntry, Kind, Labels,
-    Malformed, Missing, Owner, Protocol, Record, ResourceId, Scope, ScopeRecord, Service, Skip,
-    State, Target, Timestamp, Trace, Verdict,
+    Availability, Became, Coverage, Database, Decision, DecisionRecord, Endpoint, EndpointRole,
+    Enrollment, Event, Failure, FailureReason, FieldChange, HeldPlan, HeldRemoval, HistoryEntry,
+    Kind, Labels, Malformed, Missing, Owner, Protocol, Record, ResourceId, Scope, ScopeRecord,
+    Service, Skip, State, Target, Timestamp, Trace, Verdict,
 };
 use muster_store::{Batch, Expect, Store, tables};
 
@@ -196,6 +196,7 @@ pub(super) fn plan(number: u64, verdict: Verdict) -> HeldPlan {
         group: "default".to_owned(),
         removals: (0..3)
             .map(|n| HeldRemoval {
+                became: Became::Open,
                 id: id(n),
                 name: format!("d{n}-rds-us-east-1-111111111111"),
                 reason: "gone from a complete scope for 2 scans".to_owned(),

@@ -288,8 +288,11 @@ fn load(store: &dyn Store, setup: &Setup, now: Timestamp) -> Result<Loaded, Stor
     let plans: Vec<HeldPlan> = plans.into_iter().map(|(_, plan)| plan.value).collect();
     let group = &setup.settings.group;
     let approved = held::approved(&plans, group, now);
-    let waiting = held::current(&plans, group).map_or(&[][..], |plan| &plan.removals);
-    let waiting: HashSet<&ResourceId> = waiting.iter().map(|removal| &removal.id).collect();
+    let waiting = held::current(&plans, group).into_iter();
+    let waiting: HashSet<&ResourceId> = waiting
+        .flat_map(HeldPlan::open)
+        .map(|removal| &removal.id)
+        .collect();
     tables::TARGETS.each(store, "", Order::Ascending, &mut |id, target| {
         match target {
             Ok(target) => {

@@ -131,7 +131,7 @@ impl Engine {
             .ok_or(EngineError::NoPlan(number))?;
         let plan = self.plans.get(place).ok_or(EngineError::NoPlan(number))?;
         let (plan, history) =
-            held::decide(plan, approve, by, now).map_err(EngineError::NotWaiting)?;
+            held::decide(&self.plans, plan, approve, by, now).map_err(EngineError::NotWaiting)?;
         let writes = Writes {
             history,
             plans: vec![plan.clone()],
@@ -146,7 +146,7 @@ impl Engine {
             ..Taken::default()
         };
         if approve {
-            let ids: Vec<ResourceId> = plan.removals.iter().map(|it| it.id.clone()).collect();
+            let ids: Vec<ResourceId> = plan.open().map(|it| it.id.clone()).collect();
             taken = self.replan(ids, now, &format!("plan {number}"))?;
         }
         Ok((plan, taken))

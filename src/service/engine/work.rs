@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use muster_model::{
-    Decision, DecisionRecord, HistoryEntry, Record, ResourceId, ScopeRecord, Target, Timestamp,
+    Became, Decision, DecisionRecord, HistoryEntry, Record, ResourceId, ScopeRecord, Target,
+    Timestamp,
 };
 use muster_plan::{
     Action, Change, Input, Inventory, Judged, Outcome, Plan, Removals, Safety, ScopeLine, Standing,
@@ -20,7 +21,7 @@ use crate::{
     pipeline::{
         commit::{self, Tell},
         held,
-        run::{Made, Writes, braked, forgotten, removed},
+        run::{Made, Writes, braked, deleted, forgotten, removed},
     },
     service::notice::{Notice, NoticeEvent},
 };
@@ -175,7 +176,7 @@ impl Engine {
         work.notices.extend(held);
         let targets = self.index.own_targets();
         self.index.settle(&outcome);
-        let plans = self.held_plans(&outcome.plan, targets, now);
+        let plans = self.held_plans(&outcome, targets, now);
         let removed = removed(&self.removed, &outcome.writes, &self.setup.settings, now);
         self.write(work, outcome, plans, removed, now, run)
     }
@@ -230,23 +231,33 @@ impl Engine {
     }
 
     /// The plans that wait for a person, after this one.
-    fn held_plans(&self, plan: &Plan, targets: usize, now: Timestamp) -> Vec<super::HeldPlan> {
+    fn held_plans(
+        &self,
+        outcome: &Outcome,
+        targets: usize,
+        now: Timestamp,
+    ) -> Vec<super::HeldPlan> {
         let settings = &self.setup.settings;
         let leaves = |id: &ResourceId| match self.index.standing(id) {
             Standing::Held(hold) if hold.would == Action::Remove => Some(hold.safety),
             _ => None,
         };
-        let held = held::all(&self.plans, &settings.group, braked(plan), |id| {
+        let held = held::all(&self.plans, &settings.group, braked(&outcome.plan), |id| {
             matches!(leaves(id), Some(Safety::Brake | Safety::Coverage))
         });
         let is_kept = |id: &ResourceId| {
             let planned = matches!(self.index.standing(id), Standing::Kept | Standing::Held(_));
             planned && leaves(id).is_none() && self.index.is_own(id) && !self.index.is_missing(id)
         };
+        let removed = deleted(&outcome.writes);
         held::update(
             &self.plans,
             &held,
-            is_kept,
+            |id| match () {
+                () if removed.contains(id) => Became::Removed,
+                () if is_kept(id) => Became::Stays,
+                () => Became::Open,
+            },
             &held::Now {
                 group: &settings.group,
                 targets,

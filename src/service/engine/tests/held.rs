@@ -1,6 +1,6 @@
 //! Plans that the brake holds, and what a person says of them.
 
-use muster_model::Event;
+use muster_model::{Became, Event};
 use muster_store::{Store, tables};
 
 use super::{
@@ -77,13 +77,72 @@ fn an_approved_plan_removes_what_it_showed_and_the_history_says_who() {
         .decide(number, true, "bob", world.now)
         .unwrap_err();
     assert!(matches!(twice, EngineError::NotWaiting(_)), "{twice}");
+    // The plan goes on to say what it was.
+    let ended = |world: &World, became| plan_of(world, number).ended(became).count();
+    assert_eq!(plan_of(&world, number).removals.len(), 19);
+    assert_eq!(ended(&world, Became::Removed), 19);
     // The same databases again: the approval was for one loss.
     world.take(&complete(REGIONS[0], fleet(REGIONS[0], 10)));
+    assert_eq!(ended(&world, Became::Removed), 19);
     for _ in 0..4 {
         world.take(&complete(REGIONS[0], Vec::new()));
     }
     assert_eq!(world.names().len(), 20);
     assert_eq!(world.engine.waiting(), 1);
+}
+
+fn plan_of(world: &World, number: u64) -> muster_model::HeldPlan {
+    let plans = tables::PLANS.list(&*world.store).unwrap().records;
+    let mut plans = plans.into_iter().map(|(_, plan)| plan.value);
+    plans.find(|plan| plan.number == number).unwrap()
+}
+
+#[test]
+fn what_comes_back_before_its_removal_stays_and_the_plan_says_so() {
+    let mut world = World::new(braked());
+    vanish(&mut world);
+    for region in &REGIONS[..2] {
+        world.take(&failed(region, Vec::new()));
+    }
+    let number = last(&world).number;
+    world
+        .engine
+        .decide(number, true, "alice", world.now)
+        .unwrap();
+    assert_eq!(plan_of(&world, number).open().count(), 20);
+    world.take(&complete(REGIONS[0], fleet(REGIONS[0], 4)));
+    let plan = plan_of(&world, number);
+    let counts = [Became::Removed, Became::Stays, Became::Open].map(|it| plan.ended(it).count());
+    assert_eq!((plan.removals.len(), counts), (20, [6, 4, 10]));
+}
+
+#[test]
+fn a_rejected_plan_is_approved_only_while_no_other_took_its_place() {
+    let mut world = World::new(braked());
+    vanish(&mut world);
+    let number = last(&world).number;
+    let now = world.now;
+    world.engine.decide(number, false, "alice", now).unwrap();
+    for _ in 0..4 {
+        world.take(&complete(REGIONS[2], fleet(REGIONS[2], 9)));
+    }
+    let newer = last(&world).number;
+    assert!(newer > number);
+    let now = world.now;
+    let refused = world.engine.decide(number, true, "bob", now).unwrap_err();
+    assert!(
+        refused
+            .to_string()
+            .contains(&format!("plan {newer} took its place since")),
+        "{refused}"
+    );
+    // A person may think again of the one that stands.
+    world.engine.decide(newer, false, "alice", now).unwrap();
+    let (plan, taken) = world.engine.decide(newer, true, "alice", now).unwrap();
+    assert!(matches!(plan.verdict, Verdict::Approved { .. }));
+    assert_eq!(taken.summary.remove, 21);
+    let refused = world.engine.decide(newer, false, "bob", now).unwrap_err();
+    assert!(matches!(refused, EngineError::NotWaiting(_)), "{refused}");
 }
 
 fn last(world: &World) -> muster_model::HeldPlan {

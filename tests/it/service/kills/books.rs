@@ -128,7 +128,6 @@ impl Books {
                 }
                 Said::Decided(plan) => {
                     let now = self.plans.get(&plan.number);
-                    // What has been carried out is no longer among its removals.
                     let verdict = now.map(|now| &now.verdict);
                     assert_eq!(verdict, Some(&plan.verdict), "{}", context());
                     let (event, by, at) = match &plan.verdict {
@@ -137,7 +136,7 @@ impl Books {
                         other => panic!("{other:?}"),
                     };
                     let run = format!("plan {}", plan.number);
-                    for removal in &plan.removals {
+                    for removal in plan.open() {
                         let entries = self.history.iter().filter(|entry| {
                             (&entry.id, entry.event, &entry.by, &entry.at, &entry.run)
                                 == (&removal.id, event, by, at, &run)
