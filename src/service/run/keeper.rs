@@ -447,10 +447,10 @@ impl Desk {
 
     /// Lets go of a store whose files are not where they were.
     fn in_place(&mut self) -> Result<(), Trouble> {
-        let Some((_, place)) = &self.open else {
+        let Some((measured, place)) = &self.open else {
             return Err(not_open());
         };
-        match place.lost() {
+        match place.lost().or_else(|| measured.store.lost()) {
             None => Ok(()),
             Some(lost) => {
                 self.let_go();

@@ -1,7 +1,8 @@
-//! [`Place`]: whether the store's files are still where they were opened.
+//! [`Place`]: whether the store's directory and its lock are still where they were opened.
 //!
 //! A directory that is deleted stays usable to whoever has its files open: writes succeed, and are gone with the
 //! process. So before each write somebody looks whether the directory and the lock in it are still the same ones.
+//! The file of the data, which a compaction replaces, is the store's to look at.
 
 use std::{
     fs, io,
@@ -18,10 +19,11 @@ const MARK: &str = "acknowledged";
 type Identity = (u64, u64);
 
 /// Where a store was opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Place {
     dir: PathBuf,
-    identity: [Identity; 2],
+    directory: Identity,
+    lock: Identity,
 }
 
 impl Place {
@@ -32,21 +34,28 @@ impl Place {
     pub(super) fn of(dir: &Path) -> io::Result<Self> {
         Ok(Self {
             dir: dir.to_owned(),
-            identity: [identity(dir)?, identity(&dir.join(LOCK))?],
+            directory: identity(dir)?,
+            lock: identity(&dir.join(LOCK))?,
         })
     }
 
     /// Says what became of it, when it is not where it was.
     pub(super) fn lost(&self) -> Option<String> {
-        let dir = self.dir.display();
-        match Self::of(&self.dir) {
-            Ok(now) if now == *self => None,
-            Ok(_) => Some(format!("the directory {dir} was replaced by another one")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Some(format!("the directory {dir} was deleted or moved away"))
-            }
-            Err(error) => Some(format!("cannot look at the directory {dir}: {error}")),
+        changed("directory", &self.dir, self.directory)
+            .or_else(|| changed("file", &self.dir.join(LOCK), self.lock))
+    }
+}
+
+/// What became of something that was this.
+fn changed(what: &str, path: &Path, was: Identity) -> Option<String> {
+    let shown = path.display();
+    match identity(path) {
+        Ok(now) if now == was => None,
+        Ok(_) => Some(format!("the {what} {shown} was replaced by another one")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Some(format!("the {what} {shown} was deleted or moved away"))
         }
+        Err(error) => Some(format!("cannot look at the {what} {shown}: {error}")),
     }
 }
 
@@ -94,7 +103,7 @@ mod tests {
         assert!(must_not_open(&dir).unwrap().contains("is not there"));
 
         fs::create_dir(&dir).unwrap();
-        assert!(place.lost().unwrap().contains("deleted or moved away"));
+        assert!(place.lost().unwrap().contains("was replaced"));
         assert!(must_not_open(&dir).unwrap().contains("there is no store"));
 
         drop(SledStore::open(&dir).unwrap());
@@ -103,5 +112,11 @@ mod tests {
         fs::remove_dir_all(&dir).unwrap();
         fs::rename(&aside, &dir).unwrap();
         assert_eq!(place.lost(), None, "it is back");
+
+        // The directory is there, and nobody is told otherwise.
+        let lock = dir.join(LOCK);
+        fs::rename(&lock, root.path().join("lock")).unwrap();
+        let lost = format!("the file {} was deleted or moved away", lock.display());
+        assert_eq!(place.lost(), Some(lost));
     }
 }

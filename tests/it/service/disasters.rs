@@ -396,3 +396,49 @@ fn data_that_is_moved_from_under_it_stops_it_until_it_is_back() {
     is_well_again(&service, &before, &held);
     service.stop();
 }
+
+#[test]
+fn a_file_of_the_data_that_is_moved_away_or_cut_off_stops_it() {
+    let fleet = fleet();
+    let service = fleet.world.start();
+    let before = well(&service);
+    let held = books(&service);
+    let db = fleet.world.store().join("data/db");
+    let aside = fleet.world.dir.path().join("aside");
+    fs::rename(&db, &aside).expect("moved");
+    let stuck = service.is(ServiceState::Stuck);
+    let why = stuck["fields"]["reason"].as_str().expect("a reason");
+    let gone = format!("the file {} was deleted or moved away", db.display());
+    assert!(why.contains(&gone), "{why}");
+    is_stuck(&service, &before, &["its file data/db is missing"]);
+    fs::rename(&aside, &db).expect("moved back");
+    is_well_again(&service, &before, &held);
+
+    let file = File::options().write(true).open(&db).expect("the data");
+    file.set_len(0).expect("cut off");
+    let cut = format!("the file {} was cut off", db.display());
+    service.hears("what was done to it", |line| {
+        let why = line["fields"]["reason"].as_str().unwrap_or_default();
+        why.contains(&cut)
+    });
+    is_stuck(&service, &before, &["restore the directory from a backup"]);
+    service.signal(Signal::TERM);
+    assert_eq!(service.ends().code(), Some(0));
+}
+
+#[test]
+fn a_lock_that_is_removed_stops_it_and_is_named() {
+    let fleet = fleet();
+    let service = fleet.world.start();
+    let before = well(&service);
+    let held = books(&service);
+    let lock = fleet.world.store().join("lock");
+    fs::remove_file(&lock).expect("removed");
+    let stuck = service.is(ServiceState::Stuck);
+    let why = stuck["fields"]["reason"].as_str().expect("a reason");
+    let gone = format!("the file {} was deleted or moved away", lock.display());
+    assert!(why.contains(&gone), "{why}");
+    // Nothing is lost with it: the store is opened again, with another one.
+    is_well_again(&service, &before, &held);
+    service.stop();
+}

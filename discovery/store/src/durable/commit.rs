@@ -111,6 +111,9 @@ impl SledStore {
             keys,
             live,
         } = prepared;
+        if let Some(lost) = state.files.lost() {
+            return Err(self.fail("write", lost, true, None));
+        }
         for (revision, keys) in state.log.push(head.revision, keys) {
             if revision != head.revision {
                 for (page, _) in (0..).zip(layout::pack(&keys)) {
@@ -125,10 +128,12 @@ impl SledStore {
         self.run(&state.data, "write", true, |db| {
             db.apply_batch(tree).and_then(|()| db.flush())
         })?;
-        let synced = state
-            .files
-            .sync()
-            .and_then(|()| state.files.acknowledge(head.revision));
+        let synced = state.files.sync();
+        // It may have gone meanwhile.
+        if let Some(lost) = state.files.misplaced() {
+            return Err(self.fail("write", lost, true, None));
+        }
+        let synced = synced.and_then(|()| state.files.acknowledge(head.revision));
         synced
             .map_err(|error| self.fail("sync", "syncing failed".to_owned(), true, Some(error)))?;
         state.head = head;

@@ -5,7 +5,7 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -28,6 +28,9 @@ const DAMAGED: &str = "damaged";
 pub(super) const LOG: &str = "db";
 /// The oversized pages.
 const BLOBS: &str = "blobs";
+/// The length of a segment of sled's log, which is sled's own default. sled cuts whole ones off the end of its
+/// log, some time after the write that frees them, and leaves the one that it writes to.
+const SEGMENT: u64 = 512 << 10;
 
 /// Syncs what sled wrote, and remembers the last acknowledged revision outside of sled.
 ///
@@ -35,6 +38,9 @@ const BLOBS: &str = "blobs";
 /// Syncing the same file through a descriptor of our own does.
 pub(super) struct Files {
     log: File,
+    log_path: PathBuf,
+    /// How long the log was after the last write.
+    log_len: u64,
     mark: File,
     blobs: PathBuf,
     synced: BTreeSet<OsString>,
@@ -123,17 +129,18 @@ impl Files {
             .truncate(false)
             .mode(0o600)
             .open(dir.join(MARK))?;
-        let log = File::options()
-            .read(true)
-            .write(true)
-            .open(data.join(LOG))?;
+        let log_path = data.join(LOG);
+        let log = File::options().read(true).write(true).open(&log_path)?;
         let mut files = Self {
             log,
+            log_path,
+            log_len: 0,
             mark,
             blobs: data.join(BLOBS),
             synced: BTreeSet::new(),
         };
         files.sync()?;
+        files.log_len = files.log.metadata()?.len();
         sync_dir(data)?;
         sync_dir(dir)?;
         Ok(files)
@@ -165,13 +172,53 @@ impl Files {
 
     /// Notes that a revision is durable. The note itself is not synced: after a power loss it may be older
     /// than the store, and never newer.
-    pub(super) fn acknowledge(&self, revision: Revision) -> io::Result<()> {
+    pub(super) fn acknowledge(&mut self, revision: Revision) -> io::Result<()> {
         let revision = revision.0.to_be_bytes();
         let crc = crc32fast::hash(&revision).to_be_bytes();
         let mut bytes = [0; 12];
         for (to, from) in bytes.iter_mut().zip(revision.into_iter().chain(crc)) {
             *to = from;
         }
-        self.mark.write_all_at(&bytes, 0)
+        self.mark.write_all_at(&bytes, 0)?;
+        self.log_len = self.log.metadata()?.len();
+        Ok(())
+    }
+
+    /// What became of sled's log, when what is written to it now would be gone with this process: a file that was
+    /// deleted stays usable to whoever has it open.
+    pub(super) fn misplaced(&self) -> Option<String> {
+        let path = self.log_path.display();
+        let ours = self.log.metadata();
+        match fs::metadata(&self.log_path).and_then(|there| Ok((there, ours?))) {
+            Ok((there, ours)) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => None,
+            Ok(_) => Some(format!("the file {path} was replaced by another one")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Some(match self.log_path.parent().filter(|data| !data.exists()) {
+                    Some(data) => {
+                        format!("the directory {} was deleted or moved away", data.display())
+                    }
+                    None => format!("the file {path} was deleted or moved away"),
+                })
+            }
+            Err(error) => Some(format!("cannot look at the file {path}: {error}")),
+        }
+    }
+
+    /// The same, or that somebody has cut it off since the last write. Whoever overwrites it with something longer
+    /// is not noticed until the store is opened again.
+    pub(super) fn lost(&self) -> Option<String> {
+        let misplaced = self.misplaced();
+        if misplaced.is_some() {
+            return misplaced;
+        }
+        let len = self.log.metadata().map_or(0, |found| found.len());
+        let by_sled = len >= SEGMENT && len.is_multiple_of(SEGMENT);
+        (len < self.log_len && !by_sled).then(|| {
+            format!(
+                "the file {} was cut off: it has {len} bytes, and had {}",
+                self.log_path.display(),
+                self.log_len
+            )
+        })
     }
 }

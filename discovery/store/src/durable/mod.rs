@@ -189,6 +189,16 @@ impl SledStore {
         Ok((health, live))
     }
 
+    /// What became of the file that holds the data, when it is no longer the one that is open, or has been cut
+    /// off: what is written to it would be gone with this process. Each commit looks for itself, and fails then.
+    /// Two or three looks at files: cheap. Waits for a commit that is under way.
+    #[must_use]
+    pub fn lost(&self) -> Option<String> {
+        // A writer that panicked has marked the store broken, or has not begun to write.
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.files.lost()
+    }
+
     /// The state, for as long as no commit is to be seen.
     fn read(&self) -> Result<RwLockReadGuard<'_, State>, StoreError> {
         self.usable("read")?;

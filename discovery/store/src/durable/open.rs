@@ -188,10 +188,13 @@ impl Opening {
         let was = dir.join(generation::POINTER).exists() || mark > Some(Revision::default());
         if !repairing && was && !data.join(files::LOG).exists() {
             let name = data.file_name().unwrap_or_default().to_string_lossy();
-            return Err(OpenError::Lost {
-                dir: dir.to_owned(),
-                why: format!("its directory {name} is missing"),
-            });
+            let why = if data.exists() {
+                format!("its file {name}/{} is missing", files::LOG)
+            } else {
+                format!("its directory {name} is missing")
+            };
+            let dir = dir.to_owned();
+            return Err(OpenError::Lost { dir, why });
         }
         let db = open_sled(dir, &data)?;
         Ok(Self {
@@ -301,7 +304,7 @@ impl Opening {
             dir, data, lock, ..
         } = self;
         let failed = |source| OpenError::io("sync", &dir, source);
-        let files = Files::open(&dir, data.dir()).map_err(failed)?;
+        let mut files = Files::open(&dir, data.dir()).map_err(failed)?;
         files.acknowledge(head.revision).map_err(failed)?;
         Ok(SledStore::assemble(Parts {
             dir,

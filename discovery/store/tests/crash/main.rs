@@ -13,6 +13,7 @@
 mod child;
 mod compact;
 mod damage;
+mod gone;
 mod kill;
 mod lost;
 mod second;
