@@ -17,6 +17,7 @@ use std::{
 
 use muster_matchers::{Chain, RuleFile, SourceFilter};
 use muster_model::{AccountId, Provider};
+use rustix::fs::{Mode, OFlags};
 
 use self::schedule::Basis;
 pub use super::problem::{ConfigError, Located, Problem};
@@ -48,6 +49,29 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong with it; if it cannot be read at all, only that.
 pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
+    load_by(path, |path| OpenFile::open(path))
+}
+
+/// The same for who must not wait: what is no file, such as a pipe that nobody writes to, is refused.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_file(path: &Path) -> Result<Loaded, ConfigError> {
+    load_by(path, |path| {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = OpenFile::from(rustix::fs::open(path, flags, Mode::empty())?);
+        if file.metadata()?.is_file() {
+            Ok(file)
+        } else {
+            Err(std::io::Error::other("it is not a regular file"))
+        }
+    })
+}
+
+fn load_by(
+    path: &Path,
+    open: impl FnOnce(&Path) -> std::io::Result<OpenFile>,
+) -> Result<Loaded, ConfigError> {
     let refused = |problem| ConfigError {
         path: path.to_owned(),
         problems: vec![problem],
@@ -60,7 +84,7 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
         })
     };
     let mut bytes = Vec::new();
-    OpenFile::open(path)
+    open(path)
         .and_then(|file| file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;
     match String::from_utf8(bytes) {

@@ -32,7 +32,7 @@ use url::Url;
 use crate::service::notice::NoticeEvent;
 
 pub use self::{
-    check::{Loaded, load, parse, static_filters},
+    check::{Loaded, load, load_file, parse, static_filters},
     create::{CreateOptions, create},
     diff::diff,
     problem::{ConfigError, Located, Problem},

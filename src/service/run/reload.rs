@@ -1,7 +1,7 @@
 //! Another configuration: read, checked, asked about, tried on what is remembered, and only then in force. At every
 //! step before the last the old one stays, and the status says why.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sha2::{Digest, Sha256};
 use tokio::task::JoinError;
@@ -13,7 +13,7 @@ use super::{
     scopes::{Known, hex, same_reach},
 };
 use crate::{
-    config::{self, Config, Loaded},
+    config::{self, Config, ConfigError, Loaded},
     pipeline::sources::{Clouds, Expansion},
     service::{
         engine::Taken,
@@ -369,19 +369,61 @@ async fn prepare(path: Option<&Path>, clouds: &Clouds) -> Result<Box<Read>, Vec<
     let Some(path) = path.map(Path::to_owned) else {
         return Err(vec!["it was not read from a file".to_owned()]);
     };
-    let loading = tokio::task::spawn_blocking(move || config::load(&path));
-    let loaded = match loading.await {
-        Ok(Ok(loaded)) => loaded,
-        Ok(Err(mut error)) => {
-            // Where only the first is shown, it is to be one that stands in the way.
-            error.problems.sort_by_key(|problem| problem.warning);
-            return Err(error.to_string().lines().map(str::to_owned).collect());
-        }
-        Err(error) => return Err(vec![format!("reading it broke off: {error}")]),
-    };
+    let loaded = read(READ_WITHIN, move || config::load_file(&path)).await?;
     let clouds = Arc::new(clouds.anew(&loaded.config));
     let expansion = expand(&clouds, &loaded.config, None).await;
     let expansion = expansion
         .ok_or_else(|| vec!["it took too long to find out which scopes it asks for".to_owned()])?;
     Ok(Box::new((loaded, clouds, expansion)))
+}
+
+/// Reads the file by `load`, but does not wait for ever: a file system may hang, and later reloads are to be had
+/// all the same.
+async fn read(
+    limit: Duration,
+    load: impl FnOnce() -> Result<Loaded, ConfigError> + Send + 'static,
+) -> Result<Loaded, Vec<String>> {
+    let loading = tokio::task::spawn_blocking(load);
+    match tokio::time::timeout(limit, loading).await {
+        Ok(Ok(Ok(loaded))) => Ok(loaded),
+        Ok(Ok(Err(mut error))) => {
+            // Where only the first is shown, it is to be one that stands in the way.
+            error.problems.sort_by_key(|problem| problem.warning);
+            Err(error.to_string().lines().map(str::to_owned).collect())
+        }
+        Ok(Err(error)) => Err(vec![format!("reading it broke off: {error}")]),
+        Err(_) => Err(vec!["it took too long to read the file".to_owned()]),
+    }
+}
+
+/// The longest that reading the file may take.
+const READ_WITHIN: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::{path::PathBuf, sync::mpsc, time::Duration};
+
+    use super::{ConfigError, read};
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_to_its_end_is_refused_and_the_next_one_is_read() {
+        let (release, hang) = mpsc::channel::<()>();
+        let hanging = move || {
+            let _ = hang.recv();
+            crate::config::load_file(&PathBuf::from("/nowhere"))
+        };
+        let refused = read(Duration::from_millis(20), hanging).await.unwrap_err();
+        assert_eq!(refused, ["it took too long to read the file"]);
+        let wrong = || -> Result<_, ConfigError> {
+            crate::config::load_file(&PathBuf::from("/nowhere/muster.yaml"))
+        };
+        let refused = read(Duration::from_secs(600), wrong).await.unwrap_err();
+        assert!(
+            refused.concat().contains("cannot read the file"),
+            "{refused:?}"
+        );
+        drop(release);
+    }
 }
