@@ -101,6 +101,9 @@ impl Check<'_> {
         if every.is_some() && cron.is_some() {
             let hint = "keep one or the other".to_owned();
             self.error(path, "`every` and `cron` are both given", hint);
+            // Whichever is kept is to be right.
+            self.when(path, every, None, zone);
+            self.when(path, None, cron, zone);
             return None;
         }
         if let Some(every) = every {
