@@ -21,7 +21,7 @@ pub struct Reload {
 
 impl Reload {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let dir = service::store_dir(common)?;
+        let dir = service::store_dir_to_reload(common)?;
         let client = service::connect(&dir)?;
         let reloaded = client.wait(client.reload(self.dry_run))?;
         for warning in &reloaded.warnings {

@@ -31,11 +31,31 @@ pub(super) fn store_dir(common: &Common) -> Result<PathBuf, Failure> {
 
 /// The directory that a configuration which cannot be used names for the store, when a service has its socket there.
 fn served(config: &Path) -> Option<PathBuf> {
+    named(config).filter(|dir| dir.join(control::NAME).exists())
+}
+
+/// The directory that a configuration which cannot be used names for the store; none when that cannot be told.
+fn named(config: &Path) -> Option<PathBuf> {
+    // A pipe has been read already.
+    fs::metadata(config).ok().filter(fs::Metadata::is_file)?;
     let text = fs::read_to_string(config).ok()?;
     let document: serde_yaml::Value = serde_yaml::from_str(&text).ok()?;
     let store = document.get("store")?.as_str()?;
-    let dir = config.parent()?.join(store);
-    dir.join(control::NAME).exists().then_some(dir)
+    Some(config.parent()?.join(store))
+}
+
+/// As [`store_dir`], to have the service read its configuration again.
+///
+/// # Errors
+/// As [`store_dir`]; where the file is so wrong that it does not name the store, with what that means.
+pub(super) fn store_dir_to_reload(common: &Common) -> Result<PathBuf, Failure> {
+    store_dir(common).map_err(|failure| match config_path(common) {
+        Ok(path) if named(&path).is_none() => failure.hint(
+            "the service keeps the configuration that it has; SIGHUP or `muster --store DIR reload` has the \
+             service itself say what is wrong",
+        ),
+        _ => failure,
+    })
 }
 
 /// The service that holds this store.

@@ -137,6 +137,34 @@ fn a_reload_does_not_wait_for_a_scan_that_hangs() {
 }
 
 #[test]
+fn a_pipe_in_place_of_the_configuration_is_refused_and_the_next_reload_works() {
+    let fleet = Fleet::new(1, STILL, 0, 1, &config(0));
+    let service = fleet.world.start();
+    service.shows("all well", |status| status.state == ServiceState::Ready);
+    let path = fleet.world.config();
+    let text = fs::read_to_string(&path).expect("the configuration");
+    fs::remove_file(&path).expect("removed");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.expect("mkfifo").success());
+    service.signal(Signal::HUP);
+    let refused = service.shows("a refusal", |status| status.config.last_reload.is_some());
+    let reload = refused.config.last_reload.expect("a reload");
+    let said = reload.messages.join("; ");
+    assert!(
+        !reload.accepted && said.contains("it is not a regular file"),
+        "{said}"
+    );
+    fs::remove_file(&path).expect("removed");
+    fleet.world.write(&text.replace("share: 10%", "share: 11%"));
+    service.signal(Signal::HUP);
+    let wanted = digest(&fleet);
+    service.shows("the new configuration", |status| {
+        status.config.digest == wanted
+    });
+    service.stop();
+}
+
+#[test]
 fn another_place_for_the_store_waits_for_a_restart() {
     let fleet = Fleet::new(1, STILL, 0, 1, &config(0));
     let service = fleet.world.start();
@@ -246,4 +274,43 @@ fn its_status_can_be_asked_for_while_the_configuration_is_wrong() {
         .expect("muster runs");
     let said = String::from_utf8_lossy(&status.stderr).into_owned();
     assert!(said.contains("nonsense"), "{said}");
+}
+
+#[test]
+fn a_reload_of_what_names_no_store_says_what_stays_in_force() {
+    let fleet = Fleet::new(1, STILL, 0, 1, &config(0));
+    let service = fleet.world.start();
+    let before = service.shows("all well", |status| status.state == ServiceState::Ready);
+    let run = |args: &[&str]| {
+        let ended = fleet.world.command(args).output().expect("muster runs");
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(78), "{said}");
+        said
+    };
+    let store = fleet.world.store();
+    let store = store.to_str().expect("text");
+    for (text, why) in [
+        (&b""[..], "the file is empty"),
+        (b"store: [", "not valid YAML"),
+        (b"store: \xff", "not UTF-8"),
+        (b"store: ./muster-demo\nstore: ./muster-demo", "given twice"),
+    ] {
+        fs::write(fleet.world.config(), text).expect("written");
+        let said = run(&["reload"]);
+        assert!(
+            said.contains(why)
+                && said.contains("the service keeps the configuration that it has")
+                && said.contains("`muster --store DIR reload`"),
+            "{said}"
+        );
+        // So it is: the service itself is asked.
+        let said = run(&["--store", store, "reload"]);
+        assert!(
+            said.contains(why) && said.contains("the old one stays in force"),
+            "{said}"
+        );
+    }
+    let after = service.shows("a refusal", |status| status.config.last_reload.is_some());
+    assert_eq!(after.config.digest, before.config.digest);
+    service.stop();
 }
