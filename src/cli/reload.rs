@@ -1,11 +1,19 @@
 //! `muster reload`: has the service read its configuration again.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use clap::Args;
 
 use super::{Common, Failure, print, service, unread_is_fine};
-use crate::{exit::Exit, report::escape::shown, service::handle::Reloaded};
+use crate::{
+    control::{Client, ClientError},
+    exit::Exit,
+    report::escape::shown,
+    service::handle::Reloaded,
+};
 
 /// Arguments of `muster reload`.
 #[derive(Args, Debug)]
@@ -22,9 +30,12 @@ pub struct Reload {
 impl Reload {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
         let dir = service::store_dir_to_reload(common)?;
-        let client = service::connect(&dir)?;
+        let (client, _) = Client::connect(&dir).map_err(|error| match common.store {
+            None if error.is_absent() => nobody_there(&dir, &error),
+            _ => error.into(),
+        })?;
         let reloaded = client.wait(client.reload(self.dry_run))?;
-        for warning in &reloaded.warnings {
+        for warning in reloaded.warnings.iter().chain(&reloaded.needs_restart) {
             // Nobody reads standard error: nobody is told.
             let _ = writeln!(anstream::stderr().lock(), "warning: {}", shown(warning));
         }
@@ -33,10 +44,24 @@ impl Reload {
     }
 }
 
+/// No service has the store that the configuration names. One that runs may have another: the configuration may have
+/// been changed since, and a second service in the new place would begin with nothing.
+fn nobody_there(dir: &Path, error: &ClientError) -> Failure {
+    Failure::new(format!(
+        "no service has the store {} that the configuration names",
+        dir.display()
+    ))
+    .cause(error)
+    .because("a running service keeps the store that it was started with until it is restarted: when the configuration named another one then, it is there")
+    .hint("`muster --store OLD reload` reaches the service that has the store OLD; when none runs there is nothing to reload")
+    .exits(Exit::Unavailable)
+}
+
 fn write(reloaded: &Reloaded, dry_run: bool, out: &mut dyn Write) -> io::Result<()> {
     let Reloaded {
         changes,
         warnings: _,
+        needs_restart,
         judged_otherwise,
         add,
         update,
@@ -47,6 +72,9 @@ fn write(reloaded: &Reloaded, dry_run: bool, out: &mut dyn Write) -> io::Result<
         writeln!(out, "  ~ {}", shown(change))?;
     }
     let what = match (changes.is_empty(), dry_run) {
+        (true, _) if !needs_restart.is_empty() => {
+            "Only what needs a restart differs: until then the configuration in force stays as it is."
+        }
         (true, _) => "The configuration is the same as the one in force.",
         (false, true) => "The new configuration is valid. With it:",
         (false, false) => "The new configuration is in force. With it:",
@@ -63,7 +91,7 @@ fn write(reloaded: &Reloaded, dry_run: bool, out: &mut dyn Write) -> io::Result<
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use super::*;
     use crate::service::handle::{Refused, RefusedKind};
@@ -80,6 +108,16 @@ mod tests {
         let same = "The configuration is the same as the one in force.\n";
         assert_eq!(text(&nothing, true), same);
         assert_eq!(text(&nothing, false), same);
+        let later = Reloaded {
+            needs_restart: vec!["service.listen: it stays off".to_owned()],
+            ..Reloaded::default()
+        };
+        for dry_run in [true, false] {
+            assert_eq!(
+                text(&later, dry_run),
+                "Only what needs a restart differs: until then the configuration in force stays as it is.\n"
+            );
+        }
         let something = Reloaded {
             changes: vec![
                 "policy: create-only -> sync".to_owned(),
@@ -102,6 +140,22 @@ mod tests {
             text(&something, false),
             format!("{changes}The new configuration is in force. With it:\n{rest}")
         );
+    }
+
+    #[test]
+    fn a_store_without_a_service_does_not_make_anybody_start_a_second_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let Err(error) = Client::connect(dir.path()) else {
+            panic!("nobody listens")
+        };
+        let failure = nobody_there(dir.path(), &error);
+        assert_eq!(failure.exit(), Exit::Unavailable);
+        let mut said = Vec::new();
+        failure.print(&mut said);
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.contains("until it is restarted"), "{said}");
+        assert!(said.contains("`muster --store OLD reload`"), "{said}");
+        assert!(!said.contains("muster run"), "{said}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How a command finds the service that runs, and how it ends when there is none.
+//! How a command finds the service that runs.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use super::{
     Common, Failure,
     context::{Context, config_path},
 };
-use crate::control::{self, Client};
+use crate::control;
 
 /// The directory of the store. The configuration is not looked at when the directory is given: who asks a service
 /// how it is need not have a configuration that is right.
@@ -56,13 +56,4 @@ pub(super) fn store_dir_to_reload(common: &Common) -> Result<PathBuf, Failure> {
         ),
         _ => failure,
     })
-}
-
-/// The service that holds this store.
-///
-/// # Errors
-/// When none answers: with code 69.
-pub(super) fn connect(dir: &Path) -> Result<Client, Failure> {
-    let (client, _) = Client::connect(dir)?;
-    Ok(client)
 }

@@ -149,6 +149,9 @@ pub struct Reloaded {
     pub changes: Vec<String>,
     /// What is odd about the new configuration.
     pub warnings: Vec<String>,
+    /// What differs and stays as it is until the service is restarted: path, and what it stays.
+    #[serde(default)]
+    pub needs_restart: Vec<String>,
     /// Databases whose decision comes out otherwise, from what is remembered.
     pub judged_otherwise: u64,
     /// Targets that will be added, updated, removed and held by it.

@@ -153,9 +153,8 @@ impl Service {
             warnings,
             ..
         } = loaded;
-        let mut warnings: Vec<String> =
-            warnings.iter().map(crate::config::Problem::plain).collect();
-        self.keep_what_needs_a_restart(&mut config, &mut warnings);
+        let warnings: Vec<String> = warnings.iter().map(crate::config::Problem::plain).collect();
+        let needs_restart = self.keep_what_needs_a_restart(&mut config);
         let before = same_reach(&self.config, &config).then_some(&self.known);
         let known = Known::settle(expansion, before, self.board.remembered());
         let setup = match known.setup(&config) {
@@ -168,6 +167,7 @@ impl Service {
         let reloaded = Reloaded {
             changes: config::diff(&self.config, &config),
             warnings,
+            needs_restart,
             ..Reloaded::default()
         };
         let ready = Box::new(Ready {
@@ -187,10 +187,11 @@ impl Service {
     }
 
     /// What cannot change while the service runs stays as it is, and whoever asks is told.
-    fn keep_what_needs_a_restart(&self, config: &mut Config, warnings: &mut Vec<String>) {
+    fn keep_what_needs_a_restart(&self, config: &mut Config) -> Vec<String> {
+        let mut stays = Vec::new();
         let named = self.options.store.is_some();
         if !named && config.store != self.config.store {
-            warnings.push(format!(
+            stays.push(format!(
                 "store: it stays {} until the service is restarted",
                 self.config.store.display()
             ));
@@ -198,19 +199,20 @@ impl Service {
         config.store.clone_from(&self.config.store);
         if config.service.listen != self.config.service.listen {
             let shown = self.config.service.listen;
-            warnings.push(format!(
+            stays.push(format!(
                 "service.listen: it stays {} until the service is restarted",
                 shown.map_or_else(|| "off".to_owned(), |address| address.to_string())
             ));
             config.service.listen = shown;
         }
         if config.requests.scopes_at_once != self.config.requests.scopes_at_once {
-            warnings.push(format!(
+            stays.push(format!(
                 "requests.scopes_at_once: it stays {} until the service is restarted",
                 self.config.requests.scopes_at_once
             ));
             config.requests.scopes_at_once = self.config.requests.scopes_at_once;
         }
+        stays
     }
 
     /// It is known what the new configuration would change.
@@ -230,6 +232,7 @@ impl Service {
         ready.reloaded = Reloaded {
             changes: std::mem::take(&mut ready.reloaded.changes),
             warnings: std::mem::take(&mut ready.reloaded.warnings),
+            needs_restart: std::mem::take(&mut ready.reloaded.needs_restart),
             ..found
         };
         if ready.request.dry_run {
@@ -280,6 +283,7 @@ impl Service {
                 .changes
                 .iter()
                 .chain(&reloaded.warnings)
+                .chain(&reloaded.needs_restart)
                 .cloned()
                 .collect(),
         });
@@ -311,6 +315,9 @@ impl Service {
         );
         for warning in &reloaded.warnings {
             tracing::warn!(warning, "the configuration has something odd");
+        }
+        for stays in &reloaded.needs_restart {
+            tracing::warn!(stays, "the configuration differs in what needs a restart");
         }
         self.reload = false;
         self.systemd.ready();
