@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Common, Failure, print, service, unread_is_fine};
 use crate::{
-    control::{Client, ClientError},
+    control::{Client, ClientError, Limits},
     exit::Exit,
     report,
     service::status::{ServiceState, Status as Known},
@@ -56,7 +56,7 @@ impl Status {
         let asked = if self.wait {
             wait(&dir, self.timeout)
         } else {
-            ask(&dir)
+            ask(&dir, Limits::default())
         };
         let status = asked?;
         unread_is_fine(print(|out| match self.output {
@@ -67,16 +67,26 @@ impl Status {
     }
 }
 
-fn ask(dir: &Path) -> Result<Known, ClientError> {
-    let (client, _) = Client::connect(dir)?;
+fn ask(dir: &Path, limits: Limits) -> Result<Known, ClientError> {
+    let (client, _) = Client::connect_within(dir, limits)?;
     client.wait(client.status())
+}
+
+/// A service that is stopped, or hangs, takes questions and says nothing: it is not waited for longer than is left.
+/// A second at the least is given to one that is only slow.
+fn within(left: Duration) -> Limits {
+    let usual = Limits::default();
+    Limits {
+        answer: usual.answer.min(left.max(Duration::from_secs(1))),
+        ..usual
+    }
 }
 
 /// Asks until it is ready, or the time is over; then with the last answer.
 fn wait(dir: &Path, timeout: Duration) -> Result<Known, ClientError> {
     let start = Instant::now();
     loop {
-        let asked = ask(dir);
+        let asked = ask(dir, within(timeout.saturating_sub(start.elapsed())));
         let done = match &asked {
             Ok(status) => exit(status.state) == Exit::Done,
             // It may be about to start, or to be started again.

@@ -89,6 +89,24 @@ fn a_time_has_a_unit() {
 }
 
 #[test]
+fn a_service_that_says_nothing_is_waited_for_as_long_as_was_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    // It takes the connection, as one does that was stopped, and never answers.
+    let socket = dir.path().join(crate::control::NAME);
+    let _stopped = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let error = wait(dir.path(), Duration::from_secs(1)).unwrap_err();
+    assert!(
+        matches!(error, ClientError::Silent { seconds: 1 }),
+        "{error:?}"
+    );
+    // No question takes longer than any other command waits.
+    assert_eq!(
+        within(Duration::from_secs(3600)).answer,
+        Limits::default().answer
+    );
+}
+
+#[test]
 fn waiting_ends_when_nobody_comes() {
     let dir = tempfile::tempdir().unwrap();
     let error = wait(dir.path(), Duration::ZERO).unwrap_err();
