@@ -7,6 +7,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use clap::{Args, Subcommand, ValueEnum};
 use muster_model::{Became, HeldPlan, Verdict};
+use muster_plan::why_and_why_held;
 use muster_store::{Batch, Expect, Store, tables};
 
 use super::{
@@ -234,17 +235,20 @@ fn show(plan: &HeldPlan, out: &mut dyn Write) -> io::Result<()> {
         plan.allowance
     )?;
     writeln!(out)?;
+    let mut told = Vec::new();
     for removal in &plan.removals {
-        writeln!(
-            out,
-            "  - {}  {}",
-            shown(&removal.name),
-            shown(&removal.reason)
-        )?;
+        // Why the brake holds is the same for all that it held at once.
+        let (why, held) = why_and_why_held(&removal.reason);
+        told.extend(held.filter(|held| !told.contains(held)));
+        writeln!(out, "  - {}  {}", shown(&removal.name), shown(why))?;
         writeln!(out, "      {}", shown(removal.id.as_str()))?;
         if let Some(became) = became(&plan.verdict, removal.became) {
             writeln!(out, "      {became}")?;
         }
+    }
+    for (place, held) in told.into_iter().enumerate() {
+        let gap = if place == 0 { "\n" } else { "" };
+        writeln!(out, "{gap}Held because {}", shown(held))?;
     }
     if plan.verdict == Verdict::Waiting {
         writeln!(
@@ -460,6 +464,26 @@ mod tests {
         approved.removals[1].became = Became::Stays;
         let line = PlanLine::from(&approved);
         assert_eq!((line.remove, line.removed, line.stay), (2, 1, 1));
+    }
+
+    #[test]
+    fn why_the_brake_holds_is_said_once() {
+        let mut waiting = plan(7, Verdict::Waiting);
+        for removal in &mut waiting.removals {
+            removal.reason.push_str(
+                "; but this plan would remove 2 of 5 targets, and 1 more is missing or was removed lately, and 1 is the most it may",
+            );
+        }
+        let mut text = Vec::new();
+        show(&waiting, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(
+            text.contains("  - crm  gone for 2 complete scans\n"),
+            "{text}"
+        );
+        let held = "\n\nHeld because this plan would remove 2 of 5 targets, and 1 more is missing or was removed lately, and 1 is the most it may\n\n";
+        assert!(text.contains(held), "{text}");
+        assert_eq!(text.matches("this plan would remove").count(), 1, "{text}");
     }
 
     #[test]

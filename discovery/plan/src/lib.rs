@@ -29,7 +29,7 @@ mod wrongs;
 pub use self::{
     inventory::{Inventory, Merge},
     live::{Index, Sighting, Standing, Tally, unread_line},
-    planner::{Input, Judged, OpenScopes, Outcome, Removals, TargetWrite, plan},
+    planner::{Input, Judged, OpenScopes, Outcome, Removals, TargetWrite, plan, why_and_why_held},
     settings::{Brake, Grace, Policy, Settings, Unconfigured},
     types::{Action, Change, Hold, Plan, Safety, ScopeLine, SkippedLine, Summary},
 };

@@ -7,6 +7,8 @@
 //! | `rows` | what the plan says of it, and what is to be written |
 
 mod removal;
+
+pub use removal::why_and_why_held;
 mod rows;
 
 use std::{

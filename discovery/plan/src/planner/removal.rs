@@ -202,6 +202,7 @@ impl Planner<'_> {
         }
         let also = match besides {
             0 => String::new(),
+            1 => ", and 1 more is missing or was removed lately".to_owned(),
             besides => format!(", and {besides} more are missing or were removed lately"),
         };
         for change in self.changes.iter_mut().filter(|change| due(change)) {
@@ -211,10 +212,22 @@ impl Planner<'_> {
                 safety: Safety::Brake,
             });
             change.reason = format!(
-                "{}; but this plan would remove {removals} of {own} targets{also}, and {allowance} is the most it may",
+                "{}{HELD}this plan would remove {removals} of {own} targets{also}, and {allowance} is the most it may",
                 change.reason
             );
         }
+    }
+}
+
+/// What stands between why a target would be removed, and why the brake holds that.
+const HELD: &str = "; but ";
+
+/// The two halves of the reason of a removal that the brake holds: why the target would be removed, and why that is
+/// held, which is the same for all of one plan.
+pub fn why_and_why_held(reason: &str) -> (&str, Option<&str>) {
+    match reason.rsplit_once(HELD) {
+        Some((why, held)) if held.starts_with("this plan would remove ") => (why, Some(held)),
+        _ => (reason, None),
     }
 }
 
@@ -239,5 +252,28 @@ fn span(seconds: u64) -> String {
         s if s > 0 && s % 3_600 == 0 => format!("{}h", s / 3_600),
         s if s > 0 && s % 60 == 0 => format!("{}m", s / 60),
         s => format!("{s}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_taken_apart_only_where_the_brake_put_it_together() {
+        let held = "this plan would remove 3 of 10 targets, and 2 is the most it may";
+        for (reason, halves) in [
+            (
+                format!("gone; but not long{HELD}{held}"),
+                ("gone; but not long", Some(held)),
+            ),
+            (
+                "gone; but not long".to_owned(),
+                ("gone; but not long", None),
+            ),
+            ("gone".to_owned(), ("gone", None)),
+        ] {
+            assert_eq!(why_and_why_held(&reason), halves);
+        }
     }
 }
