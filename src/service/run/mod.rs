@@ -69,6 +69,7 @@ use crate::{
     metrics::Metrics,
     notify::Deliverer,
     pipeline::sources::{Clouds, Elsewhere},
+    service::status::ServiceState,
 };
 
 pub use self::start::run;
@@ -341,12 +342,14 @@ impl Service {
         let before = self.handle.status();
         if before.state != status.state {
             let reason = status.reasons.first().map(|reason| reason.message.as_str());
-            tracing::info!(
-                from = before.state.as_str(),
-                to = status.state.as_str(),
-                reason,
-                "state"
-            );
+            let (from, to) = (before.state.as_str(), status.state.as_str());
+            match status.state {
+                ServiceState::Stuck => tracing::error!(from, to, reason, "state"),
+                ServiceState::Degraded => tracing::warn!(from, to, reason, "state"),
+                ServiceState::Starting | ServiceState::Ready | ServiceState::Draining => {
+                    tracing::info!(from, to, reason, "state");
+                }
+            }
         }
         let targets: u64 = status.counts.targets.values().sum();
         self.systemd.status(format!(

@@ -188,9 +188,16 @@ impl Service {
     /// Waits until it has come into a state.
     pub fn is(&self, state: ServiceState) -> Value {
         let word = state.as_str();
-        self.hears(word, |line| {
+        let line = self.hears(word, |line| {
             line["fields"]["message"] == "state" && line["fields"]["to"] == word
-        })
+        });
+        let level = match state {
+            ServiceState::Stuck => "ERROR",
+            ServiceState::Degraded => "WARN",
+            ServiceState::Starting | ServiceState::Ready | ServiceState::Draining => "INFO",
+        };
+        assert_eq!(line["level"], level, "{line}");
+        line
     }
 
     /// Everything that it has logged.
