@@ -101,10 +101,7 @@ fn go(sweep: &Sweep, mut enrolling: Enrolling, restarts: bool) -> Sum {
         }
     }
     enrolling.check_history();
-    // Who makes a call again has counted it twice.
-    if sum.late == 0 {
-        counted.check();
-    }
+    counted.check(sum.late == 0);
     // In the end, when the clouds are well again, all is as it really is.
     let targets = enrolling.targets();
     assert_eq!(targets, model.targets());
