@@ -53,7 +53,7 @@ fn nobody_there(dir: &Path, error: &ClientError) -> Failure {
     ))
     .cause(error)
     .because("a running service keeps the store that it was started with until it is restarted: when the configuration named another one then, it is there")
-    .hint("`muster --store OLD reload` reaches the service that has the store OLD; when none runs there is nothing to reload")
+    .hint("`muster --store OLD reload` reaches the service that has the store OLD; when none runs, `muster run` starts one")
     .exits(Exit::Unavailable)
 }
 
