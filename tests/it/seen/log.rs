@@ -120,8 +120,9 @@ fn a_service_with_nothing_to_do_says_nothing() {
     }
     let bad = log.iter().filter(|line| line["level"] != "INFO");
     let bad: Vec<_> = bad.map(|line| &line["fields"]["message"]).collect();
-    // One warning for each region that cannot be read, and one that the schedule is a test's.
-    assert_eq!(bad.len(), 3, "{bad:?}");
+    // One warning for each region that cannot be read, one that the service is degraded for it, and one that the
+    // schedule is a test's.
+    assert_eq!(bad.len(), 4, "{bad:?}");
     service.stop();
 }
 

@@ -176,7 +176,7 @@ fn another_place_for_the_store_waits_for_a_restart() {
     let client = service.client();
     let reloaded = client.wait(client.reload(false)).expect("in force");
     let warned = |line: &String| line.contains("store: it stays") && line.contains("restart");
-    assert!(reloaded.warnings.iter().any(warned), "{reloaded:?}");
+    assert!(reloaded.needs_restart.iter().any(warned), "{reloaded:?}");
     let after = client.wait(client.status()).expect("a status");
     assert_eq!(after.store.path, before.store.path);
     assert!(!fleet.world.dir.path().join("elsewhere").exists());

@@ -193,7 +193,7 @@ fn what_needs_a_restart_is_said_and_left() {
         "{reloaded:?}"
     );
     let warned = |line: &String| line.contains("service.listen") && line.contains("restart");
-    assert!(reloaded.warnings.iter().any(warned), "{reloaded:?}");
+    assert!(reloaded.needs_restart.iter().any(warned), "{reloaded:?}");
     let status = client.wait(client.status()).expect("a status");
     assert_eq!(status.listen, None);
     service.stop();
