@@ -16,6 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("muster-store", &["muster-model"]),
     ("muster-discovery", &["muster-model", "muster-cloud"]),
     ("muster-matchers", &["muster-model"]),
+    ("muster-wasm", &["muster-model"]),
     (
         "muster",
         &[
@@ -26,19 +27,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "muster-store",
             "muster-discovery",
             "muster-matchers",
+            "muster-wasm",
         ],
     ),
 ];
 
-/// Crate, and what it must never depend on directly: no I/O in the nouns, the plan and the matchers, and sled
-/// only behind the store.
+/// Crate, and what it must never depend on directly: no I/O in the nouns, the plan and the matchers, sled
+/// only behind the store, and wasmtime only behind its host.
 const MUST_NOT_USE: &[(&str, &[&str])] = &[
     ("muster-model", &["tokio", "reqwest", "sled", "async-trait"]),
     ("muster-plan", &["tokio", "reqwest", "sled", "async-trait"]),
     (
         "muster-matchers",
-        &["tokio", "reqwest", "sled", "async-trait"],
+        &["tokio", "reqwest", "sled", "async-trait", "wasmtime"],
     ),
+    ("muster-wasm", &["tokio", "reqwest", "sled", "async-trait"]),
     ("muster-schedule", &["reqwest", "sled", "async-trait"]),
     ("muster-store", &["tokio", "reqwest"]),
     (
@@ -55,6 +58,7 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
         "muster",
         &[
             "sled",
+            "wasmtime",
             "aws-sdk-rds",
             "aws-sdk-docdb",
             "aws-sdk-elasticache",

@@ -1,0 +1,372 @@
+//! Compilation in a child process, and the cache of what it made. This program is its own child, so it has a `main`
+//! of its own in place of the usual test runner.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use muster_wasm::{
+    CacheError, Compiler, Host, HostError, Limits, LoadError, Options, Plugin, compile,
+};
+
+/// What it is started with to compile.
+const COMPILE: &str = "compile-a-component";
+
+/// A component that does nothing and exports nothing: it compiles, and is then refused for its contract.
+const SMALL: &str = "(component (core module (func (export \"f\") (result i32) i32.const 1)))";
+
+type Test = (&'static str, fn());
+
+const TESTS: &[Test] = &[
+    (
+        "a_good_component_is_compiled_and_kept",
+        a_good_component_is_compiled_and_kept,
+    ),
+    (
+        "an_invalid_component_is_refused_in_words",
+        an_invalid_component_is_refused_in_words,
+    ),
+    (
+        "a_bomb_that_takes_time_is_ended",
+        a_bomb_that_takes_time_is_ended,
+    ),
+    (
+        "a_bomb_that_takes_memory_is_ended",
+        a_bomb_that_takes_memory_is_ended,
+    ),
+    ("a_child_that_is_none_of_ours", a_child_that_is_none_of_ours),
+    (
+        "a_damaged_file_is_compiled_again",
+        a_damaged_file_is_compiled_again,
+    ),
+    (
+        "another_engine_does_not_take_it",
+        another_engine_does_not_take_it,
+    ),
+    (
+        "a_folder_that_others_can_write_is_refused",
+        a_folder_that_others_can_write_is_refused,
+    ),
+    (
+        "the_cache_does_not_grow_for_ever",
+        the_cache_does_not_grow_for_ever,
+    ),
+];
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args().skip(1).collect();
+    if args.first().is_some_and(|arg| arg == COMPILE) {
+        return compile::child();
+    }
+    if args.iter().any(|arg| arg == "--list") {
+        for (name, _) in TESTS {
+            println!("{name}: test");
+        }
+        return ExitCode::SUCCESS;
+    }
+    let wanted = |name: &str| {
+        let mut filters = args.iter().filter(|arg| !arg.starts_with('-')).peekable();
+        filters.peek().is_none() || filters.any(|filter| name.contains(filter.as_str()))
+    };
+    println!("\nrunning {} tests", TESTS.len());
+    let mut failed = 0;
+    for (name, test) in TESTS.iter().filter(|(name, _)| wanted(name)) {
+        let passed = std::panic::catch_unwind(test).is_ok();
+        failed += usize::from(!passed);
+        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+    }
+    println!("\ntest result: {failed} failed");
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn base() -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/plugins/base.wat");
+    let text = std::fs::read_to_string(path).expect("base.wat");
+    wat::parse_str(text).expect("it parses")
+}
+
+fn options(limits: Limits, cache: Option<PathBuf>) -> Options {
+    Options {
+        limits,
+        compiler: Compiler::this_program([COMPILE]),
+        cache,
+    }
+}
+
+fn host(limits: Limits) -> Host {
+    Host::new(options(limits, None)).expect("a host")
+}
+
+fn cached(cache: &Path) -> Host {
+    Host::new(options(Limits::default(), Some(cache.to_owned()))).expect("a host")
+}
+
+fn code(loaded: Result<Plugin, LoadError>) -> (&'static str, String) {
+    match loaded {
+        Ok(_) => ("ok", String::new()),
+        Err(error) => (error.code(), error.to_string()),
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect()
+}
+
+fn a_good_component_is_compiled_and_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("deep").join("cache");
+    let component = base();
+    let first = cached(&cache).load(&component).expect("it loads");
+    assert!(!first.was_cached());
+    // Another host, as after a restart.
+    let second = cached(&cache).load(&component).expect("it loads");
+    assert!(second.was_cached());
+    assert_eq!(first.description(), second.description());
+    assert_eq!(files(&cache).len(), 1, "one file, and nothing beside it");
+    let mode = |path: &Path| {
+        std::fs::metadata(path)
+            .expect("it is there")
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(mode(&cache), 0o700);
+    assert_eq!(mode(&files(&cache)[0]), 0o600);
+}
+
+fn an_invalid_component_is_refused_in_words() {
+    let component = wat::parse_str("(component (core module (func i32.add drop)))").expect("text");
+    let (code, text) = code(host(Limits::default()).load(&component));
+    assert_eq!(code, "invalid");
+    assert!(text.contains("type mismatch"), "{text}");
+}
+
+/// So many loops in each other, over so many variables: it is the register allocator that takes for ever.
+fn loops(depth: usize) -> Vec<u8> {
+    let variables = "(local i32)".repeat(depth);
+    let open: String = (0..depth)
+        .map(|i| {
+            format!(
+                "(loop $l{i} (local.set {i} (i32.add (local.get {i}) (local.get {})))",
+                (i + 1) % depth
+            )
+        })
+        .collect();
+    let close: String = (0..depth)
+        .rev()
+        .map(|i| format!("(br_if $l{i} (local.get {i})))"))
+        .collect();
+    wat::parse_str(format!(
+        "(component (core module (func {variables} {open} {close})))"
+    ))
+    .expect("text")
+}
+
+fn a_bomb_that_takes_time_is_ended() {
+    let limits = Limits {
+        compile_seconds: 1,
+        ..Limits::default()
+    };
+    let bomb = loops(400);
+    assert!(bomb.len() < 20_000, "it is small: {}", bomb.len());
+    let (code, text) = code(host(limits).load(&bomb));
+    assert_eq!(code, "compile-time", "{text}");
+    assert!(text.contains("within 1 seconds"), "{text}");
+}
+
+fn a_bomb_that_takes_memory_is_ended() {
+    let limits = Limits {
+        compile_memory_bytes: 192 << 20,
+        compile_seconds: 60,
+        ..Limits::default()
+    };
+    let host = host(limits);
+    let (fine, _) = code(host.load(&wat::parse_str(SMALL).expect("text")));
+    assert_eq!(
+        fine, "unsupported-contract",
+        "what is small has memory enough"
+    );
+    let adds = "(local.set 0 (i32.add (local.get 0) (local.get 1)))".repeat(400_000);
+    let bomb = wat::parse_str(format!(
+        "(component (core module (func (param i32 i32) (result i32) {adds} (local.get 0))))"
+    ))
+    .expect("text");
+    let (code, text) = code(host.load(&bomb));
+    assert_eq!(code, "compile-memory", "{text}");
+}
+
+fn a_child_that_is_none_of_ours() {
+    let with = |program: &str, args: &[&str]| {
+        let limits = Limits {
+            compile_seconds: 1,
+            ..Limits::default()
+        };
+        let compiler = Compiler::Child {
+            program: program.into(),
+            args: args.iter().map(Into::into).collect(),
+        };
+        let options = Options {
+            limits,
+            compiler,
+            cache: None,
+        };
+        code(Host::new(options).expect("a host").load(&base()))
+    };
+    for (program, args, want, detail) in [
+        (
+            "/nowhere/to/be/found",
+            &[][..],
+            "compile-failed",
+            "cannot be started",
+        ),
+        ("/bin/true", &[], "compile-failed", "exit status: 0"),
+        (
+            "/bin/sh",
+            &["-c", "echo no >&2; exit 7"],
+            "compile-failed",
+            "exit status: 7: no",
+        ),
+        (
+            "/bin/sh",
+            &["-c", "kill -KILL $$"],
+            "compile-failed",
+            "signal: 9",
+        ),
+        (
+            "/bin/sh",
+            &["-c", "exec sleep 1000"],
+            "compile-time",
+            "within 1 seconds",
+        ),
+        (
+            "/bin/sh",
+            &["-c", "cat >&2"],
+            "compile-failed",
+            "exit status: 0",
+        ),
+        (
+            "/bin/echo",
+            &["+what is not machine code"],
+            "too-demanding",
+            "",
+        ),
+    ] {
+        let (code, text) = with(program, args);
+        assert_eq!(code, want, "{program} {args:?}: {text}");
+        assert!(text.contains(detail), "{program} {args:?}: {text}");
+    }
+}
+
+fn a_damaged_file_is_compiled_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    let component = base();
+    cached(&cache).load(&component).expect("it loads");
+    let file = files(&cache).pop().expect("a file");
+    let good = std::fs::read(&file).expect("it is there");
+    let mut flipped = good.clone();
+    *flipped.last_mut().expect("not empty") ^= 1;
+    let damaged = [
+        ("empty", Vec::new()),
+        ("cut short", good[..good.len() / 2].to_vec()),
+        ("one bit", flipped),
+        ("something else", b"#!/bin/sh\n".to_vec()),
+    ];
+    for (what, bytes) in damaged {
+        std::fs::write(&file, bytes).expect("written");
+        let plugin = cached(&cache)
+            .load(&component)
+            .expect("it loads all the same");
+        assert!(!plugin.was_cached(), "{what}");
+        let again = cached(&cache).load(&component).expect("it loads");
+        assert!(again.was_cached(), "{what}: it is whole again");
+    }
+}
+
+fn another_engine_does_not_take_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    let component = base();
+    cached(&cache).load(&component).expect("it loads");
+    let limits = Limits {
+        fuel: Some(1_000_000_000),
+        ..Limits::default()
+    };
+    let other = Host::new(options(limits, Some(cache.clone()))).expect("a host");
+    assert!(!other.load(&component).expect("it loads").was_cached());
+    assert_eq!(files(&cache).len(), 2);
+    assert!(other.load(&component).expect("it loads").was_cached());
+    assert!(
+        cached(&cache)
+            .load(&component)
+            .expect("it loads")
+            .was_cached()
+    );
+}
+
+fn a_folder_that_others_can_write_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = folder.path().join("open");
+    std::fs::create_dir(&open).expect("made");
+    for mode in [0o777, 0o770, 0o701, 0o740] {
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(mode)).expect("changed");
+        match Host::new(options(Limits::default(), Some(open.clone()))) {
+            Err(HostError::Cache(error @ CacheError::NotOurs { .. })) => {
+                assert!(
+                    error.to_string().contains(&format!("{mode:04o}")),
+                    "{error}"
+                );
+            }
+            other => panic!("{mode:o}: {:?}", other.map(|_| ())),
+        }
+    }
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o700)).expect("changed");
+    cached(&open);
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&open, &link).expect("linked");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("written");
+    for path in [link, file] {
+        match Host::new(options(Limits::default(), Some(path.clone()))) {
+            Err(HostError::Cache(CacheError::Open { .. })) => {}
+            other => panic!("{}: {:?}", path.display(), other.map(|_| ())),
+        }
+    }
+}
+
+fn the_cache_does_not_grow_for_ever() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    let host = cached(&cache);
+    std::fs::write(cache.join("somebody's notes"), "kept").expect("written");
+    for old in 0..80 {
+        std::fs::write(cache.join(format!("{old}.compiled")), "").expect("written");
+    }
+    host.load(&base()).expect("it loads");
+    assert_eq!(
+        files(&cache).len(),
+        64 + 1,
+        "64 of ours, and what is not ours"
+    );
+    assert!(
+        host.load(&base()).expect("it loads").was_cached(),
+        "the newest stays"
+    );
+}
