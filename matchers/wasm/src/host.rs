@@ -43,8 +43,9 @@ pub enum HostError {
     /// The folder for compiled plugins.
     #[error(transparent)]
     Cache(#[from] CacheError),
-    /// The engine does not run on this machine.
-    #[error("webassembly cannot be run on this machine: {0}")]
+    /// The engine does not run on this machine. It reserves some hundred gigabytes of address space (not of memory), so
+    /// a limit on that stands against it.
+    #[error("webassembly cannot be run on this machine (is its address space limited?): {0}")]
     Engine(String),
     /// No thread for the clock that ends what does not end.
     #[error("no thread can be started for webassembly's clock")]
@@ -119,6 +120,7 @@ impl Host {
             compiled.ok()
         });
         let cached = kept.is_some();
+        let mut not_kept = None;
         let compiled = match kept {
             Some(compiled) => compiled,
             None => {
@@ -127,9 +129,11 @@ impl Host {
                     trusted(engine, &artifact).map_err(|error| LoadError::TooDemanding {
                         detail: clean(&format!("{error:#}"), 512),
                     })?;
-                if let Some(cache) = &self.cache {
+                if let Some(Err(error)) =
+                    self.cache.as_ref().map(|cache| cache.put(&key, &artifact))
+                {
                     // A full disk costs the next start some time, and nothing else.
-                    let _kept = cache.put(&key, &artifact);
+                    not_kept = Some(error.to_string());
                 }
                 compiled
             }
@@ -142,6 +146,7 @@ impl Host {
             digest,
             size: component.len(),
             cached,
+            not_kept,
         };
         Ok(Plugin::new(Arc::clone(&self.shared), loaded))
     }

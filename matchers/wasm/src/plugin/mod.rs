@@ -52,6 +52,7 @@ pub(crate) struct Loaded {
     pub(crate) digest: String,
     pub(crate) size: usize,
     pub(crate) cached: bool,
+    pub(crate) not_kept: Option<String>,
 }
 
 /// A plugin with settings that it accepted.
@@ -118,6 +119,11 @@ impl Plugin {
     /// Whether its compiled form came from the cache.
     pub fn was_cached(&self) -> bool {
         self.loaded.cached
+    }
+
+    /// Why its compiled form could not be kept in the cache; the next start compiles it again.
+    pub fn not_kept(&self) -> Option<&str> {
+        self.loaded.not_kept.as_deref()
     }
 
     /// Gives it its settings, as JSON (`null` for none), and has it check them.

@@ -18,7 +18,8 @@ use crate::{
     verdict::Verdict,
 };
 
-/// Failed batches after which the rest is not asked any more, in one evaluation.
+/// Failed batches, less those that were judged, after which the rest is not asked any more, in one evaluation. A plugin
+/// that fails over single databases, or over batches that are too large for its memory, is asked to the end.
 const PATIENCE: i64 = 32;
 /// How many failures one that takes long counts for.
 const COSTLY: i64 = 12;
@@ -192,10 +193,19 @@ impl<'a> Run<'a> {
             .count(guest.memory(), thread_time().saturating_sub(before));
         self.dropped.fetch_add(guest.dropped, Ordering::Relaxed);
         log.extend(guest.lines);
-        if let Err(error) = &judged {
-            self.failed(error);
+        match &judged {
+            Ok(_) => self.succeeded(),
+            Err(error) => self.failed(error),
         }
         judged
+    }
+
+    fn succeeded(&self) {
+        let more = |left: i64| (left > 0 && left < PATIENCE).then_some(left + 1);
+        // None is what it is when there is all of it, or none.
+        let _unchanged = self
+            .patience
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 
     fn failed(&self, error: &PluginError) {

@@ -58,6 +58,10 @@ const TESTS: &[Test] = &[
         a_folder_that_others_can_write_is_refused,
     ),
     (
+        "a_cache_that_cannot_be_written_is_told_and_no_hindrance",
+        a_cache_that_cannot_be_written_is_told_and_no_hindrance,
+    ),
+    (
         "the_cache_does_not_grow_for_ever",
         the_cache_does_not_grow_for_ever,
     ),
@@ -369,4 +373,17 @@ fn the_cache_does_not_grow_for_ever() {
         host.load(&base()).expect("it loads").was_cached(),
         "the newest stays"
     );
+}
+
+fn a_cache_that_cannot_be_written_is_told_and_no_hindrance() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    let host = cached(&cache);
+    let first = host.load(&base()).expect("it loads");
+    assert_eq!(first.not_kept(), None);
+    // Opened, and gone since: nothing can be made in it any more, whoever runs this.
+    std::fs::remove_dir_all(&cache).expect("gone");
+    let second = host.load(&base()).expect("it loads all the same");
+    assert!(!second.was_cached());
+    assert!(second.not_kept().is_some());
 }

@@ -337,6 +337,24 @@ fn one_that_fails_over_one_database_decides_about_all_others() {
 }
 
 #[test]
+fn one_whose_memory_is_too_small_for_a_batch_judges_in_smaller_ones() {
+    // It wants a page for each database, and may have 64.
+    let before = "(if (i32.gt_u (local.get $n) (i32.const 60)) (then \
+                  (loop $l (drop (memory.grow (i32.const 64))) (br $l))))";
+    let limits = Limits {
+        memory_bytes: 4 << 20,
+        ..kit::limits()
+    };
+    let component = kit::base(&[("before", before)]);
+    let plugin = kit::host_with(limits).load(&component).expect("it loads");
+    let configured = plugin.configured("null").expect("it accepts anything");
+    let fleet = Fleet::new(5000);
+    let evaluation = configured.evaluate(&fleet.candidates());
+    assert!(evaluation.cost.failed > 32, "{:?}", evaluation.cost);
+    assert!(evaluation.verdicts.iter().all(Result::is_ok));
+}
+
+#[test]
 fn one_that_fails_over_everything_is_not_asked_for_ever() {
     let limits = Limits {
         batch: 100,

@@ -12,18 +12,28 @@ use crate::kit::{self, Fleet};
 const MUTATIONS: u64 = 200;
 
 /// xorshift64*: chance that is the same on every machine.
-struct Chance(u64);
+pub struct Chance(pub u64);
 
 impl Chance {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() >> 33).expect("32 bits") % limit.max(1)
+    }
+}
+
+/// The same for everybody, or another each time.
+pub fn seed(another: bool) -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    if another {
+        since.map_or(1, |since| since.as_secs() | 1)
+    } else {
+        0x6d75_7374_6572
     }
 }
 
@@ -88,12 +98,7 @@ fn mutated_components_end_in_a_plugin_or_a_named_error() {
     let mutations = asked
         .as_deref()
         .map_or(MUTATIONS, |number| number.parse().expect("a number"));
-    let seed = match asked {
-        Some(_) => std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(1, |since| since.as_secs() | 1),
-        None => 0x6d75_7374_6572,
-    };
+    let seed = seed(asked.is_some());
     let host = kit::host_with(kit::impatient());
     let fleet = Fleet::new(5);
     let seeds: Vec<_> = kit::all("hostile")

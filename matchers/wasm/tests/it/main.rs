@@ -11,4 +11,5 @@ mod contract;
 mod hostile;
 mod kit;
 mod loader;
+mod output;
 mod stable;
