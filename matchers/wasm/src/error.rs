@@ -152,6 +152,8 @@ pub enum Failure {
     Settings,
     /// A verdict that must not be followed: a label under a key that is muster's own, a text too long.
     BadVerdict,
+    /// It said itself that it cannot tell. No fault of the plugin's.
+    Undecided,
     /// Something else, which is not the plugin's fault.
     Host,
 }
@@ -170,8 +172,14 @@ impl Failure {
         Self::Unstable,
         Self::Settings,
         Self::BadVerdict,
+        Self::Undecided,
         Self::Host,
     ];
+
+    /// Whether it counts against the plugin: whoever pauses one that fails again and again goes by this.
+    pub const fn is_fault(self) -> bool {
+        !matches!(self, Self::Undecided | Self::Host)
+    }
 
     /// A stable word for counting and for machines.
     pub const fn as_str(self) -> &'static str {
@@ -187,6 +195,7 @@ impl Failure {
             Self::Unstable => "unstable",
             Self::Settings => "settings-refused",
             Self::BadVerdict => "bad-verdict",
+            Self::Undecided => "undecided",
             Self::Host => "host",
         }
     }

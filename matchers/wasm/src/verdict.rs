@@ -20,7 +20,7 @@ const MAX_VALUE: usize = 1024;
 /// A name, in bytes. What else a name must be is the chain's to say, as for names that rules give.
 const MAX_NAME: usize = 255;
 /// A reason, in bytes. A longer one is cut.
-const MAX_REASON: usize = 512;
+pub(crate) const MAX_REASON: usize = 512;
 /// A settings schema, in bytes.
 const MAX_SCHEMA: usize = 256 << 10;
 

@@ -70,7 +70,7 @@ fn answer(chance: &mut Chance) -> String {
     for _ in 0..4 {
         number(&mut bytes);
     }
-    let cases = [0, 1, 2, 7];
+    let cases = [0, 1, 2, 3, 7];
     let mut verdicts = Vec::new();
     let mut head = Vec::new();
     number(&mut head);
@@ -89,7 +89,7 @@ fn answer(chance: &mut Chance) -> String {
     bytes.extend(head);
     bytes.extend(verdicts.into_iter().map(|byte| match byte {
         // Mostly cases that exist.
-        usize::MAX => cases[chance.below(25) / 8],
+        usize::MAX => cases[chance.below(33) / 8],
         byte => byte,
     }));
     let letter = |nibble: usize| char::from(b'a' + u8::try_from(nibble).expect("a nibble"));

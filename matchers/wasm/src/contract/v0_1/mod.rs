@@ -22,7 +22,7 @@ use crate::{
     Candidate, Failure, Level, LoadError, PluginError, Problem,
     failure::failure,
     guest::{Guest, clean},
-    verdict::{Description, Enroll, Verdict},
+    verdict::{Description, Enroll, MAX_REASON, Verdict},
 };
 
 /// What wasmtime makes of the WIT.
@@ -129,7 +129,7 @@ impl Bound {
         }
         let verdicts = verdicts
             .into_iter()
-            .map(|verdict| inner(verdict).check())
+            .map(|verdict| inner(verdict)?.check())
             .collect();
         Ok(Judged { taken, verdicts })
     }
@@ -168,9 +168,9 @@ fn problems(said: Vec<plugin::Problem>) -> Vec<Problem> {
         .collect()
 }
 
-/// The same, in the terms of the crate.
-fn inner(verdict: types::Verdict) -> Verdict {
-    match verdict {
+/// The same, in the terms of the crate, where no decision is an error about one database.
+fn inner(verdict: types::Verdict) -> Result<Verdict, PluginError> {
+    Ok(match verdict {
         types::Verdict::Enroll(types::Enrollment {
             name,
             labels,
@@ -184,5 +184,12 @@ fn inner(verdict: types::Verdict) -> Verdict {
         }),
         types::Verdict::Skip(reason) => Verdict::Skip(reason),
         types::Verdict::Pass(labels) => Verdict::Pass(labels),
-    }
+        types::Verdict::Undecided(why) => {
+            let why = match clean(&why, MAX_REASON) {
+                why if why.is_empty() => "it gives no reason".to_owned(),
+                why => why,
+            };
+            return Err(PluginError::new(Failure::Undecided, why));
+        }
+    })
 }
