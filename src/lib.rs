@@ -13,6 +13,7 @@
 //! | [`cli`] | the commands, and how they end |
 //! | [`config`] | the configuration file: read strictly, all problems at once |
 //! | [`pipeline`] | the line above as a few functions |
+//! | [`plugins`] | matchers of one's own, in WebAssembly |
 //! | [`control`] | the local socket: how commands reach the running service |
 //! | [`service`] | the line run for ever: `muster run` |
 //! | [`notify`] | tells others what happened, at least once |
@@ -32,5 +33,6 @@ pub mod install;
 pub mod metrics;
 pub mod notify;
 pub mod pipeline;
+pub mod plugins;
 pub mod report;
 pub mod service;

@@ -3,5 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(ended) = muster::plugins::compiler::main(std::env::args_os()) {
+        return ended;
+    }
     muster::cli::main().into()
 }
