@@ -15,6 +15,7 @@ mod install;
 mod opened;
 mod plan;
 mod plans;
+mod plugin;
 mod reload;
 mod run;
 mod scan;
@@ -86,6 +87,9 @@ enum Command {
     /// Check the store, or repair a damaged one.
     #[command(subcommand)]
     Store(store::Store),
+    /// Look at matchers in WebAssembly, run them, test them, sign them.
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
     /// Print what has to be set up outside muster.
     #[command(subcommand)]
     Install(install::Install),
@@ -158,6 +162,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Explain(args) => block_on(args.run(common)),
         Command::History(args) => args.run(common),
         Command::Store(args) => args.run(common),
+        Command::Plugin(args) => args.run(common),
         Command::Install(args) => args.run(common),
         Command::Completions(args) => args.run(),
     }

@@ -139,10 +139,16 @@ impl Host {
             }
         };
         let bound = Bound::new(engine, &compiled)?;
+        let imports = compiled
+            .component_type()
+            .imports(engine)
+            .map(|(name, _)| clean(name, 128))
+            .collect();
         let description = self.describe(&bound)?;
         let loaded = Loaded {
             bound,
             description,
+            imports,
             digest,
             size: component.len(),
             cached,

@@ -49,6 +49,7 @@ pub struct Plugin {
 pub(crate) struct Loaded {
     pub(crate) bound: Bound,
     pub(crate) description: Description,
+    pub(crate) imports: Vec<String>,
     pub(crate) digest: String,
     pub(crate) size: usize,
     pub(crate) cached: bool,
@@ -99,6 +100,11 @@ impl Plugin {
     /// What it says of itself.
     pub fn description(&self) -> &Description {
         &self.loaded.description
+    }
+
+    /// What it may ask of muster: the interfaces that it imports.
+    pub fn imports(&self) -> &[String] {
+        &self.loaded.imports
     }
 
     /// SHA-256 of the component, in hexadecimal.

@@ -1,0 +1,37 @@
+//! `muster plugin`: what the author of a matcher in WebAssembly does with it. Each command is a file of its own.
+//!
+//! They work on a file and need no configuration; what a service runs is what its configuration says.
+
+mod file;
+mod inspect;
+mod view;
+
+use clap::{Subcommand, ValueEnum};
+
+use super::{Common, Failure};
+use crate::exit::Exit;
+
+/// Subcommands of `muster plugin`.
+#[derive(Subcommand, Debug)]
+pub enum Plugin {
+    /// Show what a plugin is: its description, contract, imports, size, digest, signature and settings.
+    Inspect(inspect::Inspect),
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Plugin {
+    pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
+        match self {
+            Self::Inspect(args) => args.run(common),
+        }
+    }
+}
