@@ -75,6 +75,8 @@ pub struct Control {
     place: Place,
     bound: Bound,
     listener: UnixListener,
+    /// Whether something else is where the socket was: said once.
+    covered: bool,
     pub(super) patience: Patience,
 }
 
@@ -91,6 +93,7 @@ pub fn bind(dir: &Path) -> Result<Control, ControlError> {
             place,
             bound,
             listener,
+            covered: false,
             patience: PATIENCE,
         })
     });
@@ -157,12 +160,22 @@ impl Control {
         let _ = timeout(LAST_ANSWERS, last).await;
     }
 
-    /// Makes the socket again when somebody removed it, while there is a store beside it.
+    /// Makes the socket again when somebody removed it, while there is a store beside it. What somebody put in its place
+    /// is theirs to take away.
     fn mend(&mut self, handle: &Handle) {
-        if !matches!(self.place.holds(&self.bound), Ok(Held::Nothing)) || handle.store().is_err() {
+        let held = self.place.holds(&self.bound);
+        let socket = self.place.shown();
+        let covered = matches!(held, Ok(Held::Others));
+        if covered && !self.covered {
+            tracing::warn!(
+                socket = %socket.display(),
+                "something else is where the control socket was: commands cannot reach the service until it is taken away"
+            );
+        }
+        self.covered = covered;
+        if !matches!(held, Ok(Held::Nothing)) || handle.store().is_err() {
             return;
         }
-        let socket = self.place.shown();
         // The directory may be another one of the same name.
         let made = socket.parent().map(bind);
         match made {

@@ -135,3 +135,26 @@ fn a_socket_that_somebody_removed_is_made_again() {
     assert_eq!(world.client().dir(), world.dir.path());
     assert_eq!(fs::read_dir(world.dir.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn what_somebody_puts_in_the_sockets_place_is_left_alone_until_they_take_it_away() {
+    let world = World::impatient();
+    let socket = world.dir.path().join(NAME);
+    let aside = world.dir.path().join("aside");
+    fs::create_dir(&aside).unwrap();
+    fs::write(aside.join("theirs"), "theirs").unwrap();
+    fs::remove_file(&socket).unwrap();
+    // The service may have been quicker.
+    while fs::rename(&aside, &socket).is_err() {
+        fs::remove_file(&socket).unwrap();
+    }
+    assert!(Client::connect(world.dir.path()).is_err());
+    assert_eq!(fs::read(socket.join("theirs")).unwrap(), b"theirs");
+    fs::remove_dir_all(&socket).unwrap();
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    while !socket.exists() {
+        assert!(std::time::Instant::now() < end, "it is not made again");
+        std::thread::yield_now();
+    }
+    assert_eq!(world.client().dir(), world.dir.path());
+}

@@ -263,7 +263,7 @@ type Loaded = (
 fn load(store: &dyn Store, setup: &Setup, now: Timestamp) -> Result<Loaded, StoreError> {
     let revision = store.revision()?;
     let mut index = Index::new(&setup.settings.group);
-    // What the configuration asks for has to be known first: what is there counts as seen.
+    // What the configuration asks for has to be known first: what is there counts as seen, by a scan that saw all.
     index.configure(&setup.scopes, setup.scopes_known, setup.open.clone());
     let go = ControlFlow::Continue(());
     tables::INVENTORY.each(store, "", Order::Ascending, &mut |id, record| {
@@ -273,6 +273,12 @@ fn load(store: &dyn Store, setup: &Setup, now: Timestamp) -> Result<Loaded, Stor
         }
         go
     })?;
+    let scopes = tables::SCOPES.list(store)?.records;
+    for (_, record) in &scopes {
+        if !record.value.coverage.is_complete() {
+            index.unsee(&record.value.scope);
+        }
+    }
     tables::DECISIONS.each(store, "", Order::Ascending, &mut |id, record| {
         let id = ResourceId::new(id);
         match record.map(|record| record.value.decision) {
@@ -321,7 +327,6 @@ fn load(store: &dyn Store, setup: &Setup, now: Timestamp) -> Result<Loaded, Stor
         }
         go
     })?;
-    let scopes = tables::SCOPES.list(store)?.records;
     // Nothing of that is news.
     index.take_stirred();
     Ok((

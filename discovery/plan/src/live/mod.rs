@@ -245,6 +245,17 @@ impl Index {
         }
     }
 
+    /// Notes that the last scan of a scope saw none of its databases, as far as is known: which ones an incomplete scan
+    /// saw is not remembered over a start.
+    pub fn unsee(&mut self, scope: &Scope) {
+        let Some(&slot) = self.by_scope.get(scope) else {
+            return;
+        };
+        if let Some(state) = self.scope_mut(slot) {
+            state.stamp = state.stamp.wrapping_add(1);
+        }
+    }
+
     /// Databases and targets in scopes that the configuration does not ask for any more.
     pub fn unconfigured(&self) -> Vec<ResourceId> {
         self.scopes

@@ -338,14 +338,21 @@ fn what_could_not_have_its_name_and_was_not_seen_when_that_became_free_is_enroll
         scans: 1,
         seconds: 0,
     };
-    let mut world = World::new(setup);
-    let wants = |region| complete(region, vec![database(region, "db", "prod", "theirs")]);
-    world.take(&wants(REGIONS[0]));
-    world.take(&wants(REGIONS[1]));
-    world.take(&failed(REGIONS[1], Vec::new()));
-    world.take(&complete(REGIONS[0], Vec::new()));
-    world.take(&complete(REGIONS[2], Vec::new()));
-    assert_eq!(world.names(), [""; 0]);
-    world.take(&wants(REGIONS[1]));
-    assert_eq!(world.names(), ["theirs"]);
+    let other = || database(REGIONS[1], "other", "prod", "other");
+    // Nothing was read, or something else; and the service was started again, or was not.
+    for (read, started_again) in [(0, false), (0, true), (1, false), (1, true)] {
+        let mut world = World::new(setup.clone());
+        let wants = |region| database(region, "db", "prod", "theirs");
+        world.take(&complete(REGIONS[0], vec![wants(REGIONS[0])]));
+        world.take(&complete(REGIONS[1], vec![other(), wants(REGIONS[1])]));
+        world.take(&failed(REGIONS[1], vec![other(); read]));
+        if started_again {
+            world.restart(setup.clone());
+        }
+        world.take(&complete(REGIONS[0], Vec::new()));
+        world.take(&complete(REGIONS[2], Vec::new()));
+        assert_eq!(world.names(), ["other"], "{read} {started_again}");
+        world.take(&complete(REGIONS[1], vec![other(), wants(REGIONS[1])]));
+        assert_eq!(world.names(), ["other", "theirs"], "{read} {started_again}");
+    }
 }
