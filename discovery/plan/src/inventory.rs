@@ -42,6 +42,17 @@ impl Inventory {
         }
     }
 
+    /// Has another scope's word count for a database. Says whether it did not before.
+    pub fn hand_over(&mut self, id: &ResourceId, to: &Arc<Scope>) -> bool {
+        match self.records.get_mut(id) {
+            Some(record) if record.database.scope != *to => {
+                record.database.scope = Arc::clone(to);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// A record by its id.
     pub fn get(&self, id: &ResourceId) -> Option<&Record> {
         self.records.get(id)

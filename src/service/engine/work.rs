@@ -123,6 +123,11 @@ impl Engine {
             return Ok(());
         }
         self.fetch(work, id, now)?;
+        if let Some(scope) = self.index.scope_of(id)
+            && work.inventory.hand_over(id, scope)
+        {
+            work.changed.insert(id.clone());
+        }
         let Some(record) = work.inventory.get(id).filter(|it| it.missing.is_none()) else {
             return Ok(());
         };

@@ -218,6 +218,22 @@ impl Index {
         }
         self.scopes_known = scopes_known;
         self.open = open;
+        // What another scope sees as well is that one's now, and waits for its next scan: what is remembered of it is
+        // what the scope before it said.
+        let left = self.scopes.iter().filter(|state| !state.configured);
+        let slots: Vec<u32> = left.flat_map(|state| &state.members).copied().collect();
+        for slot in slots {
+            let entry = self.at(slot).filter(|entry| !entry.missing);
+            if let Some((scope, stamp)) = entry.and_then(|entry| self.seen_elsewhere(entry)) {
+                self.hand_over(slot, scope, stamp.wrapping_sub(1));
+            }
+        }
+    }
+
+    /// The scope whose word on it counts. Its record may still name the one before.
+    pub fn scope_of(&self, id: &ResourceId) -> Option<&Arc<Scope>> {
+        let state = self.scope_state(self.entry(id)?.scope)?;
+        Some(&state.scope)
     }
 
     /// Whether the configured scopes are all that the configuration asks for.

@@ -173,7 +173,7 @@ impl Index {
     }
 
     /// From now on another scope's word counts. Its next scan is looked at, whatever it says.
-    fn hand_over(&mut self, slot: u32, scope: u32, stamp: u32) {
+    pub(super) fn hand_over(&mut self, slot: u32, scope: u32, stamp: u32) {
         self.move_to(slot, scope);
         if let Some(entry) = self.at_mut(slot) {
             entry.stamp = stamp;

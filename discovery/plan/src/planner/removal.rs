@@ -19,7 +19,9 @@ impl Planner<'_> {
     /// Not found by this run: missing from complete scans, or its scope was not completely read.
     pub(super) fn absent(&mut self, record: &Record, target: Option<&Target>) {
         let Some(target) = target else {
-            if record.missing.is_some_and(|_| self.gone(record)) {
+            // As long as its scope is not completely read it may be back without anybody having seen it.
+            let read = matches!(self.proof(&record.database.scope), Proof::Complete);
+            if read && self.gone(record) {
                 self.forget.push(record.database.id.clone());
             } else {
                 self.skipped.push(SkippedLine {

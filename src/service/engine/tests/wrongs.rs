@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use muster_model::{Database, Malformed, Scan, Scope, Service};
-use muster_plan::{Grace, TargetWrite};
+use muster_plan::{Grace, TargetWrite, Unconfigured};
 use muster_store::tables;
 
 use super::{
@@ -354,5 +354,37 @@ fn what_could_not_have_its_name_and_was_not_seen_when_that_became_free_is_enroll
         assert_eq!(world.names(), ["other"], "{read} {started_again}");
         world.take(&complete(REGIONS[1], vec![other(), wants(REGIONS[1])]));
         assert_eq!(world.names(), ["other", "theirs"], "{read} {started_again}");
+    }
+}
+
+#[test]
+fn what_another_scope_sees_as_well_stays_when_its_own_is_not_asked_for_any_more() {
+    for other in [
+        elsewhere(),
+        Database {
+            tags: [("env".to_owned(), "dev".to_owned())].into(),
+            ..elsewhere()
+        },
+    ] {
+        let mut asked = setup();
+        asked.settings.unconfigured = Unconfigured::Remove;
+        asked.settings.grace = Grace {
+            scans: 1,
+            seconds: 0,
+        };
+        let mut world = World::new(asked.clone());
+        world.take(&complete(REGIONS[0], one()));
+        world.take(&failed(REGIONS[1], vec![other]));
+        asked.scopes.remove(0);
+        asked.chain = other_rules().chain;
+        asked.digest = other_rules().digest;
+        world.engine.configure(asked, world.now, "reload").unwrap();
+        assert_eq!(
+            world.names().len(),
+            1,
+            "what sees it now was not completely read"
+        );
+        world.take(&complete(REGIONS[1], vec![elsewhere()]));
+        assert_eq!(world.names(), [""; 0]);
     }
 }
