@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{DONE, MAX_ORDER, ORDER, Order, REFUSED};
 use crate::{
@@ -61,9 +61,12 @@ fn limit(order: Order) -> io::Result<()> {
         (Resource::Fsize, 0, 0),
     ];
     for (resource, current, maximum) in limits {
+        // Never more than whoever started the program has allowed: that is not ours to raise.
+        let allowed = getrlimit(resource);
+        let least = |limit: u64, allowed: Option<u64>| allowed.map_or(limit, |a| a.min(limit));
         let limit = Rlimit {
-            current: Some(current),
-            maximum: Some(maximum),
+            current: Some(least(current, allowed.current.or(allowed.maximum))),
+            maximum: Some(least(maximum, allowed.maximum)),
         };
         setrlimit(resource, limit)?;
     }

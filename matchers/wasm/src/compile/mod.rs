@@ -37,6 +37,9 @@ impl Compiler {
     }
 }
 
+/// The largest machine code that is taken, in bytes. A plugin in Python comes to 60 MB.
+pub(crate) const MAX_ARTIFACT: u64 = 256 << 20;
+
 /// What the parent writes before the component, so that both compile for the same engine and the child knows its
 /// limits: one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

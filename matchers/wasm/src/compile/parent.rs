@@ -11,15 +11,16 @@ use std::{
 use rustix::process::Signal;
 use wasmtime::Engine;
 
-use super::{Compiler, DONE, Order, REFUSED};
+use super::{Compiler, DONE, MAX_ARTIFACT, Order, REFUSED};
 use crate::{LoadError, guest::clean, limits::Limits};
 
-/// The largest machine code that is taken. A plugin in Python comes to 60 MB.
-const MAX_ARTIFACT: u64 = 512 << 20;
 /// What is read of the child's complaints.
 const MAX_COMPLAINT: u64 = 4096;
 /// Threads of the compiler. Each takes address space, so that a machine with many would leave no memory to them.
 const THREADS: &str = "2";
+/// How many times the processor's seconds may pass on the clock on the wall: on a busy machine a child gets a part of one
+/// processor. What keeps computing is ended by the kernel long before.
+const WALL: u64 = 6;
 
 /// Machine code for this engine.
 pub(crate) fn compile(
@@ -54,18 +55,25 @@ fn in_child(component: &[u8], mut command: Command, limits: &Limits) -> Result<V
         .spawn()
         .map_err(|error| failed("the compiler cannot be started", error))?;
     let outcome = talk(&mut child, component, limits);
-    if outcome.is_none() {
+    if !matches!(outcome, Ok(Some(_))) {
         // Already gone, if this fails.
         let _gone = child.kill();
     }
     let status = child
         .wait()
         .map_err(|error| failed("the compiler cannot be waited for", error))?;
+    let outcome =
+        outcome.map_err(|error| failed("no thread can be started to hear the compiler", error))?;
     let Some((answer, complaint)) = outcome else {
         return Err(LoadError::CompileTime {
             seconds: limits.compile_seconds,
         });
     };
+    if answer.len() as u64 > MAX_ARTIFACT {
+        return Err(LoadError::TooDemanding {
+            detail: format!("its compiled form has more than {} MiB", MAX_ARTIFACT >> 20),
+        });
+    }
     match answer.split_first() {
         Some((&DONE, _)) if status.success() => {
             let mut answer = answer;
@@ -78,7 +86,11 @@ fn in_child(component: &[u8], mut command: Command, limits: &Limits) -> Result<V
 }
 
 /// What the child answered and complained of; none when it took too long.
-fn talk(child: &mut Child, component: &[u8], limits: &Limits) -> Option<(Vec<u8>, String)> {
+fn talk(
+    child: &mut Child,
+    component: &[u8],
+    limits: &Limits,
+) -> io::Result<Option<(Vec<u8>, String)>> {
     let order = Order {
         memory_bytes: limits.compile_memory_bytes,
         seconds: limits.compile_seconds,
@@ -89,26 +101,40 @@ fn talk(child: &mut Child, component: &[u8], limits: &Limits) -> Option<(Vec<u8>
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
-        scope.spawn(move || {
-            // It may be gone already: then its end says why.
-            let _written = stdin.map(|mut stdin| {
-                stdin
-                    .write_all(order.line().as_bytes())
-                    .and_then(|()| stdin.write_all(component))
+        let thread = || std::thread::Builder::new().name("wasm-compile".to_owned());
+        let started = thread()
+            .spawn_scoped(scope, move || {
+                // It may be gone already: then its end says why.
+                let _written = stdin.map(|mut stdin| {
+                    stdin
+                        .write_all(order.line().as_bytes())
+                        .and_then(|()| stdin.write_all(component))
+                });
+            })
+            .and_then(|_| {
+                thread().spawn_scoped(scope, move || {
+                    let _waiting = sender.send(stdout.map(|stdout| read(stdout, MAX_ARTIFACT + 1)));
+                })
+            })
+            .and_then(|_| {
+                thread().spawn_scoped(scope, move || {
+                    let complaint = stderr.map(|stderr| read(stderr, MAX_COMPLAINT));
+                    clean(
+                        &String::from_utf8_lossy(&complaint.unwrap_or_default()),
+                        512,
+                    )
+                })
             });
-        });
-        let complaining = scope.spawn(move || {
-            let complaint = stderr.map(|stderr| read(stderr, MAX_COMPLAINT));
-            clean(
-                &String::from_utf8_lossy(&complaint.unwrap_or_default()),
-                512,
-            )
-        });
-        scope.spawn(move || {
-            let _waiting = sender.send(stdout.map(|stdout| read(stdout, MAX_ARTIFACT)));
-        });
-        let wall = Duration::from_secs(limits.compile_seconds.saturating_mul(2));
-        match receiver.recv_timeout(wall) {
+        let complaining = match started {
+            Ok(complaining) => complaining,
+            Err(error) => {
+                // Those that were started end with it.
+                let _gone = child.kill();
+                return Err(error);
+            }
+        };
+        let wall = Duration::from_secs(limits.compile_seconds.saturating_mul(WALL));
+        Ok(match receiver.recv_timeout(wall) {
             Ok(answer) => {
                 let complaint = complaining.join().unwrap_or_default();
                 Some((answer.unwrap_or_default(), complaint))
@@ -117,7 +143,7 @@ fn talk(child: &mut Child, component: &[u8], limits: &Limits) -> Option<(Vec<u8>
                 let _gone = child.kill();
                 None
             }
-        }
+        })
     })
 }
 

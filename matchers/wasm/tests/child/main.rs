@@ -12,7 +12,8 @@
 use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, SystemTime},
 };
 
 use muster_wasm::{
@@ -21,6 +22,10 @@ use muster_wasm::{
 
 /// What it is started with to compile.
 const COMPILE: &str = "compile-a-component";
+/// What it is started with to load the base, from a cache, and say what became of it.
+const LOAD: &str = "load-with-cache";
+/// The same, after it has taken its own file away.
+const VANISH: &str = "load-after-vanishing";
 
 /// A component that does nothing and exports nothing: it compiles, and is then refused for its contract.
 const SMALL: &str = "(component (core module (func (export \"f\") (result i32) i32.const 1)))";
@@ -65,12 +70,49 @@ const TESTS: &[Test] = &[
         "the_cache_does_not_grow_for_ever",
         the_cache_does_not_grow_for_ever,
     ),
+    (
+        "a_file_of_another_component_is_not_taken",
+        a_file_of_another_component_is_not_taken,
+    ),
+    (
+        "what_was_begun_by_others_is_left_to_them",
+        what_was_begun_by_others_is_left_to_them,
+    ),
+    ("what_is_used_stays", what_is_used_stays),
+    ("several_processes_at_once", several_processes_at_once),
+    (
+        "its_own_file_may_be_gone_while_it_runs",
+        its_own_file_may_be_gone_while_it_runs,
+    ),
+    (
+        "a_limit_of_whoever_started_it_is_not_raised",
+        a_limit_of_whoever_started_it_is_not_raised,
+    ),
+    (
+        "where_there_is_no_address_space_it_says_so",
+        where_there_is_no_address_space_it_says_so,
+    ),
 ];
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args().skip(1).collect();
     if args.first().is_some_and(|arg| arg == COMPILE) {
         return compile::child();
+    }
+    if let [mode, cache] = args.as_slice()
+        && [LOAD, VANISH].contains(&mode.as_str())
+    {
+        if mode == VANISH {
+            std::fs::remove_file(std::env::current_exe().expect("its file")).expect("removed");
+        }
+        let loaded = Host::new(options(Limits::default(), Some(cache.into())))
+            .map_err(|error| error.to_string())
+            .and_then(|host| host.load(&base()).map_err(|error| error.to_string()));
+        match loaded {
+            Ok(plugin) => println!("{}", plugin.description().name),
+            Err(error) => println!("{error}"),
+        }
+        return ExitCode::SUCCESS;
     }
     if args.iter().any(|arg| arg == "--list") {
         for (name, _) in TESTS {
@@ -386,4 +428,175 @@ fn a_cache_that_cannot_be_written_is_told_and_no_hindrance() {
     let second = host.load(&base()).expect("it loads all the same");
     assert!(!second.was_cached());
     assert!(second.not_kept().is_some());
+}
+
+/// Loads, but into another file.
+fn another() -> Vec<u8> {
+    let mut component = base();
+    let version = component
+        .windows(6)
+        .position(|bytes| bytes == b"0.1.0\0")
+        .expect("its version");
+    component[version + 4] = b'9';
+    component
+}
+
+fn a_file_of_another_component_is_not_taken() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    cached(&cache).load(&base()).expect("it loads");
+    let first = files(&cache).pop().expect("a file");
+    cached(&cache).load(&another()).expect("it loads");
+    let second = files(&cache)
+        .into_iter()
+        .find(|path| *path != first)
+        .expect("another file");
+    // Whole and good, and not what its name says.
+    std::fs::copy(&second, &first).expect("copied");
+    let plugin = cached(&cache).load(&base()).expect("it loads");
+    assert!(!plugin.was_cached());
+    assert_eq!(plugin.description().version, "0.1.0");
+}
+
+fn what_was_begun_by_others_is_left_to_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    let host = cached(&cache);
+    // As by a process with the same number in another container.
+    let theirs: Vec<_> = (0..200)
+        .map(|serial| cache.join(format!(".{}.{serial}.new", std::process::id())))
+        .collect();
+    for path in &theirs {
+        std::fs::write(path, "half").expect("written");
+    }
+    let abandoned = cache.join(".1.0.new");
+    std::fs::write(&abandoned, "half").expect("written");
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&abandoned)
+        .expect("opened");
+    file.set_modified(SystemTime::now() - Duration::from_secs(7200))
+        .expect("set");
+    assert_eq!(host.load(&base()).expect("it loads").not_kept(), None);
+    for path in &theirs {
+        assert_eq!(std::fs::read(path).expect("it is there"), b"half");
+    }
+    assert!(!abandoned.exists(), "nobody will finish it");
+}
+
+fn what_is_used_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    cached(&cache).load(&base()).expect("it loads");
+    let age = |path: &Path, seconds: u64| {
+        std::fs::File::open(path)
+            .expect("opened")
+            .set_modified(SystemTime::now() - Duration::from_secs(seconds))
+            .expect("set");
+    };
+    age(&files(&cache)[0], 1000);
+    for other in 0..63 {
+        let path = cache.join(format!("{other}.compiled"));
+        std::fs::write(&path, "").expect("written");
+        age(&path, 500);
+    }
+    // It is the oldest, and used now.
+    assert!(cached(&cache).load(&base()).expect("it loads").was_cached());
+    cached(&cache).load(&another()).expect("it loads");
+    assert_eq!(files(&cache).len(), 64, "one had to go");
+    assert!(cached(&cache).load(&base()).expect("it loads").was_cached());
+}
+
+/// This program, in another process; what it prints.
+fn this_program(program: &Path, mode: &str, cache: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.arg(mode).arg(cache).stdout(Stdio::piped());
+    command
+}
+
+fn printed(command: &mut Command) -> String {
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn own_file() -> PathBuf {
+    std::env::current_exe().expect("its file")
+}
+
+fn several_processes_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = folder.path().join("cache");
+    let children: Vec<_> = (0..4)
+        .map(|_| {
+            this_program(&own_file(), LOAD, &cache)
+                .spawn()
+                .expect("it runs")
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "wat\n");
+    }
+    assert_eq!(files(&cache).len(), 1, "one file, and nothing beside it");
+    assert!(cached(&cache).load(&base()).expect("it loads").was_cached());
+}
+
+fn its_own_file_may_be_gone_while_it_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = folder.path().join("copy");
+    std::fs::copy(own_file(), &copy).expect("copied");
+    let said = printed(&mut this_program(
+        &copy,
+        VANISH,
+        &folder.path().join("cache"),
+    ));
+    assert!(!copy.exists(), "it took itself away");
+    assert_eq!(said, "wat\n", "and compiled all the same");
+}
+
+fn a_limit_of_whoever_started_it_is_not_raised() {
+    let compiler = Compiler::Child {
+        program: "/bin/sh".into(),
+        args: [
+            "-c",
+            "ulimit -v 196608; exec \"$0\" \"$1\"",
+            own_file().to_str().expect("text"),
+            COMPILE,
+        ]
+        .map(Into::into)
+        .to_vec(),
+    };
+    let host = Host::new(Options {
+        limits: Limits {
+            compile_seconds: 60,
+            ..Limits::default()
+        },
+        compiler,
+        cache: None,
+    })
+    .expect("a host");
+    assert_eq!(code(host.load(&base())).0, "ok", "it is enough for this");
+    let adds = "(local.set 0 (i32.add (local.get 0) (local.get 1)))".repeat(400_000);
+    let bomb = wat::parse_str(format!(
+        "(component (core module (func (param i32 i32) (result i32) {adds} (local.get 0))))"
+    ))
+    .expect("text");
+    let (code, text) = code(host.load(&bomb));
+    assert_eq!(code, "compile-memory", "{text}");
+}
+
+fn where_there_is_no_address_space_it_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = printed(
+        Command::new("/bin/sh")
+            .args(["-c", "ulimit -v 8388608; exec \"$0\" \"$@\""])
+            .arg(own_file())
+            .arg(LOAD)
+            .arg(folder.path().join("cache")),
+    );
+    assert!(
+        said.contains("is its address space limited?"),
+        "it names the cause: {said}"
+    );
 }
