@@ -28,6 +28,10 @@ pub(crate) const MAX_TABLE_ELEMENTS: usize = 20_000;
 /// Memory of a slot that is kept for its next instance, in bytes.
 const KEEP_RESIDENT: usize = 1 << 20;
 
+/// How large the image of a memory may become when most of it is empty, in bytes. With the usual 16 MiB a component of
+/// some hundred bytes, whose memories have one byte at each end, becomes machine code of a gigabyte.
+const SPARSE: u64 = 256 << 10;
+
 /// Whether the engine is to compile only or to run as well. Both make the same machine code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
@@ -52,7 +56,8 @@ pub(crate) fn engine(limits: &Limits, purpose: Use) -> Result<Engine> {
         .max_wasm_stack(limits.stack_bytes)
         .wasm_backtrace_max_frames(NonZeroUsize::new(8))
         .parallel_compilation(true)
-        .memory_init_cow(true);
+        .memory_init_cow(true)
+        .memory_guaranteed_dense_image_size(SPARSE);
     // One of the two ends what does not end. Both together would cost twice.
     if limits.fuel.is_some() {
         config.consume_fuel(true);
@@ -181,5 +186,28 @@ impl Ticking {
                 None => return,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use super::{Limits, Use, engine};
+
+    #[test]
+    fn a_small_component_does_not_become_large_machine_code() {
+        // Each memory has a byte at either end, which an image of it would have all of.
+        let module = "(core module (memory 255) (data (i32.const 0) \"a\") (data (i32.const 16711679) \"z\"))";
+        let text = format!("(component {})", module.repeat(20));
+        let component = wat::parse_str(text).expect("text");
+        let engine = engine(&Limits::default(), Use::Compile).expect("an engine");
+        let artifact = engine.precompile_component(&component).expect("compiled");
+        assert!(
+            artifact.len() < 2 << 20,
+            "{} bytes become {}",
+            component.len(),
+            artifact.len()
+        );
     }
 }
