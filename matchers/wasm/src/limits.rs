@@ -44,6 +44,15 @@ pub struct Limits {
 impl Limits {
     /// How many times [`Limits::time`] a batch may take by the clock on the wall.
     pub const WALL: u32 = 10;
+    /// How many times [`Limits::log_lines`] are kept of one evaluation, however many batches it has.
+    pub const LOG: usize = 16;
+
+    /// How long all batches of one evaluation may compute together: the time of one for every thousand databases, and
+    /// for eight more. No batch alone can be told from one that does much; all together can.
+    pub(crate) fn allowance(&self, databases: usize) -> Duration {
+        let thousands = u32::try_from(databases / 1000).unwrap_or(u32::MAX);
+        self.time.saturating_mul(thousands.saturating_add(8))
+    }
 
     /// Bytes that a plugin may hand back for a batch of so many databases. About ten times what a talkative plugin
     /// needs.

@@ -20,6 +20,9 @@ const PACKAGE: &str = "muster:matcher/";
 /// The versions that are run.
 pub const SUPPORTED: &[&str] = &["0.1"];
 
+/// Exports of the plugin's interface that are looked at. Nobody has a use for more than two.
+const MAX_VERSIONS: usize = 16;
+
 /// A component, bound to the version of the contract that it was built for.
 pub(crate) enum Bound {
     V0_1(v0_1::Bound),
@@ -50,6 +53,7 @@ impl Bound {
             .exports(engine)
             .filter_map(|(name, _)| name.strip_prefix(PLUGIN))
             .map(|version| clean(version, 64))
+            .take(MAX_VERSIONS)
             .collect();
         // The newest that both know would come first.
         if !found.iter().any(|version| is_of(version, "0.1")) {

@@ -68,7 +68,8 @@ pub struct Configured {
 pub struct Evaluation {
     /// One for each database, in the same order. An error decides nothing about it.
     pub verdicts: Vec<Result<Verdict, PluginError>>,
-    /// What the plugin logged, in the order of the databases.
+    /// What the plugin logged, in the order of the databases: as many lines of each batch as the
+    /// limits say, and sixteen times that in all.
     pub log: Vec<Line>,
     /// Lines that were not kept.
     pub dropped_lines: u64,
@@ -173,50 +174,49 @@ impl Configured {
         let limits = &self.plugin.shared.limits;
         let chunks: Vec<_> = candidates.chunks(limits.batch).collect();
         let threads = limits.threads.min(chunks.len());
-        let run = Run::new(self);
-        if threads <= 1 {
+        let run = Run::new(self, candidates.len());
+        let next = AtomicUsize::new(0);
+        let work = || {
             let mut scratch = Scratch::default();
-            for (place, chunk) in chunks.iter().enumerate() {
+            loop {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                let Some(chunk) = chunks.get(place) else {
+                    break;
+                };
                 run.chunk(place, chunk, &mut scratch);
             }
-        } else {
-            let next = AtomicUsize::new(0);
-            std::thread::scope(|scope| {
-                for _ in 0..threads {
-                    scope.spawn(|| {
-                        let mut scratch = Scratch::default();
-                        loop {
-                            let place = next.fetch_add(1, Ordering::Relaxed);
-                            let Some(chunk) = chunks.get(place) else {
-                                break;
-                            };
-                            run.chunk(place, chunk, &mut scratch);
-                        }
-                    });
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                let thread = std::thread::Builder::new().name("wasm-judge".to_owned());
+                if thread.spawn_scoped(scope, work).is_err() {
+                    // As many threads as there may be; this one is enough.
+                    break;
                 }
-            });
-        }
+            }
+            work();
+        });
         run.finish()
     }
 
     /// Judges each database alone and all of them together, forwards and backwards, and names those on which the
     /// verdicts differ. For tests of a plugin: it takes some ten times as long as [`Configured::evaluate`].
     pub fn unstable(&self, candidates: &[Candidate<'_>]) -> Vec<usize> {
-        let run = Run::new(self);
+        let run = Run::new(self, candidates.len().saturating_mul(4));
         let mut scratch = Scratch::default();
         let mut together = Vec::new();
         for chunk in candidates.chunks(self.plugin.shared.limits.batch) {
-            together.extend(run.halves(chunk, &mut scratch, &mut Vec::new()));
+            together.extend(run.halves(chunk, &mut scratch, None));
         }
         let reversed: Vec<_> = candidates.iter().rev().copied().collect();
         let mut backwards = Vec::new();
         for chunk in reversed.chunks(self.plugin.shared.limits.batch) {
-            backwards.extend(run.halves(chunk, &mut scratch, &mut Vec::new()));
+            backwards.extend(run.halves(chunk, &mut scratch, None));
         }
         let mut differ = Vec::new();
         let both = together.iter().zip(backwards.iter().rev());
         for ((place, candidate), (forwards, backwards)) in candidates.iter().enumerate().zip(both) {
-            let alone = run.alone(candidate, &mut scratch, &mut Vec::new());
+            let alone = run.alone(candidate, &mut scratch, None);
             if differs(&alone, forwards) || differs(&alone, backwards) {
                 differ.push(place);
             }

@@ -30,6 +30,10 @@ pub(super) struct Run<'a> {
     settings: &'a str,
     /// What is left of the patience with failures.
     patience: AtomicI64,
+    /// What all batches may compute together; none where fuel bounds each.
+    allowance: Option<Duration>,
+    /// Lines that are kept.
+    lines: AtomicUsize,
     last: Mutex<Option<PluginError>>,
     done: Mutex<Vec<(usize, Done)>>,
     cost: Counters,
@@ -54,8 +58,11 @@ struct Counters {
 type Verdicts = Vec<Result<Verdict, PluginError>>;
 
 impl<'a> Run<'a> {
-    pub(super) fn new(configured: &'a Configured) -> Self {
+    pub(super) fn new(configured: &'a Configured, databases: usize) -> Self {
+        let limits = &configured.plugin.shared.limits;
         Self {
+            allowance: limits.fuel.is_none().then(|| limits.allowance(databases)),
+            lines: AtomicUsize::new(0),
             plugin: &configured.plugin,
             settings: &configured.settings,
             patience: AtomicI64::new(PATIENCE),
@@ -73,7 +80,7 @@ impl<'a> Run<'a> {
     /// Judges a chunk and puts it by.
     pub(super) fn chunk(&self, place: usize, candidates: &[Candidate<'_>], scratch: &mut Scratch) {
         let mut log = Vec::new();
-        let verdicts = self.checked(candidates, scratch, &mut log);
+        let verdicts = self.checked(candidates, scratch, Some(&mut log));
         lock(&self.done).push((place, Done { verdicts, log }));
     }
 
@@ -82,7 +89,7 @@ impl<'a> Run<'a> {
         &self,
         candidates: &[Candidate<'_>],
         scratch: &mut Scratch,
-        log: &mut Vec<Line>,
+        mut log: Option<&mut Vec<Line>>,
     ) -> Verdicts {
         let Limits {
             alone, spot_checks, ..
@@ -91,7 +98,7 @@ impl<'a> Run<'a> {
             // As cheap as checking some of them, and nothing is left to chance.
             return candidates
                 .iter()
-                .map(|candidate| self.alone(candidate, scratch, log))
+                .map(|candidate| self.alone(candidate, scratch, log.as_deref_mut()))
                 .collect();
         }
         let verdicts = self.halves(candidates, scratch, log);
@@ -101,10 +108,9 @@ impl<'a> Run<'a> {
         };
         let pick = |place: &usize| candidates.get(*place).copied();
         let again: Vec<_> = places.iter().filter_map(pick).collect();
-        let mut unlogged = Vec::new();
-        let mut second = self.halves(&again, scratch, &mut unlogged);
+        let mut second = self.halves(&again, scratch, None);
         if let Some(candidate) = pick(&last) {
-            second.push(self.alone(&candidate, scratch, &mut unlogged));
+            second.push(self.alone(&candidate, scratch, None));
             places.push(last);
         }
         let differing = places.iter().zip(&second).find_map(|(place, second)| {
@@ -125,7 +131,7 @@ impl<'a> Run<'a> {
         &self,
         candidate: &Candidate<'_>,
         scratch: &mut Scratch,
-        log: &mut Vec<Line>,
+        log: Option<&mut Vec<Line>>,
     ) -> Result<Verdict, PluginError> {
         self.instance(std::slice::from_ref(candidate), scratch, log)
             .and_then(|judged| {
@@ -142,7 +148,7 @@ impl<'a> Run<'a> {
         &self,
         candidates: &[Candidate<'_>],
         scratch: &mut Scratch,
-        log: &mut Vec<Line>,
+        mut log: Option<&mut Vec<Line>>,
     ) -> Verdicts {
         let mut verdicts = Vec::with_capacity(candidates.len());
         // What is still to be asked, the next at the end.
@@ -151,7 +157,7 @@ impl<'a> Run<'a> {
             if part.is_empty() {
                 continue;
             }
-            match self.instance(part, scratch, log) {
+            match self.instance(part, scratch, log.as_deref_mut()) {
                 Ok(judged) => {
                     let taken = judged.taken;
                     verdicts.extend(judged.verdicts);
@@ -173,10 +179,18 @@ impl<'a> Run<'a> {
         &self,
         candidates: &[Candidate<'_>],
         scratch: &mut Scratch,
-        log: &mut Vec<Line>,
+        log: Option<&mut Vec<Line>>,
     ) -> Result<Judged, PluginError> {
         if self.patience.load(Ordering::Relaxed) <= 0 {
             return Err(lock(&self.last).clone().unwrap_or_else(none));
+        }
+        if let Some(allowance) = self.allowance
+            && self.cost.computed() >= allowance
+        {
+            return Err(PluginError::new(
+                Failure::Timeout,
+                format!("all its batches did not end within {allowance:?} of computing"),
+            ));
         }
         let Shared {
             engine,
@@ -191,13 +205,25 @@ impl<'a> Run<'a> {
         let guest = store.into_data();
         self.cost
             .count(guest.memory(), thread_time().saturating_sub(before));
-        self.dropped.fetch_add(guest.dropped, Ordering::Relaxed);
-        log.extend(guest.lines);
+        if let Some(log) = log {
+            self.keep(log, guest.lines, guest.dropped);
+        }
         match &judged {
             Ok(_) => self.succeeded(),
             Err(error) => self.failed(error),
         }
         judged
+    }
+
+    /// Keeps lines, as long as there are not too many of them in all.
+    fn keep(&self, log: &mut Vec<Line>, lines: Vec<Line>, dropped: u64) {
+        let count = lines.len();
+        let before = self.lines.fetch_add(count, Ordering::Relaxed);
+        let most = self.limits().log_lines.saturating_mul(Limits::LOG);
+        let room = most.saturating_sub(before).min(count);
+        log.extend(lines.into_iter().take(room));
+        let dropped = dropped.saturating_add((count - room) as u64);
+        self.dropped.fetch_add(dropped, Ordering::Relaxed);
     }
 
     fn succeeded(&self) {
@@ -246,6 +272,10 @@ impl Counters {
         self.memory.fetch_max(memory, Ordering::Relaxed);
         self.longest.fetch_max(nanos, Ordering::Relaxed);
         self.computed.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    fn computed(&self) -> Duration {
+        Duration::from_nanos(self.computed.load(Ordering::Relaxed))
     }
 
     fn finish(self) -> Cost {

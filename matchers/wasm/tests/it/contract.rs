@@ -370,6 +370,51 @@ fn one_that_fails_over_everything_is_not_asked_for_ever() {
 }
 
 #[test]
+fn one_that_takes_its_time_over_each_is_not_waited_for_as_often() {
+    // So short a time that nothing is ended before it is done, and the first is all that there was time for.
+    let limits = Limits {
+        time: std::time::Duration::from_nanos(1),
+        alone: 100,
+        ..kit::limits()
+    };
+    let plugin = kit::host_with(limits)
+        .load(&kit::base(&[]))
+        .expect("it loads");
+    let configured = plugin.configured("null").expect("it accepts anything");
+    let fleet = Fleet::new(50);
+    let evaluation = configured.evaluate(&fleet.candidates());
+    assert_eq!(evaluation.cost.instances, 1, "{:?}", evaluation.cost);
+    for verdict in &evaluation.verdicts[1..] {
+        let error = verdict.as_ref().expect_err("nothing is decided");
+        assert_eq!(error.code.as_str(), "timeout");
+        assert!(error.detail.contains("all its batches"), "{error}");
+    }
+}
+
+#[test]
+fn a_log_of_many_batches_does_not_fill_the_memory() {
+    let before = "(loop $l (call $log (i32.const 1) (i32.const 16) (i32.const 8)) \
+                  (br_if $l (i32.lt_u (local.tee $place (i32.add (local.get $place) (i32.const 1))) (i32.const 50)))) \
+                  (local.set $place (i32.const 0))";
+    let limits = Limits {
+        batch: 1,
+        ..kit::limits()
+    };
+    let component = kit::base(&[("before", before), ("configure", "(i32.const 320)")]);
+    let plugin = kit::host_with(limits).load(&component).expect("it loads");
+    let configured = plugin.configured("null").expect("it accepts anything");
+    let fleet = Fleet::new(100);
+    let evaluation = configured.evaluate(&fleet.candidates());
+    assert!(evaluation.verdicts.iter().all(Result::is_ok));
+    assert_eq!(evaluation.log.len(), 64 * Limits::LOG);
+    assert_eq!(
+        evaluation.log.len() as u64 + evaluation.dropped_lines,
+        50 * 100,
+        "what is not kept is counted"
+    );
+}
+
+#[test]
 fn the_cost_is_told() {
     let plugin = kit::host().load(&kit::base(&[])).expect("it loads");
     let configured = plugin.configured("null").expect("it accepts anything");
