@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use muster_model::{Coverage, Database, Malformed, ResourceId, Scan, Timestamp};
 use muster_plan::{Grace, Policy, Unconfigured};
 use muster_store::{MemoryStore, Store, tables};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::FileFailurePersistence};
 
 use super::{
     super::Setup,
@@ -263,7 +263,12 @@ fn counted<'a>(held: impl Iterator<Item = (&'a str, u64)>) -> BTreeMap<&'a str, 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        // What failed once is tried for ever; beside this file.
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
     #[test]
     fn scan_by_scan_is_the_same_as_all_at_once(steps in steps(), way in way()) {
         let mut config = Config {
