@@ -2,8 +2,16 @@
 //!
 //! They work on a file and need no configuration; what a service runs is what its configuration says.
 
+mod bench;
+mod database;
 mod file;
+mod input;
 mod inspect;
+mod run;
+mod sign;
+mod test;
+mod verdict;
+mod verify;
 mod view;
 
 use clap::{Subcommand, ValueEnum};
@@ -16,6 +24,16 @@ use crate::exit::Exit;
 pub enum Plugin {
     /// Show what a plugin is: its description, contract, imports, size, digest, signature and settings.
     Inspect(inspect::Inspect),
+    /// Ask a plugin about a database: verdict, labels with their provenance, log and cost.
+    Run(run::Run),
+    /// Test a plugin with a table of cases.
+    Test(test::Test),
+    /// Measure what a plugin costs, beside the label rules.
+    Bench(bench::Bench),
+    /// Put a signature beside a plugin.
+    Sign(sign::Sign),
+    /// Check the signature of a plugin.
+    Verify(verify::Verify),
 }
 
 /// How an answer is written.
@@ -32,6 +50,11 @@ impl Plugin {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
             Self::Inspect(args) => args.run(common),
+            Self::Run(args) => args.run(common),
+            Self::Test(args) => args.run(common),
+            Self::Bench(args) => args.run(common),
+            Self::Sign(args) => args.run(common),
+            Self::Verify(args) => args.run(common),
         }
     }
 }
