@@ -15,7 +15,6 @@ mod faults;
 mod layering;
 mod moto;
 mod notify;
-mod plugin;
 mod readme;
 mod seen;
 mod service;
