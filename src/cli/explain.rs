@@ -121,8 +121,7 @@ pub(super) fn find<'a, T, const N: usize>(
     }
 }
 
-/// Whether somebody who says `wanted` may mean this database: by its name, its id, or its host.
-pub(super) fn is_called(
+fn is_called(
     record: &Record,
     wanted: &str,
     state: &State,

@@ -15,7 +15,6 @@ pub mod file;
 mod problem;
 pub mod schema;
 pub mod show;
-pub(crate) mod strict;
 #[cfg(test)]
 mod tests;
 mod words;

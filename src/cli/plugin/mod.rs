@@ -2,16 +2,10 @@
 //!
 //! They work on a file and need no configuration; what a service runs is what its configuration says.
 
-mod bench;
-mod database;
+mod build;
 mod file;
-mod input;
 mod inspect;
-mod run;
-mod sign;
-mod test;
-mod verdict;
-mod verify;
+mod new;
 mod view;
 
 use clap::{Subcommand, ValueEnum};
@@ -22,18 +16,12 @@ use crate::exit::Exit;
 /// Subcommands of `muster plugin`.
 #[derive(Subcommand, Debug)]
 pub enum Plugin {
+    /// Write a project for a matcher of your own, that builds and passes its tests at once.
+    New(new::New),
+    /// Build a project, or turn a module that a compiler made into a component.
+    Build(build::Build),
     /// Show what a plugin is: its description, contract, imports, size, digest, signature and settings.
     Inspect(inspect::Inspect),
-    /// Ask a plugin about a database: verdict, labels with their provenance, log and cost.
-    Run(run::Run),
-    /// Test a plugin with a table of cases.
-    Test(test::Test),
-    /// Measure what a plugin costs, beside the label rules.
-    Bench(bench::Bench),
-    /// Put a signature beside a plugin.
-    Sign(sign::Sign),
-    /// Check the signature of a plugin.
-    Verify(verify::Verify),
 }
 
 /// How an answer is written.
@@ -49,12 +37,9 @@ enum Output {
 impl Plugin {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
+            Self::New(args) => args.run(common),
+            Self::Build(args) => args.run(common),
             Self::Inspect(args) => args.run(common),
-            Self::Run(args) => args.run(common),
-            Self::Test(args) => args.run(common),
-            Self::Bench(args) => args.run(common),
-            Self::Sign(args) => args.run(common),
-            Self::Verify(args) => args.run(common),
         }
     }
 }

@@ -19,7 +19,7 @@ use muster_model::{Database, Labels, Timestamp};
 use crate::{
     ConfigureError, Description, Failure, PluginError,
     contract::{Bound, Scratch},
-    failure::{caught, failure},
+    failure::failure,
     guest::{Guest, Line},
     host::Shared,
     plugin::run::{Run, differs},
@@ -149,9 +149,7 @@ impl Plugin {
         let _permit = ticker.permit();
         let mut store = Guest::store(engine, limits, 0)
             .map_err(|error| ConfigureError::Failed(host(&error)))?;
-        let configured = caught(|| self.loaded.bound.configure(&mut store, settings))
-            .map_err(ConfigureError::Failed)?;
-        match configured {
+        match self.loaded.bound.configure(&mut store, settings) {
             Ok(Ok(())) => Ok(Configured {
                 plugin: self.clone(),
                 settings: settings.into(),
