@@ -7,7 +7,9 @@
     clippy::panic
 )]
 
+mod bounds;
 mod contract;
+mod first;
 mod hostile;
 mod kit;
 mod loader;
