@@ -20,7 +20,10 @@
 #[allow(dead_code)]
 mod kit;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use muster_wasm::{Candidate, Compiler, Configured, Host, Limits, Options, Verdict};
 use wasmtime::{
@@ -95,7 +98,10 @@ fn main() {
         plugin(&path, &component, &candidates, &checked, "");
     }
     naive(batch);
-    start(&nothing, batch);
+    start("does nothing", &nothing, batch);
+    for path in std::env::args().skip(1) {
+        start(&path, &std::fs::read(&path).expect("a component"), batch);
+    }
 }
 
 fn row(what: &str, took: Duration, databases: usize) {
@@ -209,6 +215,59 @@ fn plugin(
         cost.peak_memory_bytes >> 10,
         cost.instances
     );
+    memory(&configured(component, limits(1)), batch);
+}
+
+/// What of the pool is in memory, in bytes: of every stretch of address space that is larger than a gigabyte.
+fn resident() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/smaps").expect("smaps");
+    let (mut total, mut stretch, mut rss, mut end) = (0, 0_usize, 0, 0);
+    for line in maps.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let first = words.next().unwrap_or_default();
+        let range = first.split_once('-').and_then(|(start, end)| {
+            let number = |text| usize::from_str_radix(text, 16).ok();
+            Some((number(start)?, number(end)?))
+        });
+        if let Some((from, to)) = range {
+            if from != end {
+                total += if stretch > 1 << 30 { rss } else { 0 };
+                (stretch, rss) = (0, 0);
+            }
+            stretch += to - from;
+            end = to;
+        } else if first == "Rss:" {
+            let kib: usize = words.next().and_then(|n| n.parse().ok()).expect("a number");
+            rss += kib << 10;
+        }
+    }
+    total + if stretch > 1 << 30 { rss } else { 0 }
+}
+
+/// Memory of one instance: looked at again and again while it judges, and once more when it is gone.
+fn memory(configured: &Configured, batch: &[Candidate<'_>]) {
+    let done = AtomicBool::new(false);
+    let before = resident();
+    let most = std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut most = 0;
+            while !done.load(Ordering::Relaxed) {
+                most = most.max(resident());
+            }
+            most
+        });
+        for _ in 0..500 {
+            configured.evaluate(batch);
+        }
+        done.store(true, Ordering::Relaxed);
+        watch.join().expect("it watches")
+    });
+    println!(
+        "{:<70} {:>7} KiB, {} KiB kept for the next",
+        "  resident of one instance at most",
+        most.saturating_sub(before) >> 10,
+        resident().saturating_sub(before) >> 10,
+    );
 }
 
 /// An instance, one batch, and no limits but the clock.
@@ -298,7 +357,7 @@ fn naive(batch: &[Candidate<'_>]) {
 }
 
 /// What an instance costs, and what loading costs.
-fn start(component: &[u8], batch: &[Candidate<'_>]) {
+fn start(what: &str, component: &[u8], batch: &[Candidate<'_>]) {
     let one = configured(
         component,
         Limits {
@@ -307,7 +366,7 @@ fn start(component: &[u8], batch: &[Candidate<'_>]) {
         },
     );
     row(
-        "does nothing, a fresh instance for one database",
+        &format!("{what}, a fresh instance for one database"),
         best(300, || one.evaluate(&batch[..1]).verdicts.len()),
         1,
     );
@@ -324,7 +383,7 @@ fn start(component: &[u8], batch: &[Candidate<'_>]) {
     });
     println!(
         "{:<70} {:>7.2} ms",
-        "loading from the cache",
+        format!("{what}, loading from the cache"),
         took.as_secs_f64() * 1e3
     );
 }
