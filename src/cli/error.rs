@@ -63,6 +63,19 @@ impl Failure {
         self
     }
 
+    /// What failed, where only the reasons were known.
+    #[must_use]
+    pub fn within(mut self, what: &str) -> Self {
+        what.clone_into(&mut self.what);
+        self
+    }
+
+    /// All of it in one line, for where it is one problem among others.
+    pub fn in_one_line(&self) -> String {
+        let parts = std::iter::once(&self.what).chain(&self.why);
+        parts.map(String::as_str).collect::<Vec<_>>().join(": ")
+    }
+
     /// With which code to end.
     #[must_use]
     pub const fn exits(mut self, exit: Exit) -> Self {

@@ -121,7 +121,8 @@ pub(super) fn find<'a, T, const N: usize>(
     }
 }
 
-fn is_called(
+/// Whether somebody who says `wanted` may mean this database: by its name, its id, or its host.
+pub(super) fn is_called(
     record: &Record,
     wanted: &str,
     state: &State,

@@ -15,6 +15,7 @@ pub mod file;
 mod problem;
 pub mod schema;
 pub mod show;
+pub(crate) mod strict;
 #[cfg(test)]
 mod tests;
 mod words;

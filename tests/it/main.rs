@@ -15,6 +15,7 @@ mod faults;
 mod layering;
 mod moto;
 mod notify;
+mod plugin;
 mod readme;
 mod seen;
 mod service;

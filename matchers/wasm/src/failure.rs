@@ -1,6 +1,8 @@
 //! What wasmtime's errors mean. Those that it gives a type are told by it; the rest are texts that may change, and all
 //! come to [`Failure::Malformed`]: what a plugin handed back could not be read.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 use crate::{
@@ -36,6 +38,23 @@ pub(crate) fn failure(error: &wasmtime::Error, guest: &Guest) -> PluginError {
     )
 }
 
+/// Runs what hands a plugin's bytes to wasmtime. A panic there is a fault of ours that one plugin has found: it must not
+/// take the others' verdicts along.
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, PluginError> {
+    // What it was at is dropped while it unwinds, and nobody else has seen it.
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let said = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("without words");
+        PluginError::new(
+            Failure::Host,
+            format!("the host panicked over it: {}", clean(said, 256)),
+        )
+    })
+}
+
 fn trapped(trap: Trap, guest: &Guest) -> PluginError {
     match trap {
         Trap::OutOfFuel => PluginError::new(Failure::Timeout, "it did not end within its fuel"),
@@ -62,5 +81,23 @@ fn trapped(trap: Trap, guest: &Guest) -> PluginError {
             PluginError::new(Failure::Host, "it was called after it had failed")
         }
         trap => PluginError::new(Failure::Trap, trap.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, clippy::panic)]
+
+    use super::{Failure, caught};
+
+    #[test]
+    fn a_panic_is_an_error_about_one_plugin() {
+        assert_eq!(caught(|| 1).expect("no panic"), 1);
+        let error = caught(|| panic!("place {}\u{1b}[2J", 7)).expect_err("a panic");
+        assert_eq!(error.code, Failure::Host);
+        assert_eq!(
+            &*error.detail,
+            "the host panicked over it: place 7\u{fffd}[2J"
+        );
     }
 }

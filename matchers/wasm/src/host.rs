@@ -18,7 +18,7 @@ use crate::{
     compile::{self, Compiler},
     contract::Bound,
     engine::{self, Ticker, Use},
-    failure::failure,
+    failure::{caught, failure},
     guest::{Guest, clean},
     limits::{Limits, MAX_BATCH},
     plugin::Loaded,
@@ -108,6 +108,14 @@ impl Host {
     ///
     /// It may take as long as [`Limits::compile_seconds`] allows: never call it on a thread that others wait for.
     pub fn load(&self, component: &[u8]) -> Result<Plugin, LoadError> {
+        caught(|| self.loaded(component)).unwrap_or_else(|error| {
+            Err(LoadError::CompileFailed {
+                detail: error.to_string(),
+            })
+        })
+    }
+
+    fn loaded(&self, component: &[u8]) -> Result<Plugin, LoadError> {
         let Shared { engine, limits, .. } = &*self.shared;
         preflight::check(component, limits)?;
         let digest = hex(&Sha256::digest(component));

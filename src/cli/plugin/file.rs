@@ -4,7 +4,7 @@ use std::{
     env,
     io::Write,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use muster_wasm::{Host, HostError, Limits, LoadError, Options, Plugin};
@@ -69,6 +69,20 @@ pub(super) fn host(limits: Limits) -> Result<Host, Failure> {
         made => made,
     };
     made.map_err(|error| Failure::new("cannot run plugins").cause(&error))
+}
+
+/// Loads a plugin; `path` is only named.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn load(host: &Host, path: &Path, bytes: &[u8]) -> Result<Loaded, Failure> {
+    let since = Instant::now();
+    let loaded = host.load(bytes);
+    let took = since.elapsed();
+    match loaded {
+        Ok(plugin) => Ok(Loaded { plugin, took }),
+        Err(error) => Err(refused(path, &error)),
+    }
 }
 
 /// What a plugin that cannot be loaded means for a person.

@@ -2,10 +2,18 @@
 //!
 //! They work on a file and need no configuration; what a service runs is what its configuration says.
 
+mod bench;
 mod build;
+mod database;
 mod file;
+mod input;
 mod inspect;
 mod new;
+mod run;
+mod sign;
+mod test;
+mod verdict;
+mod verify;
 mod view;
 
 use clap::{Subcommand, ValueEnum};
@@ -22,6 +30,16 @@ pub enum Plugin {
     Build(build::Build),
     /// Show what a plugin is: its description, contract, imports, size, digest, signature and settings.
     Inspect(inspect::Inspect),
+    /// Ask a plugin about a database: verdict, labels with their provenance, log and cost.
+    Run(run::Run),
+    /// Test a plugin with a table of cases.
+    Test(test::Test),
+    /// Measure what a plugin costs, beside the label rules.
+    Bench(bench::Bench),
+    /// Put a signature beside a plugin.
+    Sign(sign::Sign),
+    /// Check the signature of a plugin.
+    Verify(verify::Verify),
 }
 
 /// How an answer is written.
@@ -40,6 +58,11 @@ impl Plugin {
             Self::New(args) => args.run(common),
             Self::Build(args) => args.run(common),
             Self::Inspect(args) => args.run(common),
+            Self::Run(args) => args.run(common),
+            Self::Test(args) => args.run(common),
+            Self::Bench(args) => args.run(common),
+            Self::Sign(args) => args.run(common),
+            Self::Verify(args) => args.run(common),
         }
     }
 }

@@ -41,6 +41,14 @@ pub(super) fn time(time: Duration) -> String {
     }
 }
 
+/// Several of something: `1 line`, `2 lines`.
+pub(super) fn count(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +70,6 @@ mod tests {
         let times = [0, 999, 12_340, 4_000_000, 2_100_000_000]
             .map(|nanos| time(Duration::from_nanos(nanos)));
         assert_eq!(times, ["0 ns", "999 ns", "12.3 us", "4.0 ms", "2.1 s"]);
+        assert_eq!([count(1, "line"), count(2, "line")], ["1 line", "2 lines"]);
     }
 }

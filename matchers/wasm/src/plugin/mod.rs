@@ -19,7 +19,7 @@ use muster_model::{Database, Labels, Timestamp};
 use crate::{
     ConfigureError, Description, Failure, PluginError,
     contract::{Bound, Scratch},
-    failure::failure,
+    failure::{caught, failure},
     guest::{Guest, Line},
     host::Shared,
     plugin::run::{Run, differs},
@@ -149,7 +149,9 @@ impl Plugin {
         let _permit = ticker.permit();
         let mut store = Guest::store(engine, limits, 0)
             .map_err(|error| ConfigureError::Failed(host(&error)))?;
-        match self.loaded.bound.configure(&mut store, settings) {
+        let configured = caught(|| self.loaded.bound.configure(&mut store, settings))
+            .map_err(ConfigureError::Failed)?;
+        match configured {
             Ok(Ok(())) => Ok(Configured {
                 plugin: self.clone(),
                 settings: settings.into(),

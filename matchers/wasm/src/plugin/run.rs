@@ -12,6 +12,7 @@ use super::{Candidate, Configured, Cost, Evaluation, Plugin, host};
 use crate::{
     Failure, PluginError,
     contract::{Judged, Scratch},
+    failure::caught,
     guest::{Guest, Line, thread_time},
     host::Shared,
     limits::Limits,
@@ -201,7 +202,8 @@ impl<'a> Run<'a> {
         let before = thread_time();
         let mut store = Guest::store(engine, limits, candidates.len()).map_err(|e| host(&e))?;
         let bound = &self.plugin.loaded.bound;
-        let judged = bound.evaluate(&mut store, self.settings, candidates, scratch);
+        let judged = caught(|| bound.evaluate(&mut store, self.settings, candidates, scratch))
+            .and_then(|judged| judged);
         let guest = store.into_data();
         self.cost
             .count(guest.memory(), thread_time().saturating_sub(before));

@@ -4,7 +4,7 @@
 //! fixed seed, of components that do compile: cut, flipped, overwritten by what lengths and tags look like, spliced.
 //! `MUSTER_WASM_MUTATIONS=100000` runs it for longer and from another seed each time.
 
-use muster_wasm::{Host, Limits, LoadError};
+use muster_wasm::{Failure, Host, Limits, LoadError};
 
 use crate::kit::{self, Fleet};
 
@@ -80,12 +80,17 @@ fn survive(host: &Host, bytes: &[u8], fleet: &Fleet) -> &'static str {
             assert!(!error.code().is_empty());
             let text = error.to_string();
             assert!(!text.chars().any(char::is_control), "{text:?}");
+            assert!(!text.contains("panicked over it"), "{text}");
             error.code()
         }
         Ok(plugin) => {
             if let Ok(configured) = plugin.configured("null") {
                 let verdicts = configured.evaluate(&fleet.candidates()).verdicts;
                 assert_eq!(verdicts.len(), fleet.candidates().len());
+                let codes = verdicts
+                    .iter()
+                    .filter_map(|verdict| Some(verdict.as_ref().err()?.code));
+                assert_eq!(codes.filter(|code| *code == Failure::Host).count(), 0);
             }
             "loaded"
         }

@@ -4,7 +4,7 @@
 //! and a failing one can be tried again from its seed. `MUSTER_WASM_MUTATIONS` sets how many.
 
 use muster_model::Labels;
-use muster_wasm::{Enroll, Limits, Verdict};
+use muster_wasm::{Enroll, Failure, Limits, Verdict};
 
 use crate::{
     kit::{self, Fleet},
@@ -99,6 +99,75 @@ fn answer(chance: &mut Chance) -> String {
         .collect()
 }
 
+/// A refusal of the settings: texts, whether it is one, and its problems.
+fn refusal(chance: &mut Chance) -> String {
+    let mut bytes: Vec<u32> = (0..64)
+        .map(|_| match chance.below(3) {
+            0 => u32::try_from(chance.below(256)).expect("a byte"),
+            _ => u32::from(b'a') + u32::try_from(chance.below(26)).expect("a letter"),
+        })
+        .collect();
+    let mut numbers = vec![u32::from(chance.below(9) > 0)];
+    if chance.below(9) == 0 {
+        numbers[0] = 2;
+    }
+    // Where they are, and how many: mostly the two that follow.
+    numbers.push([576, 576, 576, 577, 0x7fff_fff8][chance.below(5)]);
+    numbers.push([2, 2, 1, 0, 70, u32::MAX][chance.below(6)]);
+    // From 576 on, four texts: where, and how long.
+    numbers.push(0);
+    for _ in 0..4 {
+        numbers.push([512, 520, 0, 0xffff_fff0][chance.below(25) / 8]);
+        numbers.push([0, 1, 32, 64, 70_000, u32::MAX][chance.below(35) / 6]);
+    }
+    bytes.extend(numbers.iter().flat_map(|n| n.to_le_bytes().map(u32::from)));
+    let letter = |nibble: u32| char::from(b'a' + u8::try_from(nibble).expect("a nibble"));
+    bytes
+        .iter()
+        .flat_map(|byte| [letter(byte >> 4), letter(byte & 15)])
+        .collect()
+}
+
+#[test]
+fn any_answer_to_settings_is_taken_or_a_named_error() {
+    let asked = std::env::var("MUSTER_WASM_MUTATIONS").ok();
+    let answers = asked
+        .as_deref()
+        .map_or(ANSWERS, |number| number.parse().expect("a number"));
+    let seed = crate::loader::seed(asked.is_some());
+    // The texts at 512; the answer at 560, of which what is after its first 16 bytes are the problems.
+    let configure = "\
+        (global.set $settings (local.get $settings)) \
+        (global.set $bytes (i32.div_u (local.get $len) (i32.const 2))) \
+        (call $over (i32.const 0) (i32.const 496) (i32.const 64)) \
+        (call $over (i32.const 64) (i32.const 560) (i32.const 48)) \
+        (i32.const 560)";
+    let component = kit::base(&[("code", CODE), ("configure", configure)]);
+    let plugin = kit::host_with(kit::impatient())
+        .load(&component)
+        .expect("it loads");
+    let mut chance = Chance(seed);
+    let mut ends = std::collections::BTreeMap::new();
+    for answered in 0..answers {
+        let end = match plugin.configured(&refusal(&mut chance)) {
+            Ok(_) => "ok",
+            Err(error) => {
+                let text = error.to_string();
+                assert!(
+                    text.len() < 128 << 10 && !text.chars().any(char::is_control),
+                    "answer {answered} of seed {seed}: {text:?}"
+                );
+                assert_ne!(error.code(), Failure::Host.as_str(), "{text}");
+                error.code()
+            }
+        };
+        *ends.entry(end).or_insert(0) += 1;
+    }
+    for end in ["ok", "settings-refused", "malformed-output"] {
+        assert!(ends.contains_key(end), "{end} is among them: {ends:?}");
+    }
+}
+
 fn fit(text: &str, limit: usize) -> bool {
     text.len() <= limit && !text.chars().any(char::is_control)
 }
@@ -166,6 +235,7 @@ fn any_answer_is_a_verdict_or_a_named_error() {
                 }
                 Err(error) => {
                     assert!(!error.detail.chars().any(char::is_control));
+                    assert_ne!(error.code, Failure::Host, "{error}");
                     refused.insert(error.code.as_str());
                 }
             }

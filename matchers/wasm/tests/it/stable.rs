@@ -126,31 +126,51 @@ fn the_author_is_told_on_which_databases_verdicts_differ() {
     assert_eq!(differ, (0..20).collect::<Vec<_>>());
 }
 
-/// Verdicts as text, for another process.
-fn transcript() -> String {
+/// Verdicts as text, by database: asked in one of several ways.
+fn transcript(way: usize) -> String {
     let fleet = Fleet::new(FLEET);
-    let places: Vec<_> = (0..FLEET).rev().collect();
-    let verdicts = judge(&configured(REMEMBERS, kit::limits()), &fleet, &places);
-    format!("{verdicts:?}")
+    let mut places: Vec<_> = (0..FLEET).collect();
+    // 7 and 60 have no divisor in common: each comes once.
+    places.sort_by_key(|place| place * [1, 7, 59][way % 3] % FLEET);
+    let limits = Limits {
+        batch: [FLEET, 1, 23][way % 3],
+        threads: 1 + way % 2,
+        ..kit::limits()
+    };
+    let configured = configured(REMEMBERS, limits);
+    // What it judged before is to make no difference.
+    for _ in 0..way {
+        judge(&configured, &fleet, &places[..way]);
+    }
+    format!("{:?}", judge(&configured, &fleet, &places))
 }
 
 #[test]
-fn the_same_in_another_process() {
+fn the_same_in_another_process_asked_in_another_way() {
     const CHILD: &str = "MUSTER_WASM_TEST_TRANSCRIPT";
+    const WAY: &str = "MUSTER_WASM_TEST_WAY";
     if let Some(path) = std::env::var_os(CHILD) {
-        std::fs::write(path, transcript()).expect("written");
+        let way = std::env::var(WAY).expect("a way");
+        std::fs::write(path, transcript(way.parse().expect("a number"))).expect("written");
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("transcript");
-    let status = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "stable::the_same_in_another_process"])
-        .env(CHILD, &path)
-        .stdout(std::process::Stdio::null())
-        .status()
-        .expect("it runs");
-    assert!(status.success());
-    let theirs = std::fs::read_to_string(&path).expect("the other's transcript");
-    assert!(theirs.contains("Enroll") && theirs.contains("Skip"));
-    assert_eq!(theirs, transcript());
+    let ours = transcript(0);
+    assert!(ours.contains("Enroll") && ours.contains("Skip"));
+    for way in 0..3 {
+        let path = folder.path().join(way.to_string());
+        let status = Command::new(std::env::current_exe().expect("this program"))
+            .args([
+                "--exact",
+                "stable::the_same_in_another_process_asked_in_another_way",
+            ])
+            .env(CHILD, &path)
+            .env(WAY, way.to_string())
+            .stdout(std::process::Stdio::null())
+            .status()
+            .expect("it runs");
+        assert!(status.success());
+        let theirs = std::fs::read_to_string(&path).expect("the other's transcript");
+        assert_eq!(theirs, ours, "asked in way {way}");
+    }
 }

@@ -1,0 +1,9 @@
+//! The author's commands as a person runs them: the real program, on components made of text.
+
+mod bad;
+mod bench;
+mod cases;
+mod inspect;
+mod kit;
+mod run;
+mod sign;
