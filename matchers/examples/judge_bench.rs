@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, error::Error, hint::black_box, sync::Arc, time::Instant};
 
-use muster_matchers::{Chain, RuleFile, SourceFilter};
+use muster_matchers::{Chain, Matchers, RuleFile, SourceFilter};
 use muster_model::{
     Availability, Database, Decision, Endpoint, EndpointRole, Kind, Protocol, Provider, ResourceId,
     Scope, Selector, Service, State,
@@ -37,8 +37,8 @@ fn measure(what: &str, databases: &[Database], rules: Option<usize>) -> Result<(
         resource_groups: None,
         tags: Selector::of([("team", ["*"])])?,
     };
-    let (chain, _) =
-        Chain::build(vec![source], rules.as_deref()).map_err(|problems| format!("{problems:?}"))?;
+    let (chain, _) = Chain::build(vec![source], rules.as_deref(), &Matchers::new())
+        .map_err(|problems| format!("{problems:?}"))?;
     let start = Instant::now();
     let mut enrolled = 0;
     for database in databases {

@@ -10,7 +10,8 @@ use serde::{
 };
 
 /// One rule. Rules are tried in order; the first that matches and says `enroll` or `skip` decides. A rule with
-/// neither changes labels and passes the database on to the next one.
+/// neither changes labels and passes the database on to the next one. With `plugin`, a matcher of one's own decides,
+/// or passes the database on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleFile {
@@ -25,6 +26,10 @@ pub struct RuleFile {
     )]
     #[schemars(with = "Selector")]
     pub r#match: Option<Selector>,
+    /// Asks a matcher of one's own about the databases that match: a WebAssembly component. It enrolls, skips or
+    /// passes on; `labels` are changed before it is asked, and `enroll` names what it enrolls without a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<PluginFile>,
     /// Enrolls the database: `true`, or a map that says how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enroll: Option<EnrollFile>,
@@ -34,6 +39,26 @@ pub struct RuleFile {
     /// Changes labels: first `rename`, then `map`, then `drop`, then `add`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<LabelsFile>,
+}
+
+/// A matcher of one's own: which file it is, why it may be trusted, and what it is told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PluginFile {
+    /// The component, relative to the directory of this file; or a directory: then every `*.wasm` in it is asked, in
+    /// the order of their names, until one decides.
+    #[schemars(example = &"matchers/ownership.wasm")]
+    pub path: String,
+    /// The SHA-256 of the file, in hexadecimal: no other one is run. A file that is pinned needs no signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Whether the file is run without a pin and without a signature. Otherwise one of `plugins.keys` has to have
+    /// signed it: the signature is in a file beside it, with `.sig` behind its name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsigned: bool,
+    /// What the plugin is told, as it describes it: `muster plugin inspect` shows what it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<serde_json::Value>,
 }
 
 /// How a database is enrolled.

@@ -159,17 +159,7 @@ impl LabelOps {
             ));
         }
         for (key, value) in values {
-            match labels.label(key) {
-                Some(old) => {
-                    say(format!(
-                        "`{key}` is `{}`, was `{}` ({})",
-                        Shown(&value),
-                        Shown(&old.value),
-                        origin(old)
-                    ));
-                }
-                None => say(format!("`{key}` is `{}`, added", Shown(&value))),
-            }
+            say(change(labels, key, &value));
             set(labels, key, value, who)?;
         }
         Ok(())
@@ -316,6 +306,20 @@ fn check_key(key: &str, path: &str, problems: &mut Vec<Problem>) {
                 key
             )),
         );
+    }
+}
+
+/// What becomes of a label that is set, for the trace.
+pub(crate) fn change(labels: &Labels, key: &str, value: &str) -> String {
+    match labels.label(key) {
+        Some(old) => format!(
+            "`{}` is `{}`, was `{}` ({})",
+            Shown(key),
+            Shown(value),
+            Shown(&old.value),
+            origin(old)
+        ),
+        None => format!("`{}` is `{}`, added", Shown(key), Shown(value)),
     }
 }
 

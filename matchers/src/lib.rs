@@ -1,12 +1,15 @@
 //! Judges databases: which are enrolled, under which name and with which labels, and why.
 //!
-//! [`Chain::build`] checks sources and rules and reports all that is wrong with them; [`Chain::judge`] then
-//! takes one [`muster_model::Database`] to one [`Judgement`]. Judging is pure: no clock, no I/O, no other database is
-//! looked at, and the same database always comes to the same judgement with the same trace.
+//! [`Chain::build`] checks sources and rules and reports all that is wrong with them; [`Chain::judge_all`] then
+//! takes each [`muster_model::Database`] to one [`Judgement`]. Judging is pure: no clock, no I/O, no other database is
+//! looked at, and the same database always comes to the same judgement with the same trace, alone or beside others.
+//! So it is as long as the [`Matcher`]s of others are; how they are held to it is not this crate's to know.
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `chain` | the steps in order, and the trace |
+//! | `chain` | the steps in order, for many databases at once |
+//! | `judging` | what one database goes through, and the trace of it |
+//! | `plugin` | matchers that others wrote, as the chain sees them |
 //! | `source` | which databases a source selects |
 //! | `file` | rules as they are written |
 //! | `rule` | rules as they are judged by; what is wrong with those that cannot be |
@@ -21,8 +24,10 @@
 
 mod chain;
 mod file;
+mod judging;
 mod labels;
 mod names;
+mod plugin;
 mod problem;
 mod reach;
 mod rule;
@@ -31,8 +36,9 @@ mod template;
 
 pub use self::{
     chain::{Chain, Judgement},
-    file::{EnrollFile, LabelsFile, RuleFile},
+    file::{EnrollFile, LabelsFile, PluginFile, RuleFile},
     names::{MAX_NAME_LEN, OVERRIDE_TAGS},
+    plugin::{Candidate, Failed, Matcher, Matchers, Proposal, Subject, Verdict},
     problem::Problem,
     source::SourceFilter,
     template::FIELDS,

@@ -38,7 +38,7 @@ fn decided_before<'a>(before: &'a [Rule], select: &Selector) -> Option<&'a Rule>
             let keys = || first.select.requirements().iter().map(Requirement::key);
             between
                 .iter()
-                .all(|rule| !keys().any(|key| rule.labels.touches(key)))
+                .all(|rule| !keys().any(|key| rule.touches(key)))
         };
         (first.decides() && first.select.covers(select) && as_it_was()).then_some(first)
     })
@@ -87,7 +87,7 @@ fn stands_against(
                 )
             });
         }
-        let untouched = before.iter().all(|rule| !rule.labels.touches(key));
+        let untouched = before.iter().all(|rule| !rule.touches(key));
         if untouched
             && let Some(asked) = source.tags.requirement(key)
             && asked.is_disjoint(requirement)

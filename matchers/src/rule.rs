@@ -1,12 +1,16 @@
 //! [`Rule`]: a rule as it is judged by.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use muster_model::{Selector, selector::Shown};
+use muster_model::{Labels, Selector, selector::Shown};
 
 use crate::{
-    file::{EnrollFile, RuleFile},
+    file::{EnrollFile, PluginFile, RuleFile},
     labels::{LabelOps, compile_template},
+    plugin::{Matcher, Matchers},
     problem::Problem,
     template::{Template, Templates},
 };
@@ -39,6 +43,13 @@ pub(crate) enum Outcome {
     Skip(String),
     /// The next rule is asked.
     Pass,
+    /// Somebody else's matchers are asked, in order.
+    Ask {
+        /// Those.
+        matchers: Vec<Arc<dyn Matcher>>,
+        /// How databases are enrolled, where they do not say.
+        enroll: Box<Enroll>,
+    },
 }
 
 /// How databases are enrolled.
@@ -53,13 +64,24 @@ pub(crate) struct Enroll {
 impl Rule {
     /// Whether nothing comes after it for the databases that it is for.
     pub(crate) const fn decides(&self) -> bool {
-        !matches!(self.outcome, Outcome::Pass)
+        matches!(self.outcome, Outcome::Enroll(_) | Outcome::Skip(_))
+    }
+
+    /// Whether somebody else's matchers are asked.
+    pub(crate) const fn asks(&self) -> bool {
+        matches!(self.outcome, Outcome::Ask { .. })
+    }
+
+    /// Whether it may change the label `key`.
+    pub(crate) fn touches(&self, key: &str) -> bool {
+        self.labels.touches(key) || (self.asks() && !Labels::is_reserved(key))
     }
 }
 
-/// Checks all rules; what is wrong with them goes to `problems`.
+/// Checks all rules; what is wrong with them goes to `problems`. Without `matchers`, rules are only checked.
 pub(crate) fn compile(
     files: &[RuleFile],
+    matchers: Option<&Matchers>,
     templates: &mut Templates,
     problems: &mut Vec<Problem>,
 ) -> Vec<Rule> {
@@ -75,7 +97,10 @@ pub(crate) fn compile(
             Problem::warning("rules", "the list is empty, so nothing is enrolled")
                 .hint("leave `rules` out to enroll all that the sources select"),
         );
-    } else if files.iter().all(|file| file.enroll.is_none()) {
+    } else if files
+        .iter()
+        .all(|file| file.enroll.is_none() && file.plugin.is_none())
+    {
         problems.push(
             Problem::warning("rules", "no rule enrolls anything, so nothing is enrolled")
                 .hint("end with a rule that says `enroll: true`"),
@@ -94,7 +119,7 @@ pub(crate) fn compile(
                     format!("another rule is called `{}` already", Shown(&file.name)),
                 ));
             }
-            compile_one(file, &path, templates, problems)
+            compile_one(file, &path, matchers, templates, problems)
         })
         .collect()
 }
@@ -111,10 +136,20 @@ fn check_name(name: &str, path: &str, problems: &mut Vec<Problem>) {
 fn compile_one(
     file: &RuleFile,
     path: &str,
+    matchers: Option<&Matchers>,
     templates: &mut Templates,
     problems: &mut Vec<Problem>,
 ) -> Rule {
     let outcome = match (&file.enroll, &file.skip) {
+        (enroll, skip) if let Some(plugin) = &file.plugin => {
+            check_plugin(plugin, skip.is_some(), path, problems);
+            let enroll = enroll.as_ref();
+            let enroll = enroll.map(|enroll| compile_enroll(enroll, path, templates, problems));
+            Outcome::Ask {
+                matchers: resolve(&file.name, path, matchers, problems),
+                enroll: Box::new(enroll.unwrap_or_default()),
+            }
+        }
         (Some(_), Some(_)) => {
             problems.push(
                 Problem::error(path, "it says both `enroll` and `skip`")
@@ -150,7 +185,7 @@ fn compile_one(
             if file.labels.is_none() {
                 problems.push(
                     Problem::error(path, "the rule does nothing")
-                        .hint("give it `enroll`, `skip: REASON` or `labels`"),
+                        .hint("give it `enroll`, `skip: REASON`, `labels` or `plugin`"),
                 );
             }
             Outcome::Pass
@@ -166,6 +201,52 @@ fn compile_one(
         labels: labels.unwrap_or_default(),
         outcome,
     }
+}
+
+fn check_plugin(plugin: &PluginFile, skip: bool, path: &str, problems: &mut Vec<Problem>) {
+    if skip {
+        problems.push(
+            Problem::error(path, "it says both `plugin` and `skip`")
+                .hint("the plugin says what is skipped; make two rules of it"),
+        );
+    }
+    if plugin.path.trim().is_empty() {
+        problems.push(
+            Problem::error(format!("{path}.plugin.path"), "it is empty")
+                .hint("name the component, or a directory of components"),
+        );
+    }
+    let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if let Some(pin) = &plugin.sha256
+        && !is_digest(pin)
+    {
+        problems.push(
+            Problem::error(
+                format!("{path}.plugin.sha256"),
+                "it is no SHA-256: 64 hexadecimal digits",
+            )
+            .hint("`muster plugin inspect FILE` and `sha256sum FILE` print it"),
+        );
+    }
+}
+
+/// The matchers of a rule.
+fn resolve(
+    name: &str,
+    path: &str,
+    matchers: Option<&Matchers>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Arc<dyn Matcher>> {
+    let Some(matchers) = matchers else {
+        return Vec::new();
+    };
+    let found = matchers.get(name).cloned().unwrap_or_default();
+    if found.is_empty() {
+        // A rule that nobody answers for would pass everything on, in silence.
+        let path = format!("{path}.plugin");
+        problems.push(Problem::error(path, "its plugin is not loaded"));
+    }
+    found
 }
 
 fn compile_enroll(

@@ -21,6 +21,7 @@ pub(super) fn effective(active: &Active) -> Result<Value, Problem> {
         bytes: Vec::new(),
         warnings: Vec::new(),
         given: Default::default(),
+        plugins: Default::default(),
     };
     let text = show(&loaded, &Overrides::default(), false);
     let mut value: Value =

@@ -77,10 +77,11 @@ impl Apply {
         if still_stands(store, made).map_err(|error| unread(&error))? {
             revision = made;
         }
+        let config = context.basis()?;
         let basis = Basis {
             store: &context.config.store,
             revision,
-            config: &context.bytes,
+            config: &config,
         };
         let writes = saved
             .check(basis, now(), self.max_age.saturating_mul(60))

@@ -11,13 +11,14 @@ use super::{
 };
 use crate::{
     config::{
-        self,
+        self, With,
         check::Located,
         create::{self, CreateOptions},
         schema,
         show::{self, Overrides},
     },
     exit::Exit,
+    plugins::Loader,
 };
 
 /// Subcommands of `muster config`.
@@ -187,7 +188,13 @@ fn arn_and_id(text: &str) -> (String, Option<String>) {
 impl Check {
     fn run(self, common: &Common) -> Result<Exit, Failure> {
         let path = config_path(common)?;
-        let loaded = config::check::load(&path).map_err(|error| bad_config(&error))?;
+        let loader = Loader::new();
+        let with = With {
+            loader: &loader,
+            store: common.store.as_deref(),
+        };
+        let loaded = config::load_with(&path, with).map_err(|error| bad_config(&error))?;
+        let plugins = loaded.plugins.all().count();
         let sources = loaded.config.aws.len() + loaded.config.azure.len();
         let rules = loaded.config.rules.as_ref().map_or(0, Vec::len);
         print(|out| {
@@ -197,10 +204,14 @@ impl Check {
             }
             writeln!(
                 out,
-                "{}: {}, {}, {}",
+                "{}: {}, {}, {}{}",
                 path.display(),
                 count(sources, "source"),
                 count(rules, "rule"),
+                match plugins {
+                    0 => String::new(),
+                    _ => count(plugins, "plugin") + ", ",
+                },
                 count(loaded.warnings.len(), "warning")
             )
         })?;

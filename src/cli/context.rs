@@ -2,9 +2,11 @@
 //! holds the store, both come through it.
 
 use std::{
+    cell::OnceCell,
     fs,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -20,7 +22,7 @@ use super::{
     run_id,
 };
 use crate::{
-    config::{self, Config, Problem},
+    config::{self, Config, Problem, With},
     control::{Loaded, Reading},
     exit::Exit,
     pipeline::{
@@ -28,6 +30,7 @@ use crate::{
         sources::{Elsewhere, Expansion, expand},
         state::State,
     },
+    plugins::{Loader, Plugins},
     report::advice::advice,
 };
 
@@ -41,6 +44,9 @@ pub struct Context {
     pub elsewhere: Elsewhere,
     /// What is odd about the configuration.
     pub warnings: Vec<Problem>,
+    /// What loads the matchers of one's own that it names.
+    pub loader: Arc<Loader>,
+    plugins: OnceCell<Arc<Plugins>>,
     quiet: bool,
 }
 
@@ -103,6 +109,8 @@ impl Context {
             bytes: loaded.bytes,
             elsewhere: Elsewhere::default(),
             warnings: loaded.warnings,
+            loader: Arc::default(),
+            plugins: OnceCell::new(),
             quiet: common.quiet,
         })
     }
@@ -114,8 +122,43 @@ impl Context {
             bytes,
             elsewhere,
             warnings: Vec::new(),
+            loader: Arc::default(),
+            plugins: OnceCell::new(),
             quiet,
         }
+    }
+
+    /// The matchers of one's own that the configuration names. They are loaded when somebody is to be judged by them.
+    ///
+    /// # Errors
+    /// Everything that stands against any of them.
+    pub fn plugins(&self) -> Result<&Arc<Plugins>, Failure> {
+        if let Some(plugins) = self.plugins.get() {
+            return Ok(plugins);
+        }
+        let mut rules = self.config.rules.iter().flatten();
+        let plugins = if rules.any(|rule| rule.plugin.is_some()) {
+            let text = String::from_utf8_lossy(&self.bytes);
+            let with = With {
+                loader: &self.loader,
+                store: Some(&self.config.store),
+            };
+            let loaded = config::parse_with(&text, self.config.path.as_deref(), with);
+            loaded.map_err(|error| bad_config(&error))?.plugins
+        } else {
+            Arc::default()
+        };
+        Ok(self.plugins.get_or_init(|| plugins))
+    }
+
+    /// What a plan was made by, to recognise it again: the file, and the plugins that it names.
+    ///
+    /// # Errors
+    /// As [`Self::plugins`].
+    pub fn basis(&self) -> Result<Vec<u8>, Failure> {
+        let mut basis = self.bytes.clone();
+        basis.extend(self.plugins()?.digest().into_bytes());
+        Ok(basis)
     }
 
     /// Tells a person what is odd about the configuration.
@@ -275,7 +318,8 @@ impl Context {
     }
 
     fn chain(&self, filters: Vec<SourceFilter>) -> Result<Chain, Failure> {
-        Chain::build(filters, self.config.rules.as_deref())
+        let matchers = self.plugins()?.matchers();
+        Chain::build(filters, self.config.rules.as_deref(), &matchers)
             .map(|(chain, _)| chain)
             .map_err(|problems| bad_rules(&problems))
     }

@@ -3,6 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -102,6 +103,8 @@ impl Demo {
                 warnings: Vec::new(),
                 store: None,
                 elsewhere: demo::elsewhere(&replayer),
+                plugins: Arc::default(),
+                loader: Arc::default(),
             };
             let service = service::run(options);
             tokio::pin!(service);

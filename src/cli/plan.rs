@@ -56,10 +56,11 @@ impl Plan {
         scanned.something()?;
         let run = scanned.plan(&state, &context.config.settings);
         if let Some(path) = &self.out {
+            let config = context.basis()?;
             let basis = Basis {
                 store: &context.config.store,
                 revision: state.revision,
-                config: &context.bytes,
+                config: &config,
             };
             let bytes = saved::to_json(
                 &run.plan,

@@ -1,5 +1,7 @@
 //! `muster run`: the service.
 
+use std::sync::Arc;
+
 use clap::Args;
 
 use super::{Common, Failure, context::Context};
@@ -25,12 +27,15 @@ cleanly within `service.shutdown`, a second one at once. It logs to standard err
 impl Run {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
         let context = Context::load(common)?;
+        let plugins = Arc::clone(context.plugins()?);
         let options = Options {
             config: context.config,
             bytes: context.bytes,
             warnings: context.warnings.iter().map(Problem::plain).collect(),
             store: common.store.clone(),
             elsewhere: context.elsewhere,
+            plugins,
+            loader: context.loader,
         };
         serve(async { run::run(options).await.map_err(failure) })
     }

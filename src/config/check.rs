@@ -3,6 +3,7 @@
 mod aws;
 mod azure;
 mod notify;
+mod plugins;
 mod schedule;
 mod service;
 mod settings;
@@ -13,20 +14,23 @@ use std::{
     fs::File as OpenFile,
     io::Read,
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 use muster_matchers::{Chain, RuleFile, SourceFilter};
 use muster_model::{AccountId, Provider};
 use rustix::fs::{Mode, OFlags};
 
+pub use self::plugins::With;
 use self::schedule::Basis;
 pub use super::problem::{ConfigError, Located, Problem};
 use super::{
     AwsAccountRef, AwsSource, AzureSource, Config,
     decode::{Damage, MAX_PROBLEMS, MORE, decode},
-    document::{Content, Document, Node, child, is_private},
+    document::{Content, Document, Node, child, is_private, is_settings},
     file::{File, VERSION},
 };
+use crate::plugins::Plugins;
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE_LEN: u64 = 4 * 1024 * 1024;
@@ -42,6 +46,8 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
     /// The paths of all values that the file itself gives: `removal.grace.scans`.
     pub given: BTreeSet<String>,
+    /// The matchers behind rules with a `plugin`; none unless they were to be loaded.
+    pub plugins: Arc<Plugins>,
 }
 
 /// Reads and checks a file.
@@ -49,15 +55,23 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong with it; if it cannot be read at all, only that.
 pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
-    load_by(path, |path| OpenFile::open(path))
+    load_by(path, None, |path| OpenFile::open(path))
+}
+
+/// Reads and checks a file, and loads the matchers of one's own that it names.
+///
+/// # Errors
+/// Everything that is wrong with it and with them; if it cannot be read at all, only that.
+pub fn load_with(path: &Path, with: With<'_>) -> Result<Loaded, ConfigError> {
+    load_by(path, Some(with), |path| OpenFile::open(path))
 }
 
 /// The same for who must not wait: what is no file, such as a pipe that nobody writes to, is refused.
 ///
 /// # Errors
-/// As [`load`].
-pub fn load_file(path: &Path) -> Result<Loaded, ConfigError> {
-    load_by(path, |path| {
+/// As [`load_with`].
+pub fn load_file(path: &Path, with: With<'_>) -> Result<Loaded, ConfigError> {
+    load_by(path, Some(with), |path| {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = OpenFile::from(rustix::fs::open(path, flags, Mode::empty())?);
         if file.metadata()?.is_file() {
@@ -70,6 +84,7 @@ pub fn load_file(path: &Path) -> Result<Loaded, ConfigError> {
 
 fn load_by(
     path: &Path,
+    with: Option<With<'_>>,
     open: impl FnOnce(&Path) -> std::io::Result<OpenFile>,
 ) -> Result<Loaded, ConfigError> {
     let refused = |problem| ConfigError {
@@ -88,7 +103,7 @@ fn load_by(
         .and_then(|file| file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;
     match String::from_utf8(bytes) {
-        Ok(text) => parse(&text, Some(path)),
+        Ok(text) => checked(&text, Some(path), with),
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let before = error.as_bytes().get(..valid).unwrap_or_default();
@@ -107,6 +122,18 @@ fn load_by(
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(text: &str, path: Option<&Path>) -> Result<Loaded, ConfigError> {
+    checked(text, path, None)
+}
+
+/// The same, and loads the matchers of one's own that it names.
+///
+/// # Errors
+/// Everything that is wrong with it and with them.
+pub fn parse_with(text: &str, path: Option<&Path>, with: With<'_>) -> Result<Loaded, ConfigError> {
+    checked(text, path, Some(with))
+}
+
+fn checked(text: &str, path: Option<&Path>, with: Option<With<'_>>) -> Result<Loaded, ConfigError> {
     let failed = |mut problems: Vec<Problem>| {
         problems.sort_by_key(|problem| (problem.message == MORE, problem.line));
         if problems.len() > MAX_PROBLEMS {
@@ -146,6 +173,10 @@ pub fn parse(text: &str, path: Option<&Path>) -> Result<Loaded, ConfigError> {
         damaged: damage.places,
     };
     let config = file.and_then(|file| check.file(file, path));
+    let plugins = match (&config, with) {
+        (Some(config), Some(with)) => check.plugins(config, with),
+        _ => Arc::default(),
+    };
     let mut problems = check.problems;
     problems.sort_by_key(|problem| problem.line);
     match config {
@@ -156,6 +187,7 @@ pub fn parse(text: &str, path: Option<&Path>) -> Result<Loaded, ConfigError> {
                 bytes,
                 warnings: problems,
                 given,
+                plugins,
             })
         }
         _ => Err(failed(problems)),
@@ -201,6 +233,10 @@ fn drop_nothing(node: &mut Node, path: &str, damage: &mut Damage) {
                 .at(node.line)
                 .hint("give one, or remove it"),
         );
+    }
+    if is_settings(path) {
+        // What is in them is the plugin's to judge, and `null` may mean something to it.
+        return;
     }
     match &mut node.content {
         Content::Scalar(_) => {}
@@ -303,6 +339,7 @@ impl Check<'_> {
         };
         let (aws, azure) = self.sources(file.sources, basis);
         let settings = self.settings(policy, group, file.removal);
+        let plugins = self.plugin_settings(file.plugins);
         let requests = self.requests(file.requests);
         let azure_endpoints = self.endpoints(file.azure_endpoints);
         let service = self.service(file.service);
@@ -315,6 +352,7 @@ impl Check<'_> {
             aws,
             azure,
             rules: file.rules,
+            plugins,
             requests,
             azure_endpoints,
             schedule,
@@ -384,10 +422,7 @@ impl Check<'_> {
             return;
         }
         let rules = config.rules.is_some().then_some(sound.as_slice());
-        let problems = match Chain::build(static_filters(config), rules) {
-            Ok((_, warnings)) => warnings,
-            Err(problems) => problems,
-        };
+        let problems = Chain::check(static_filters(config), rules);
         for muster_matchers::Problem {
             path,
             message,

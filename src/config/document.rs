@@ -211,5 +211,10 @@ pub(super) fn is_private(path: &str) -> bool {
     })
 }
 
+/// Whether this is the place of what a plugin is told.
+pub(super) fn is_settings(path: &str) -> bool {
+    path.starts_with("rules") && path.ends_with(".plugin.settings")
+}
+
 /// What stands in a path for a key that is not shown.
 pub(super) const HIDDEN: &str = "?";

@@ -4,6 +4,7 @@
 //! made from them. Every field is optional here, so that serde never stops at the first that is missing; `check`
 //! says which are needed. Words, durations and the like stay text, for `check` to judge.
 
+mod plugins;
 mod service;
 
 use std::{borrow::Cow, fmt};
@@ -19,7 +20,10 @@ use serde::{
     },
 };
 
-pub use self::service::{History, Notify, Schedule, Service, SourceSchedule, Webhook};
+pub use self::{
+    plugins::Plugins,
+    service::{History, Notify, Schedule, Service, SourceSchedule, Webhook},
+};
 
 /// The version of the format that this binary reads.
 pub const VERSION: u64 = 1;
@@ -49,6 +53,8 @@ pub struct File {
     /// Rules that decide, in order, which of the selected databases are enrolled, and as what. Without this key,
     /// all that the sources select are.
     pub rules: Option<Vec<RuleFile>>,
+    /// How the matchers of rules with a `plugin` are run, and whose they may be.
+    pub plugins: Option<Plugins>,
     /// The safeties of removing.
     pub removal: Option<Removal>,
     /// How hard the clouds may be asked.

@@ -33,7 +33,7 @@ use url::Url;
 use crate::service::notice::NoticeEvent;
 
 pub use self::{
-    check::{Loaded, load, load_file, parse, static_filters},
+    check::{Loaded, With, load, load_file, load_with, parse, parse_with, static_filters},
     create::{CreateOptions, create},
     diff::diff,
     problem::{ConfigError, Located, Problem},
@@ -81,6 +81,8 @@ pub struct Config {
     pub azure: Vec<AzureSource>,
     /// Matcher rules; `None` when the file has no `rules`, which enrolls all that the sources select.
     pub rules: Option<Vec<RuleFile>>,
+    /// How matchers of one's own are run.
+    pub plugins: PluginSettings,
     /// How hard the clouds may be asked.
     pub requests: Requests,
     /// Where Azure is, when it is not the public cloud.
@@ -93,6 +95,19 @@ pub struct Config {
     pub notify: Vec<Sink>,
     /// How much of the history is kept.
     pub history: Keep,
+}
+
+/// How matchers of one's own are run, and whose they may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginSettings {
+    /// Public keys, as the file has them: base64, or files.
+    pub keys: Vec<String>,
+    /// How long one batch may compute.
+    pub time: Duration,
+    /// Memory of one instance, in MiB.
+    pub memory_mib: u64,
+    /// The most databases of one batch.
+    pub batch: usize,
 }
 
 /// How the service runs.
@@ -138,6 +153,12 @@ pub enum SinkKind {
     },
 }
 
+/// How long a plugin may compute over one batch.
+pub const PLUGIN_TIME: &str = "2s";
+/// Memory of one instance of a plugin, in MiB.
+pub const PLUGIN_MEMORY: u64 = 64;
+/// Databases of one batch.
+pub const PLUGIN_BATCH: u64 = 1000;
 /// How often scopes are scanned.
 pub const EVERY: &str = "5m";
 /// The most that a scan is put off.

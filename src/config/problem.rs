@@ -42,7 +42,7 @@ pub struct Located<'a> {
 // === impl Problem ===
 
 impl Problem {
-    pub(super) fn error(path: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn error(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             path: path.into(),
             line: None,
@@ -57,7 +57,7 @@ impl Problem {
         self
     }
 
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }

@@ -66,6 +66,7 @@ pub(super) fn effective(config: &Config) -> Value {
         aws,
         azure,
         rules,
+        plugins,
         requests,
         azure_endpoints,
         schedule,
@@ -93,6 +94,17 @@ pub(super) fn effective(config: &Config) -> Value {
     if let Some(rules) = rules {
         top.push(("rules", Value::Sequence(rules.iter().map(rule).collect())));
     }
+    let mut how = Vec::new();
+    if !plugins.keys.is_empty() {
+        let keys = plugins.keys.iter().map(|key| Value::from(key.as_str()));
+        how.push(("keys", Value::Sequence(keys.collect())));
+    }
+    how.extend([
+        ("time", words::duration(plugins.time.as_secs()).into()),
+        ("memory_mib", plugins.memory_mib.into()),
+        ("batch", number(plugins.batch)),
+    ]);
+    top.push(("plugins", map(how)));
     let unconfigured = match settings.unconfigured {
         Unconfigured::Hold => "hold",
         Unconfigured::Remove => "remove",

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_matchers::Chain;
+use muster_matchers::{Chain, Subject};
 use muster_model::{
     Became, Decision, DecisionRecord, Event, HeldPlan, HeldRemoval, HistoryEntry, Provider, Record,
     ResourceId, Scan, Scope, ScopeRecord, Skip, Target, Timestamp,
@@ -94,7 +94,7 @@ pub fn remember(state: &State, chain: &Chain, settings: &Settings, now: Timestam
         .filter(|record| record.missing.is_none())
         .map(|r| r.database.id.clone())
         .collect();
-    let judged = judge(&inventory, chain).0;
+    let judged = judge(&inventory, chain, &state.records).0;
     let lines: Vec<ScopeLine> = state
         .scopes
         .values()
@@ -131,25 +131,43 @@ pub fn remember(state: &State, chain: &Chain, settings: &Settings, now: Timestam
     }
 }
 
-/// The judgement of every record, and which rules matched something.
-fn judge(inventory: &Inventory, chain: &Chain) -> (BTreeMap<ResourceId, Judged>, Vec<bool>) {
+/// How many databases are judged at once, so that memory is bounded.
+pub(crate) const BATCH: usize = 4096;
+
+/// The judgement of every record, and which rules matched something. A database that was not `known` before has no
+/// first sighting yet: the same scan comes to the same plan at any time.
+fn judge(
+    inventory: &Inventory,
+    chain: &Chain,
+    known: &BTreeMap<ResourceId, Record>,
+) -> (BTreeMap<ResourceId, Judged>, Vec<bool>) {
     let mut matched = vec![false; chain.rules().len()];
-    let judged = inventory
+    let mut judged = BTreeMap::new();
+    let subjects: Vec<Subject<'_>> = inventory
         .iter()
         .map(|record| {
-            let judgement = chain.judge(&record.database);
+            let database = &record.database;
+            let known = known.get(&database.id);
+            Subject {
+                database,
+                first_seen: known.map(|record| record.first_seen),
+            }
+        })
+        .collect();
+    for batch in subjects.chunks(BATCH) {
+        for (subject, judgement) in batch.iter().zip(chain.judge_all(batch)) {
             for rule in judgement.matched {
                 if let Some(matched) = matched.get_mut(rule) {
                     *matched = true;
                 }
             }
-            let judged = Judged {
+            let decided = Judged {
                 decision: judgement.decision,
                 trace: judgement.trace,
             };
-            (record.database.id.clone(), judged)
-        })
-        .collect();
+            judged.insert(subject.database.id.clone(), decided);
+        }
+    }
     (judged, matched)
 }
 
@@ -171,7 +189,7 @@ pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
         ask.settings.grace.scans,
     );
 
-    let (judged, matched) = judge(&inventory, ask.chain);
+    let (judged, matched) = judge(&inventory, ask.chain, &state.records);
 
     let lines: Vec<ScopeLine> = scans
         .iter()

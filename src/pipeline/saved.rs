@@ -88,7 +88,7 @@ pub struct Basis<'a> {
     pub store: &'a Path,
     /// Its revision.
     pub revision: Revision,
-    /// The configuration file's bytes.
+    /// The configuration file's bytes, and what identifies the plugins that it names.
     pub config: &'a [u8],
 }
 
@@ -198,7 +198,9 @@ impl Saved {
             ));
         }
         if self.config != sha256(basis.config) {
-            return stale("the configuration has changed since".to_owned());
+            return stale(
+                "the configuration, or a plugin that it names, has changed since".to_owned(),
+            );
         }
         if self.revision != basis.revision.0 {
             let now = basis.revision;
@@ -340,7 +342,7 @@ mod tests {
                 7,
                 "policy: create-only",
                 1_000,
-                "configuration has changed",
+                "the configuration, or a plugin that it names, has changed",
             ),
             (
                 "/other",

@@ -1,11 +1,96 @@
-//! Matchers of one's own: which files they are, and whether they may be run.
+//! Matchers of one's own: which files they are, whether they may be run, and what they are to the chain.
 //!
 //! | file | what is in it |
 //! |---|---|
 //! | `compiler` | the process that compiles them |
 //! | `file` | reads files that others name, without waiting for any and without running out of memory |
 //! | `signature` | whose a file is: keys, signatures, and their files |
+//! | `load` | from a configuration to matchers, or to all that stands against them |
+//! | `trust` | why a file may be run |
+//! | `matcher` | one of them, as the chain asks it |
+//! | `health` | whether it works, and when it is not asked any more |
 
 pub mod compiler;
 pub mod file;
+pub mod health;
+pub mod load;
+pub mod matcher;
 pub mod signature;
+pub mod trust;
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use muster_matchers::{Matcher, Matchers};
+
+pub use self::{load::Loader, matcher::Own, trust::Trusted};
+
+/// The matchers behind the rules of a configuration.
+#[derive(Clone, Default)]
+pub struct Plugins {
+    loaded: Vec<Arc<Loaded>>,
+}
+
+/// One of them.
+pub struct Loaded {
+    /// The rule that asks it.
+    pub rule: String,
+    /// The file that it came from.
+    pub path: PathBuf,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    /// Why it may be run.
+    pub trusted: Trusted,
+    /// It, as the chain asks it.
+    pub matcher: Arc<Own>,
+}
+
+impl Plugins {
+    /// All of them, in the order in which they are asked.
+    pub fn all(&self) -> impl Iterator<Item = &Loaded> {
+        self.loaded.iter().map(|loaded| &**loaded)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.loaded.is_empty()
+    }
+
+    /// As the chain takes them.
+    pub fn matchers(&self) -> Matchers {
+        let mut matchers = Matchers::new();
+        for loaded in &self.loaded {
+            let of_rule = matchers.entry(loaded.rule.clone()).or_default();
+            of_rule.push(Arc::clone(&loaded.matcher) as Arc<dyn Matcher>);
+        }
+        matchers
+    }
+
+    /// What tells these files from others: rules and digests, in order. Their settings are the configuration's. Empty
+    /// where there are none.
+    pub fn digest(&self) -> String {
+        let line = |loaded: &Arc<Loaded>| format!("{:?} {}\n", loaded.rule, loaded.sha256);
+        self.loaded.iter().map(line).collect()
+    }
+
+    fn push(&mut self, loaded: Loaded) {
+        self.loaded.push(Arc::new(loaded));
+    }
+}
+
+impl fmt::Debug for Plugins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.loaded.iter()).finish()
+    }
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            rule, path, sha256, ..
+        } = self;
+        write!(f, "{rule:?} {} {sha256}", path.display())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ use muster::{
     },
     service::engine::{Engine, Setup},
 };
-use muster_matchers::{Chain, RuleFile, SourceFilter};
+use muster_matchers::{Chain, Matchers, RuleFile, SourceFilter};
 use muster_model::{
     Availability, Database, Endpoint, EndpointRole, Kind, Protocol, Provider, ResourceId, Scan,
     Scope, Selector, Service, State as DbState, Timestamp,
@@ -355,8 +355,8 @@ fn setup(fleet: &Fleet) -> Result<Setup> {
         resource_groups: None,
         tags: Selector::all(),
     };
-    let (chain, _) =
-        Chain::build(vec![source], Some(&rules)).map_err(|problems| format!("{problems:?}"))?;
+    let (chain, _) = Chain::build(vec![source], Some(&rules), &Matchers::new())
+        .map_err(|problems| format!("{problems:?}"))?;
     Ok(Setup {
         chain,
         digest: "bench".to_owned(),

@@ -16,6 +16,7 @@ mod layering;
 mod moto;
 mod notify;
 mod plugin;
+mod plugins;
 mod readme;
 mod seen;
 mod service;

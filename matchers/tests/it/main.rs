@@ -9,6 +9,7 @@
 )]
 
 mod names;
+mod own;
 mod properties;
 mod rules;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use muster_matchers::{Chain, RuleFile};
+use muster_matchers::{Chain, Matchers, RuleFile};
 use muster_model::{Decision, Skip};
 use serde::Deserialize;
 
@@ -41,7 +41,7 @@ fn chain(template: Option<&str>) -> Chain {
         let yaml = serde_json::json!([{ "name": "named", "enroll": { "name": template } }]);
         serde_json::from_value(yaml).unwrap()
     });
-    Chain::build(everything(), rules.as_deref())
+    Chain::build(everything(), rules.as_deref(), &Matchers::default())
         .unwrap_or_else(|problems| panic!("{template:?}: {problems:?}"))
         .0
 }

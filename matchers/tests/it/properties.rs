@@ -6,7 +6,10 @@ use muster_matchers::{Chain, EnrollFile, LabelsFile, RuleFile};
 use muster_model::{Decision, Labels, Origin, Selector};
 use proptest::prelude::*;
 
-use crate::world::{Db, everything};
+use crate::{
+    own::none,
+    world::{Db, everything},
+};
 
 /// Keys that meet each other, and muster's own among them.
 fn any_key() -> impl Strategy<Value = String> {
@@ -35,7 +38,7 @@ fn any_template() -> impl Strategy<Value = String> {
     ]
 }
 
-fn any_db() -> impl Strategy<Value = Db> {
+pub fn any_db() -> impl Strategy<Value = Db> {
     let names = prop_oneof![3 => "[a-z][a-z0-9-]{0,8}", 1 => "\\PC{0,8}"];
     (
         names,
@@ -70,7 +73,7 @@ fn any_labels() -> impl Strategy<Value = LabelsFile> {
     })
 }
 
-fn any_rule() -> impl Strategy<Value = RuleFile> {
+pub fn any_rule() -> impl Strategy<Value = RuleFile> {
     let select = prop::option::of(
         prop::collection::btree_map(
             "(env|team|region|engine)",
@@ -93,6 +96,7 @@ fn any_rule() -> impl Strategy<Value = RuleFile> {
         .prop_map(|(name, select, (enroll, skip), labels)| RuleFile {
             name,
             r#match: select,
+            plugin: None,
             enroll,
             skip,
             labels,
@@ -130,6 +134,7 @@ fn any_narrow_rule() -> impl Strategy<Value = RuleFile> {
         RuleFile {
             name,
             r#match: Some(select),
+            plugin: None,
             enroll: enroll.then(EnrollFile::default),
             skip: None,
             labels: Some(labels).filter(|labels| !enroll && *labels != LabelsFile::default()),
@@ -138,11 +143,11 @@ fn any_narrow_rule() -> impl Strategy<Value = RuleFile> {
 }
 
 /// Rules as a person may write them, less what is refused: so that many of them are judged by.
-fn accepted(rules: &[RuleFile]) -> Vec<RuleFile> {
+pub fn accepted(rules: &[RuleFile]) -> Vec<RuleFile> {
     let mut kept: Vec<RuleFile> = Vec::new();
     for rule in rules {
         kept.push(rule.clone());
-        if Chain::build(everything(), Some(&kept)).is_err() {
+        if Chain::build(everything(), Some(&kept), &none()).is_err() {
             kept.pop();
         }
     }
@@ -158,8 +163,8 @@ proptest! {
         dbs in prop::collection::vec(any_db(), 1..6),
     ) {
         let rules = accepted(&rules);
-        let (chain, warnings) = Chain::build(everything(), Some(&rules)).unwrap();
-        let (again, same_warnings) = Chain::build(everything(), Some(&rules)).unwrap();
+        let (chain, warnings) = Chain::build(everything(), Some(&rules), &none()).unwrap();
+        let (again, same_warnings) = Chain::build(everything(), Some(&rules), &none()).unwrap();
         prop_assert_eq!(warnings, same_warnings);
         let alone: Vec<_> = dbs.iter().map(|db| chain.judge(&db.build())).collect();
         for (db, judgement) in dbs.iter().zip(&alone).rev() {
@@ -175,7 +180,7 @@ proptest! {
     ) {
         let rules = accepted(&rules);
         for rules in [Some(rules.as_slice()), None] {
-            let (chain, _) = Chain::build(everything(), rules).unwrap();
+            let (chain, _) = Chain::build(everything(), rules, &none()).unwrap();
             let database = db.build();
             if let Decision::Enroll(enrollment) = chain.judge(&database).decision {
                 let mut derived = BTreeMap::new();
@@ -191,7 +196,7 @@ proptest! {
     #[test]
     fn every_name_is_a_valid_one(rules in prop::collection::vec(any_rule(), 0..4), db in any_db()) {
         let rules = accepted(&rules);
-        let (chain, _) = Chain::build(everything(), Some(&rules)).unwrap();
+        let (chain, _) = Chain::build(everything(), Some(&rules), &none()).unwrap();
         if let Decision::Enroll(enrollment) = chain.judge(&db.build()).decision {
             for name in [enrollment.name, enrollment.short_name] {
                 prop_assert!((1..=255).contains(&name.len()), "{}", name);
@@ -216,7 +221,7 @@ proptest! {
                 source.tags = Selector::of([("env", [value])]).unwrap();
             }
         }
-        let (chain, warnings) = Chain::build(sources, Some(&rules)).unwrap();
+        let (chain, warnings) = Chain::build(sources, Some(&rules), &none()).unwrap();
         for tags in tags {
             let db = Db { tags, ..Db::default() };
             for place in chain.judge(&db.build()).matched {
@@ -233,11 +238,12 @@ proptest! {
             let rule = RuleFile {
                 name: "any".to_owned(),
                 r#match: None,
+                plugin: None,
                 enroll: Some(EnrollFile { name: Some(text), ..EnrollFile::default() }),
                 skip: None,
                 labels: None,
             };
-            if let Ok((chain, _)) = Chain::build(everything(), Some(&[rule])) {
+            if let Ok((chain, _)) = Chain::build(everything(), Some(&[rule]), &none()) {
                 chain.judge(&db.build());
             }
         }

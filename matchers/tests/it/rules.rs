@@ -1,12 +1,15 @@
 //! Rules, sources and databases, with the decisions they come to and the trace of them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use muster_matchers::{Chain, Problem, RuleFile};
+use muster_matchers::{Chain, Matcher, Matchers, Problem, RuleFile};
 use muster_model::{Decision, Labels, Origin};
 use serde::Deserialize;
 
-use crate::world::{Db, Source, everything, files};
+use crate::{
+    own::Scripted,
+    world::{Db, Source, everything, files},
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +28,9 @@ struct Scenario {
     sources: Option<Vec<Source>>,
     #[serde(default)]
     rules: Option<Vec<RuleFile>>,
+    /// The matchers of one's own behind the rules, by the rule's name.
+    #[serde(default)]
+    matchers: BTreeMap<String, Vec<Scripted>>,
     /// All the problems there are, in order: `error` or `warning`, the path, a part of the message.
     #[serde(default)]
     problems: Vec<(String, String, String)>,
@@ -63,13 +69,20 @@ struct Case {
 #[test]
 fn fixtures_come_to_the_decisions_that_they_say() {
     for (file, File { scenarios, .. }) in files::<File>("rules") {
-        for scenario in scenarios {
+        for mut scenario in scenarios {
             let about = format!("{file}: {}", scenario.name);
             let sources = match &scenario.sources {
                 Some(sources) => sources.iter().map(Source::build).collect(),
                 None => everything(),
             };
-            let built = Chain::build(sources, scenario.rules.as_deref());
+            let matchers: Matchers = std::mem::take(&mut scenario.matchers)
+                .into_iter()
+                .map(|(rule, all)| {
+                    let all = all.into_iter().map(|it| Arc::new(it) as Arc<dyn Matcher>);
+                    (rule, all.collect())
+                })
+                .collect();
+            let built = Chain::build(sources, scenario.rules.as_deref(), &matchers);
             let problems = match &built {
                 Ok((_, warnings)) => warnings,
                 Err(problems) => problems,

@@ -99,11 +99,7 @@ impl Engine {
         let mut total = Taken::default();
         for chunk in ids.chunks(CHUNK) {
             let mut work = Work::default();
-            let mut here = 0;
-            for id in chunk {
-                here += usize::from(self.look_if_otherwise(&mut work, id, now)?);
-            }
-            gone += here;
+            gone += self.look_if_otherwise(&mut work, chunk, now)?;
             work.elsewhere = going.saturating_sub(gone);
             let taken = self.finish(work, now, run)?;
             total.add(taken);
@@ -120,50 +116,59 @@ impl Engine {
 
     /// How many targets the matchers do not want any more.
     fn leaving(&self, ids: &[ResourceId]) -> Result<usize, EngineError> {
+        let own: Vec<&ResourceId> = ids.iter().filter(|id| self.index.is_own(id)).collect();
         let mut leaving = 0;
-        for id in ids.iter().filter(|id| self.index.is_own(id)) {
-            let record = self.record(id)?;
-            let present = record.filter(|record| record.missing.is_none());
-            leaving +=
-                usize::from(present.is_some_and(|record| {
-                    leaves(&self.setup.chain.judge(&record.database).decision)
-                }));
+        for chunk in own.chunks(CHUNK) {
+            let mut present = Vec::with_capacity(chunk.len());
+            for id in chunk {
+                present.extend(self.record(id)?.filter(|record| record.missing.is_none()));
+            }
+            let judged = self.judge(&present.iter().collect::<Vec<_>>());
+            leaving += judged.iter().filter(|it| leaves(&it.decision)).count();
         }
         Ok(leaving)
     }
 
-    /// Takes a database into the work when it is judged otherwise than before, or a safety holds it. Says whether
-    /// it is a target that the matchers do not want any more.
+    /// Takes databases into the work that are judged otherwise than before, or that a safety holds. Says how many of
+    /// all are targets that the matchers do not want any more.
     fn look_if_otherwise(
         &mut self,
         work: &mut Work,
-        id: &ResourceId,
+        ids: &[ResourceId],
         now: Timestamp,
-    ) -> Result<bool, EngineError> {
-        let Some(record) = self.record(id)? else {
-            return Ok(false);
-        };
-        if record.missing.is_some() {
-            // Nothing is judged about what is not there; it waits, or it goes.
-            if matches!(self.index.standing(id), Standing::Held(_)) {
-                self.look(work, id, false, now)?;
+    ) -> Result<usize, EngineError> {
+        let mut wanted = Vec::new();
+        let mut present = Vec::with_capacity(ids.len());
+        for id in ids {
+            match self.record(id)? {
+                None => {}
+                Some(record) if record.missing.is_none() => present.push(record),
+                // Nothing is judged about what is not there; it waits, or it goes.
+                Some(_) if matches!(self.index.standing(id), Standing::Held(_)) => {
+                    wanted.push((id.clone(), false));
+                }
+                Some(_) => {}
             }
-            return Ok(false);
         }
-        let judgement = self.setup.chain.judge(&record.database);
-        let leaving = self.index.is_own(id) && leaves(&judgement.decision);
-        let same = self.decision(id)?.is_some_and(|before| {
-            before.decision == judgement.decision && before.trace == judgement.trace
-        });
-        if !same
-            || !matches!(
-                self.index.standing(id),
+        let judged = self.judge(&present.iter().collect::<Vec<_>>());
+        let mut leaving = 0;
+        for (record, judged) in present.into_iter().zip(judged) {
+            let id = record.database.id.clone();
+            leaving += usize::from(self.index.is_own(&id) && leaves(&judged.decision));
+            let same = self.decision(&id)?.is_some_and(|before| {
+                before.decision == judged.decision && before.trace == judged.trace
+            });
+            let settled = matches!(
+                self.index.standing(&id),
                 Standing::Kept | Standing::Skipped(_)
-            )
-        {
-            work.inventory.insert(record);
-            self.look(work, id, true, now)?;
+            );
+            if !same || !settled {
+                work.inventory.insert(record);
+                work.ready.insert(id.clone(), judged);
+                wanted.push((id, true));
+            }
         }
+        self.look(work, wanted, now)?;
         Ok(leaving)
     }
 }

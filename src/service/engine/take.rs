@@ -83,16 +83,14 @@ impl Engine {
         for database in &small.found {
             self.index.recognise(database);
         }
-        for (id, before) in &before {
-            let differs = work
-                .inventory
-                .get(id)
-                .is_some_and(|record| before.as_ref() != Some(&record.database));
-            self.look(&mut work, id, differs, now)?;
+        let mut touched: Vec<(ResourceId, bool)> = Vec::with_capacity(before.len());
+        for (id, before) in before {
+            let record = work.inventory.get(&id);
+            let differs = record.is_some_and(|record| before.as_ref() != Some(&record.database));
+            touched.push((id, differs));
         }
-        for id in &sighting.again {
-            self.look(&mut work, id, false, now)?;
-        }
+        let again = sighting.again.into_iter().map(|id| (id, false));
+        self.look(&mut work, touched.into_iter().chain(again), now)?;
         self.finish(work, now, run)
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use muster_matchers::Subject;
 use muster_model::{
     Became, Decision, DecisionRecord, HistoryEntry, Record, ResourceId, ScopeRecord, Target,
     Timestamp,
@@ -21,7 +22,7 @@ use crate::{
     pipeline::{
         commit::{self, Tell},
         held,
-        run::{Made, Writes, braked, deleted, forgotten, removed},
+        run::{BATCH, Made, Writes, braked, deleted, forgotten, removed},
     },
     service::notice::{Notice, NoticeEvent},
 };
@@ -46,6 +47,8 @@ pub(super) struct Work {
     pub(super) judged: BTreeMap<ResourceId, Judged>,
     pub(super) decisions: Vec<(ResourceId, DecisionRecord)>,
     pub(super) judgements: Judgements,
+    /// What the matchers said already of those that are still to be looked at.
+    pub(super) ready: BTreeMap<ResourceId, Judged>,
 }
 
 /// A record that can be read; a damaged one counts as none, and is written anew when there is reason to.
@@ -105,65 +108,96 @@ impl Engine {
         run: &str,
     ) -> Result<Taken, EngineError> {
         let mut work = Work::default();
-        for id in ids {
-            self.look(&mut work, &id, false, now)?;
-        }
+        let ids = ids.into_iter().map(|id| (id, false));
+        self.look(&mut work, ids, now)?;
         self.finish(work, now, run)
     }
 
-    /// Reads a database, and judges it when it has to be or was never.
+    /// Reads databases, and judges those that have to be (`again`) or never were: all of them at once.
     pub(super) fn look(
         &mut self,
         work: &mut Work,
-        id: &ResourceId,
-        again: bool,
+        ids: impl IntoIterator<Item = (ResourceId, bool)>,
         now: Timestamp,
     ) -> Result<(), EngineError> {
-        if !work.done.insert(id.clone()) {
-            return Ok(());
-        }
-        self.fetch(work, id, now)?;
-        if let Some(scope) = self.index.scope_of(id)
-            && work.inventory.hand_over(id, scope)
-        {
-            work.changed.insert(id.clone());
-        }
-        let Some(record) = work.inventory.get(id).filter(|it| it.missing.is_none()) else {
-            return Ok(());
-        };
-        let before = self.decision(id)?;
-        let judged = match &before {
-            Some(before) if !again && !self.dry => Judged {
-                decision: before.decision.clone(),
-                trace: before.trace.clone(),
-            },
-            _ => {
-                let judgement = self.setup.chain.judge(&record.database);
-                let said = who_said_what(&judgement.decision);
-                *work.judgements.entry(said).or_default() += 1;
-                Judged {
-                    decision: judgement.decision,
-                    trace: judgement.trace,
-                }
+        let mut looked = Vec::new();
+        for (id, again) in ids {
+            if !work.done.insert(id.clone()) {
+                continue;
             }
-        };
-        if before
-            .is_none_or(|before| before.decision != judged.decision || before.trace != judged.trace)
-        {
-            let decided = DecisionRecord {
-                decision: judged.decision.clone(),
-                trace: judged.trace.clone(),
-                changed: now,
-            };
-            work.decisions.push((id.clone(), decided));
+            self.fetch(work, &id, now)?;
+            if let Some(scope) = self.index.scope_of(&id)
+                && work.inventory.hand_over(&id, scope)
+            {
+                work.changed.insert(id.clone());
+                // It was judged as what another scope sees.
+                work.ready.remove(&id);
+            }
+            let present = work.inventory.get(&id).filter(|it| it.missing.is_none());
+            if present.is_some() {
+                let before = self.decision(&id)?;
+                let keeps = !again && !self.dry && before.is_some();
+                looked.push((id, before, keeps));
+            }
         }
-        let name = match &judged.decision {
-            Decision::Enroll(enrollment) => Some(enrollment.name.as_str()),
-            Decision::Skip { .. } | Decision::Undecided { .. } => None,
-        };
-        self.index.want(id, name);
-        work.judged.insert(id.clone(), judged);
+        let asked: Vec<&ResourceId> = looked
+            .iter()
+            .filter(|(id, _, keeps)| !keeps && !work.ready.contains_key(id))
+            .map(|(id, ..)| id)
+            .collect();
+        let records: Vec<&Record> = asked
+            .iter()
+            .filter_map(|id| work.inventory.get(id))
+            .collect();
+        let judged = self.judge(&records);
+        let judged: Vec<_> = asked.into_iter().cloned().zip(judged).collect();
+        work.ready.extend(judged);
+        for (id, before, keeps) in looked {
+            let judged = match (&before, work.ready.remove(&id)) {
+                (Some(before), _) if keeps => Judged {
+                    decision: before.decision.clone(),
+                    trace: before.trace.clone(),
+                },
+                (_, Some(judged)) => {
+                    let said = who_said_what(&judged.decision);
+                    *work.judgements.entry(said).or_default() += 1;
+                    judged
+                }
+                // Whoever is asked about is answered.
+                (_, None) => continue,
+            };
+            if before.is_none_or(|before| {
+                before.decision != judged.decision || before.trace != judged.trace
+            }) {
+                let decided = DecisionRecord {
+                    decision: judged.decision.clone(),
+                    trace: judged.trace.clone(),
+                    changed: now,
+                };
+                work.decisions.push((id.clone(), decided));
+            }
+            let name = match &judged.decision {
+                Decision::Enroll(enrollment) => Some(enrollment.name.as_str()),
+                Decision::Skip { .. } | Decision::Undecided { .. } => None,
+            };
+            self.index.want(&id, name);
+            work.judged.insert(id, judged);
+        }
         Ok(())
+    }
+
+    /// What the matchers say of these, each in its place.
+    pub(super) fn judge(&self, records: &[&Record]) -> Vec<Judged> {
+        let mut judged = Vec::with_capacity(records.len());
+        for batch in records.chunks(BATCH) {
+            let subjects: Vec<Subject<'_>> = batch.iter().map(|it| Subject::from(*it)).collect();
+            let judgements = self.setup.chain.judge_all(&subjects).into_iter();
+            judged.extend(judgements.map(|judgement| Judged {
+                decision: judgement.decision,
+                trace: judgement.trace,
+            }));
+        }
+        judged
     }
 
     /// Plans all that was looked at, and whoever claims a name that this touches; writes what follows.
@@ -173,9 +207,9 @@ impl Engine {
         now: Timestamp,
         run: &str,
     ) -> Result<Taken, EngineError> {
-        for id in self.index.take_stirred() {
-            self.look(&mut work, &id, false, now)?;
-        }
+        let stirred = self.index.take_stirred();
+        let stirred = stirred.into_iter().map(|id| (id, false));
+        self.look(&mut work, stirred, now)?;
         let outcome = self.plan(&work, now);
         let held = self.newly_held(&outcome.plan, now, run);
         work.notices.extend(held);

@@ -111,7 +111,7 @@ impl Service {
 
     /// Has an engine made for what the store holds.
     pub(super) fn load(&mut self) {
-        match self.known.setup(&self.config) {
+        match self.known.setup(&self.config, &self.plugins) {
             Ok(setup) => {
                 let (setup, now) = (Box::new(setup), self.now());
                 self.keeper.send(Job::Load { setup, now });

@@ -69,6 +69,7 @@ use crate::{
     metrics::Metrics,
     notify::Deliverer,
     pipeline::sources::{Clouds, Elsewhere},
+    plugins::{Loader, Plugins},
     service::status::ServiceState,
 };
 
@@ -86,6 +87,10 @@ pub struct Options {
     pub store: Option<PathBuf>,
     /// Where the clouds are.
     pub elsewhere: Elsewhere,
+    /// The matchers of one's own that the configuration names.
+    pub plugins: Arc<Plugins>,
+    /// What loaded them, and loads others.
+    pub loader: Arc<Loader>,
 }
 
 /// How long one scan may take. Every call has its own limits, far below; this one is there for a scanner that does
@@ -108,6 +113,8 @@ struct Service {
     options: Options,
     /// The configuration in force.
     config: Config,
+    /// The matchers of one's own behind its rules.
+    plugins: Arc<Plugins>,
     handle: Handle,
     metrics: Arc<Metrics>,
     uptime: Uptime,

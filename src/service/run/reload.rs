@@ -1,7 +1,11 @@
 //! Another configuration: read, checked, asked about, tried on what is remembered, and only then in force. At every
 //! step before the last the old one stays, and the status says why.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use sha2::{Digest, Sha256};
 use tokio::task::JoinError;
@@ -13,8 +17,9 @@ use super::{
     scopes::{Known, hex, same_reach},
 };
 use crate::{
-    config::{self, Config, ConfigError, Loaded},
+    config::{self, Config, ConfigError, Loaded, With},
     pipeline::sources::{Clouds, Expansion},
+    plugins::{Loader, Plugins},
     service::{
         engine::Taken,
         handle::{Active, Refused, RefusedKind, Reloaded, Reply},
@@ -44,6 +49,7 @@ type Read = (Loaded, Arc<Clouds>, Expansion);
 pub(super) struct Ready {
     request: Request,
     config: Config,
+    plugins: Arc<Plugins>,
     bytes: Vec<u8>,
     clouds: Arc<Clouds>,
     known: Known,
@@ -120,8 +126,10 @@ impl Service {
         }
         let path = self.config.path.clone();
         let clouds = Arc::clone(&self.clouds);
+        let loader = Arc::clone(&self.options.loader);
+        let store = self.config.store.clone();
         self.reloading.spawn(async move {
-            let outcome = prepare(path.as_deref(), &clouds).await;
+            let outcome = prepare(path.as_deref(), &clouds, loader, store).await;
             Prepared {
                 request: Some(request),
                 outcome,
@@ -151,13 +159,14 @@ impl Service {
             mut config,
             bytes,
             warnings,
+            plugins,
             ..
         } = loaded;
         let warnings: Vec<String> = warnings.iter().map(crate::config::Problem::plain).collect();
         let needs_restart = self.keep_what_needs_a_restart(&mut config);
         let before = same_reach(&self.config, &config).then_some(&self.known);
         let known = Known::settle(expansion, before, self.board.remembered());
-        let setup = match known.setup(&config) {
+        let setup = match known.setup(&config, &plugins) {
             Ok(setup) => Box::new(setup),
             Err(problems) => {
                 self.refuse(request, RefusedKind::Invalid, problems);
@@ -173,6 +182,7 @@ impl Service {
         let ready = Box::new(Ready {
             request,
             config,
+            plugins,
             bytes,
             clouds,
             known,
@@ -240,7 +250,7 @@ impl Service {
             ready.request.answer(Ok(ready.reloaded));
             return;
         }
-        match ready.known.setup(&ready.config) {
+        match ready.known.setup(&ready.config, &ready.plugins) {
             Ok(setup) => self.keeper.send(Job::Configure {
                 setup: Box::new(setup),
                 now: self.now(),
@@ -268,6 +278,7 @@ impl Service {
         let Ready {
             request,
             config,
+            plugins,
             bytes,
             clouds,
             known,
@@ -293,6 +304,7 @@ impl Service {
             loaded: now,
         });
         self.config = config;
+        self.plugins = plugins;
         self.clouds = clouds;
         self.adopt(known, false);
         self.resolve_at = None;
@@ -372,11 +384,20 @@ impl Service {
 }
 
 /// Reads the file, and asks which scopes it means. Credentials are looked for again.
-async fn prepare(path: Option<&Path>, clouds: &Clouds) -> Result<Box<Read>, Vec<String>> {
+async fn prepare(
+    path: Option<&Path>,
+    clouds: &Clouds,
+    loader: Arc<Loader>,
+    store: PathBuf,
+) -> Result<Box<Read>, Vec<String>> {
     let Some(path) = path.map(Path::to_owned) else {
         return Err(vec!["it was not read from a file".to_owned()]);
     };
-    let loaded = read(READ_WITHIN, move || config::load_file(&path)).await?;
+    let load = move || {
+        let (loader, store) = (&*loader, Some(store.as_path()));
+        config::load_file(&path, With { loader, store })
+    };
+    let loaded = read(READ_WITHIN, load).await?;
     let clouds = Arc::new(clouds.anew(&loaded.config));
     let expansion = expand(&clouds, &loaded.config, None).await;
     let expansion = expansion
@@ -403,8 +424,8 @@ async fn read(
     }
 }
 
-/// The longest that reading the file may take.
-const READ_WITHIN: Duration = Duration::from_secs(30);
+/// The longest that reading the file, and compiling plugins that it names, may take.
+const READ_WITHIN: Duration = Duration::from_secs(120);
 
 #[cfg(test)]
 mod tests {
@@ -419,12 +440,12 @@ mod tests {
         let (release, hang) = mpsc::channel::<()>();
         let hanging = move || {
             let _ = hang.recv();
-            crate::config::load_file(&PathBuf::from("/nowhere"))
+            crate::config::load(&PathBuf::from("/nowhere"))
         };
         let refused = read(Duration::from_millis(20), hanging).await.unwrap_err();
         assert_eq!(refused, ["it took too long to read the file"]);
         let wrong = || -> Result<_, ConfigError> {
-            crate::config::load_file(&PathBuf::from("/nowhere/muster.yaml"))
+            crate::config::load(&PathBuf::from("/nowhere/muster.yaml"))
         };
         let refused = read(Duration::from_secs(600), wrong).await.unwrap_err();
         assert!(

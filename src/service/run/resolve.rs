@@ -188,7 +188,7 @@ impl Service {
             // It is told when it is made.
             return;
         }
-        match self.known.setup(&self.config) {
+        match self.known.setup(&self.config, &self.plugins) {
             Ok(setup) => self.keeper.send(Job::Configure {
                 setup: Box::new(setup),
                 now: self.now(),

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     config::Config,
     pipeline::sources::{Expansion, UNKNOWN, is_placeholder},
+    plugins::Plugins,
     service::{engine::Setup, handle::ReadingBasis},
 };
 
@@ -225,9 +226,11 @@ impl Known {
     ///
     /// # Errors
     /// What is wrong with a rule. A configuration that was checked has no such thing.
-    pub(super) fn setup(&self, config: &Config) -> Result<Setup, Vec<String>> {
+    pub(super) fn setup(&self, config: &Config, plugins: &Plugins) -> Result<Setup, Vec<String>> {
         let rules = config.rules.as_deref();
-        let (chain, _) = Chain::build(self.filters.clone(), rules).map_err(|problems| {
+        let matchers = plugins.matchers();
+        let chain = Chain::build(self.filters.clone(), rules, &matchers);
+        let (chain, _) = chain.map_err(|problems| {
             let told = |problem: muster_matchers::Problem| {
                 format!("{}: {}", problem.path, problem.message)
             };
@@ -235,7 +238,7 @@ impl Known {
         })?;
         Ok(Setup {
             chain,
-            digest: digest(&self.filters, config),
+            digest: digest(&self.filters, config, plugins),
             settings: config.settings.clone(),
             scopes: self
                 .scopes()
@@ -284,9 +287,10 @@ pub(super) fn same_reach(a: &Config, b: &Config) -> bool {
 }
 
 /// What tells the judgements of one set of filters and rules from those of another, and of another muster.
-fn digest(filters: &[SourceFilter], config: &Config) -> String {
+fn digest(filters: &[SourceFilter], config: &Config, plugins: &Plugins) -> String {
     let mut hash = Sha256::new();
     hash.update(config.matching_digest());
+    hash.update(plugins.digest());
     // The accounts that the configuration does not name are in there.
     for filter in filters {
         hash.update([0]);

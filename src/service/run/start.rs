@@ -196,6 +196,7 @@ async fn assemble(
     let moment = uptime.now();
     let service = Service {
         config,
+        plugins: Arc::clone(&options.plugins),
         handle,
         metrics,
         uptime,

@@ -13,7 +13,7 @@ use muster::{
         notice::{Notice, NoticeEvent},
     },
 };
-use muster_matchers::{Chain, RuleFile, SourceFilter};
+use muster_matchers::{Chain, Matchers, RuleFile, SourceFilter};
 use muster_model::{
     Event, Provider, ResourceId, Scan, Scope, Selector, Service, Target, Timestamp,
 };
@@ -38,7 +38,7 @@ pub fn setup(scopes: Vec<Arc<Scope>>, grace: Grace) -> Setup {
         resource_groups: None,
         tags: Selector::all(),
     };
-    let (chain, problems) = Chain::build(vec![source], Some(&rules)).unwrap();
+    let (chain, problems) = Chain::build(vec![source], Some(&rules), &Matchers::new()).unwrap();
     assert_eq!(problems, []);
     Setup {
         chain,

@@ -1,6 +1,7 @@
 //! What the tests of the whole start beside muster: servers that are not ours.
 
 pub mod cloud;
+pub mod component;
 pub mod draw;
 pub mod fleet;
 pub mod moto;

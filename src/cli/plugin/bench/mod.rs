@@ -11,7 +11,7 @@ use std::{
 };
 
 use clap::Args;
-use muster_matchers::{Chain, RuleFile, SourceFilter};
+use muster_matchers::{Chain, Matchers, RuleFile, SourceFilter};
 use muster_wasm::{Candidate, Configured, Limits};
 use serde::Serialize;
 
@@ -291,7 +291,7 @@ fn chain(samples: &[Sample]) -> Result<Chain, Failure> {
             }),
         }
     }
-    Chain::build(sources, Some(&[rule]))
+    Chain::build(sources, Some(&[rule]), &Matchers::new())
         .map(|(chain, _)| chain)
         .map_err(|problems| {
             let problems: Vec<_> = problems

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use muster_matchers::{Chain, RuleFile, SourceFilter};
+use muster_matchers::{Chain, Matchers, RuleFile, SourceFilter};
 use muster_model::{
     Availability, Coverage, Database, Endpoint, EndpointRole, Failure, FailureReason, Kind,
     Protocol, Provider, ResourceId, Scan, Scope, Selector, Service, State, Timestamp,
@@ -108,7 +108,9 @@ fn chain_for(provider: Provider, service: Service, rules: &str) -> Chain {
         resource_groups: None,
         tags: Selector::all(),
     };
-    Chain::build(vec![source], Some(&rules)).unwrap().0
+    Chain::build(vec![source], Some(&rules), &Matchers::new())
+        .unwrap()
+        .0
 }
 
 pub(super) fn setup() -> Setup {

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use muster_model::{AccountId, Coverage, FailureReason, Service};
 
 use super::*;
-use crate::{config, pipeline::sources::unasked};
+use crate::{config, pipeline::sources::unasked, plugins::Plugins};
 
 const AMBIENT: &str = "111111111111";
 const ROLE: &str = "222222222222";
@@ -111,14 +111,20 @@ fn before_anybody_has_answered_what_the_store_remembers_counts() {
         [AMBIENT, ROLE],
         "what is enrolled there stays selected"
     );
-    let setup = known.setup(&config()).unwrap();
+    let setup = known.setup(&config(), &Plugins::default()).unwrap();
     assert_eq!(setup.scopes.len(), 3);
     assert!(!setup.scopes_known);
 
     // Where nothing is remembered, the scope that stands for the others is listed, and no engine hears of it.
     let known = Known::settle(unasked(&config()), None, []);
     assert!(names(known.unread.keys()).contains(&"aws/unknown/*/rds".to_owned()));
-    assert!(known.setup(&config()).unwrap().scopes.is_empty());
+    assert!(
+        known
+            .setup(&config(), &Plugins::default())
+            .unwrap()
+            .scopes
+            .is_empty()
+    );
 }
 
 #[test]
@@ -156,7 +162,8 @@ fn a_setup_is_the_same_before_and_after_everybody_has_answered() {
     let all = Known::settle(answered(&["us-east-1"]), None, []);
     let remembered: Vec<_> = all.scopes().cloned().collect();
     let early = Known::settle(unasked(&config()), None, &remembered);
-    let [all, early] = [&all, &early].map(|known| known.setup(&config()).unwrap());
+    let [all, early] =
+        [&all, &early].map(|known| known.setup(&config(), &Plugins::default()).unwrap());
     assert_eq!(all.digest, early.digest, "nothing is judged again");
     assert_eq!(all.scopes, early.scopes);
 }

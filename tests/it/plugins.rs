@@ -1,0 +1,198 @@
+//! Matchers of one's own, as a person uses them: in a plan, in an explanation, in the running service.
+
+use std::{fs, path::PathBuf, process::Output};
+
+use serde_json::Value;
+
+use crate::{
+    service::world::{Service, World},
+    support::component::{ENROLLS, PANICS, REFUSES, SKIPS, plugin},
+};
+
+/// The example fleet, judged by `own.wasm` and nothing else.
+fn world() -> World {
+    let world = World::demo();
+    configure(&world, "unsigned: true", "");
+    world
+}
+
+/// Has the rules ask `own.wasm`.
+fn configure(world: &World, trust: &str, more: &str) {
+    world.configure("schedule: { every: 1s, jitter: 0s }");
+    let text = fs::read_to_string(world.config()).expect("a configuration");
+    let (before, rest) = text.split_once("\nrules:\n").expect("rules");
+    let (_, after) = rest.split_once("\nremoval:\n").expect("what follows");
+    // Each test is about matchers, and none about the brake.
+    let after = after.replace("share: 20%, at_least: 1", "share: 100%, at_least: 1");
+    world.write(&format!(
+        "{before}\nrules:\n  - name: own\n    plugin: {{ path: own.wasm, {trust} }}\n{more}\nremoval:\n{after}"
+    ));
+}
+
+fn put(world: &World, version: &str, parts: &[(&str, &str)]) -> PathBuf {
+    let path = world.dir.path().join("own.wasm");
+    let next = path.with_extension("next");
+    fs::write(&next, plugin(version, parts)).expect("written");
+    fs::rename(&next, &path).expect("moved");
+    path
+}
+
+fn run(world: &World, args: &[&str]) -> (Option<i32>, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = world.command(args).output().expect("muster runs");
+    let text = String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr);
+    (status.code(), text)
+}
+
+#[track_caller]
+fn done(world: &World, args: &[&str]) -> String {
+    let (code, text) = run(world, args);
+    assert_eq!(code, Some(0), "{args:?}: {text}");
+    text
+}
+
+fn plan(world: &World) -> Value {
+    let output = world
+        .command(&["plan", "--format", "json"])
+        .output()
+        .expect("muster runs");
+    let out = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&out)
+        .unwrap_or_else(|error| panic!("{error}: {out}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn of(plan: &Value, what: &str) -> u64 {
+    plan["summary"][what].as_u64().expect("a count")
+}
+
+fn enrolled(world: &World) -> Vec<String> {
+    let text = done(world, &["db", "ls", "-o", "name"]);
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_plan_and_an_explanation_show_what_a_plugin_said() {
+    let world = world();
+    put(&world, "1.2.3", &[]);
+    let checked = done(&world, &["config", "check"]);
+    assert!(checked.contains("1 rule, 1 plugin, "), "{checked}");
+    let made = plan(&world);
+    assert!(of(&made, "add") > 0, "{made}");
+    done(&world, &["apply", "--yes"]);
+    let names = enrolled(&world);
+    assert_eq!(names.len() as u64, of(&made, "add"));
+    let explained = done(&world, &["explain", &names[0]]);
+    for line in [
+        "rule \"own\"",
+        "asks",
+        "plugin \"wat\" 1.2.3",
+        "`by` is `wat`, added",
+        "by=wat  (plugin \"wat\")",
+        "plugin \"wat\" of rule \"own\": ",
+    ] {
+        assert!(explained.contains(line), "{line}: {explained}");
+    }
+    // The machine code of it is kept beside the store, for this user alone.
+    let compiled = world.store().join("compiled");
+    assert!(fs::read_dir(&compiled).expect("kept").count() > 0);
+
+    // A new version that says the same changes nothing; one that says otherwise does.
+    put(&world, "1.2.4", &[]);
+    let again = plan(&world);
+    assert_eq!(
+        (
+            of(&again, "add"),
+            of(&again, "update"),
+            of(&again, "remove")
+        ),
+        (0, 0, 0)
+    );
+    put(&world, "2.0.0", &[SKIPS]);
+    let other = plan(&world);
+    assert_eq!(of(&other, "remove"), names.len() as u64, "{other}");
+}
+
+#[test]
+fn a_plugin_that_fails_leaves_alone_what_is_enrolled() {
+    let world = world();
+    put(&world, "1.0.0", &[]);
+    done(&world, &["apply", "--yes"]);
+    let names = enrolled(&world);
+    assert!(!names.is_empty());
+    put(&world, "1.0.1", &[PANICS]);
+    let made = plan(&world);
+    assert_eq!((of(&made, "remove"), of(&made, "update")), (0, 0), "{made}");
+    done(&world, &["apply", "--yes"]);
+    assert_eq!(enrolled(&world), names);
+    let explained = done(&world, &["explain", &names[0]]);
+    assert!(
+        explained.contains("undecided: plugin \"wat\": panicked: "),
+        "{explained}"
+    );
+    // One that cannot be loaded stops the command before anything is read, and says why.
+    put(&world, "1.0.2", &[REFUSES]);
+    let (code, text) = run(&world, &["plan"]);
+    assert_eq!(code, Some(78), "{text}");
+    assert!(text.contains("rules[0].plugin"), "{text}");
+    assert!(text.contains("so says wat 1.0.2"), "{text}");
+    assert_eq!(enrolled(&world), names);
+}
+
+#[test]
+fn a_saved_plan_is_not_applied_by_another_plugin() {
+    let world = world();
+    put(&world, "1.0.0", &[]);
+    done(&world, &["apply", "--yes"]);
+    put(&world, "1.0.1", &[ENROLLS]);
+    done(&world, &["plan", "--out", "plan.json"]);
+    put(&world, "1.0.2", &[ENROLLS]);
+    let (code, text) = run(&world, &["apply", "plan.json"]);
+    assert_ne!(code, Some(0), "{text}");
+    assert!(
+        text.contains("a plugin that it names, has changed"),
+        "{text}"
+    );
+    put(&world, "1.0.1", &[ENROLLS]);
+    done(&world, &["apply", "plan.json"]);
+}
+
+/// Waits until so many are enrolled, and says how they are called.
+fn serves(service: &Service, what: &str, fits: impl Fn(u64) -> bool) -> u64 {
+    let status = service.shows(what, |status| {
+        let targets = status.counts.targets.values().sum();
+        status.scopes.iter().all(|scope| scope.attempted.is_some()) && fits(targets)
+    });
+    status.counts.targets.values().sum()
+}
+
+#[test]
+fn the_service_judges_everything_again_by_a_new_version() {
+    let world = world();
+    put(&world, "1.0.0", &[]);
+    let service = world.start();
+    let first = serves(&service, "what speaks postgres", |targets| targets > 0);
+    put(&world, "1.1.0", &[ENROLLS]);
+    done(&world, &["reload"]);
+    let all = serves(&service, "what speaks anything", |targets| targets > first);
+    // One that fails decides nothing.
+    put(&world, "1.2.0", &[PANICS]);
+    let reloaded = done(&world, &["reload"]);
+    assert!(reloaded.contains(" 0 to remove, "), "{reloaded}");
+    assert_eq!(serves(&service, "the same", |targets| targets == all), all);
+    // One that cannot be loaded does not come into force.
+    put(&world, "1.3.0", &[REFUSES]);
+    let (code, text) = run(&world, &["reload"]);
+    assert_ne!(code, Some(0), "{text}");
+    assert!(text.contains("so says wat 1.3.0"), "{text}");
+    assert_eq!(serves(&service, "the same", |targets| targets == all), all);
+    service.stop();
+
+    // The same after a restart by yet another one, which nobody had told of.
+    put(&world, "2.0.0", &[SKIPS]);
+    let service = world.start();
+    serves(&service, "nothing", |targets| targets == 0);
+    service.stop();
+}
