@@ -17,8 +17,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// A directory with a configuration, and the clouds that it reads.
-struct World {
-    dir: TempDir,
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
     replayer: Replayer,
 }
 
@@ -28,7 +28,7 @@ fn fixtures() -> PathBuf {
 
 impl World {
     /// The example fleet, read through the environment's ordinary variables.
-    fn demo() -> Self {
+    pub(crate) fn demo() -> Self {
         let world = Self {
             dir: TempDir::new().expect("a directory"),
             replayer: serve(&["demo"]),
@@ -76,7 +76,7 @@ impl World {
         command
     }
 
-    fn run(&self, args: &[&str]) -> Ended {
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
         Ended::of(self.command(args).output().expect("muster runs"))
     }
 
@@ -116,8 +116,8 @@ fn bare(dir: &Path, args: &[&str]) -> Command {
     command
 }
 
-struct Ended {
-    code: i32,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
     out: String,
     err: String,
 }

@@ -1,6 +1,9 @@
 //! `muster plugin sign`: puts a signature beside a plugin.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
@@ -9,6 +12,7 @@ use crate::{
     cli::{Common, Failure, context::write_file, print},
     exit::Exit,
     plugins::signature::{self, PrivateKey},
+    report::escape::shown,
 };
 
 /// What every component begins with.
@@ -49,10 +53,23 @@ impl Sign {
             print(|out| out.write_all(written.as_bytes()))?;
             return Ok(Exit::Done);
         }
+        let same = |other: &Path| {
+            let whole = |path: &Path| fs::canonicalize(path).ok();
+            whole(&path).is_some_and(|path| whole(other) == Some(path))
+        };
+        if same(&self.file) || same(&self.key) {
+            return Err(
+                Failure::new(format!("cannot write the signature {}", path.display()))
+                    .because("it would take the place of the plugin or of the key")
+                    .hint("without `-o` it goes beside the plugin, as FILE.sig")
+                    .exits(Exit::Usage),
+            );
+        }
         write_file(&path, written.as_bytes()).map_err(|error| {
             Failure::new(format!("cannot write the signature {}", path.display())).cause(&error)
         })?;
-        print(|out| writeln!(out, "{}: by {}", path.display(), key.public()))?;
+        let line = format!("{}: by {}", path.display(), key.public());
+        print(|out| writeln!(out, "{}", shown(&line)))?;
         Ok(Exit::Done)
     }
 }

@@ -3,6 +3,7 @@
 mod bad;
 mod bench;
 mod cases;
+mod forms;
 mod inspect;
 mod kit;
 mod run;

@@ -151,6 +151,14 @@ fn bad_keys_and_signatures_are_named() {
     desk.plugin(&["sign", "core.wasm", "--key", "theirs.pem"])
         .fails(&["it is no WebAssembly component"]);
     assert!(!desk.path("core.wasm.sig").exists());
+    for output in ["wat.wasm", "./theirs.pem"] {
+        let ended = desk.plugin(&["sign", "wat.wasm", "--key", "theirs.pem", "-o", output]);
+        let said = ended.ends(64).err;
+        assert!(
+            said.contains("it would take the place of the plugin or of the key"),
+            "{said}"
+        );
+    }
     let ended = desk.plugin(&["verify", "wat.wasm"]).ends(64);
     assert!(ended.err.contains("--key <PUB.pem>"), "{}", ended.err);
 }

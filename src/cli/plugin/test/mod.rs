@@ -8,7 +8,7 @@ mod update;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use clap::{Args, ValueEnum};
@@ -25,8 +25,11 @@ use crate::{
     exit::Exit,
 };
 
-/// How many databases are named whose verdicts differ.
+/// How many verdicts that differ are named.
 const NAMED: usize = 20;
+
+/// How many databases are judged together at least, where the cases have as many.
+const COMPANY: usize = 16;
 
 /// Arguments of `muster plugin test`.
 #[derive(Args, Debug)]
@@ -119,7 +122,9 @@ impl Test {
             .collect();
         let mut results: Vec<Outcomes> = judged.iter().map(Judged::outcome).collect();
         let together = settings.together(&judged);
-        let stable = together.iter().all(|result| result.fault.is_none());
+        let stable = together
+            .as_ref()
+            .is_none_or(|result| result.fault.is_none());
         results.extend(together);
         let description = plugin.description();
         let mut outcome = Outcome {
@@ -187,53 +192,55 @@ impl Settings<'_> {
         }
     }
 
-    /// All databases that have a verdict and the same settings, in different company.
-    fn together(&self, judged: &[Judged<'_>]) -> Vec<Outcomes> {
+    /// Databases in different company, by each of the settings.
+    fn together(&self, judged: &[Judged<'_>]) -> Option<Outcomes> {
+        // What fails by itself is not asked ten times more.
+        let fit: Vec<_> = judged
+            .iter()
+            .filter(|one| !matches!(one.said, Said::Error { .. }))
+            .collect();
         let mut groups: BTreeMap<&str, Vec<&Judged<'_>>> = BTreeMap::new();
-        for one in judged {
-            // What fails by itself is not asked ten times more.
-            if !matches!(one.said, Said::Error { .. }) {
-                groups.entry(&one.case.settings).or_default().push(one);
-            }
+        for one in &fit {
+            groups.entry(&one.case.settings).or_default().push(one);
         }
         let several = groups.len() > 1;
-        let mut outcomes = Vec::new();
-        for (settings, group) in groups {
+        let since = Instant::now();
+        let (mut verdicts, mut differing) = (0, Vec::new());
+        for (settings, mut group) in groups {
             let Some(Ok(configured)) = self.known.get(settings) else {
                 continue;
             };
+            let about = match group.first() {
+                Some(first) if several => format!(", by the settings of `{}`", first.case.name),
+                _ => String::new(),
+            };
+            // One alone has no company.
+            let others = fit.iter().filter(|one| one.case.settings != settings);
+            let missing = COMPANY.saturating_sub(group.len());
+            group.extend(others.take(missing));
+            verdicts += group.len();
             let candidates: Vec<_> = group
                 .iter()
                 .map(|one| one.case.sample.candidate())
                 .collect();
-            let differ = configured.unstable(&candidates);
-            let names: Vec<&str> = differ
-                .iter()
-                .filter_map(|place| Some(group.get(*place)?.case.name.as_str()))
-                .collect();
-            let about = match several {
-                true => format!(
-                    ", with the settings of `{}`",
-                    group.first().map_or("", |one| &one.case.name)
-                ),
-                false => String::new(),
-            };
-            outcomes.push(Outcomes {
-                name: format!(
-                    "{} alone, together and backwards{about}",
-                    count(group.len(), "database")
-                ),
-                line: None,
-                took: Duration::ZERO,
-                updated: false,
-                fault: (!names.is_empty()).then(|| unstable(&names)),
-            });
+            let names = configured.unstable(&candidates).into_iter();
+            let names = names.filter_map(|place| Some(&group.get(place)?.case.name));
+            differing.extend(names.map(|name| format!("{name}{about}")));
         }
-        outcomes
+        (verdicts > 0).then(|| Outcomes {
+            name: format!(
+                "{} alone, together and backwards",
+                count(verdicts, "verdict")
+            ),
+            line: None,
+            took: since.elapsed(),
+            updated: false,
+            fault: (!differing.is_empty()).then(|| unstable(&differing)),
+        })
     }
 }
 
-fn unstable(names: &[&str]) -> Fault {
+fn unstable(names: &[String]) -> Fault {
     let mut notes: Vec<String> = names
         .iter()
         .take(NAMED)
