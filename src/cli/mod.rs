@@ -87,7 +87,7 @@ enum Command {
     /// Check the store, or repair a damaged one.
     #[command(subcommand)]
     Store(store::Store),
-    /// Look at matchers in WebAssembly, run them, test them, sign them.
+    /// Write matchers of your own, in WebAssembly: build, run, test, measure and sign them; list those in use.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
     /// Print what has to be set up outside muster.

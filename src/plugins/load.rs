@@ -324,6 +324,12 @@ impl Loading<'_> {
     }
 }
 
+/// The public keys whose signatures a configuration trusts, and what is wrong with those that it lists.
+pub fn trusted_keys(config: &Config) -> (Vec<PublicKey>, Vec<Problem>) {
+    let base = config.path.as_deref().and_then(Path::parent);
+    keys(&config.plugins.keys, base.unwrap_or(Path::new("")))
+}
+
 /// The public keys of a configuration.
 fn keys(listed: &[String], base: &Path) -> (Vec<PublicKey>, Vec<Problem>) {
     let (mut keys, mut problems) = (Vec::new(), Vec::new());

@@ -1,6 +1,6 @@
 //! `muster plugin`: what the author of a matcher in WebAssembly does with it. Each command is a file of its own.
 //!
-//! They work on a file and need no configuration; what a service runs is what its configuration says.
+//! All but `ls` work on a file and need no configuration; what a service runs is what its configuration says.
 
 mod bench;
 mod build;
@@ -8,6 +8,7 @@ mod database;
 mod file;
 mod input;
 mod inspect;
+mod ls;
 mod new;
 mod run;
 mod sign;
@@ -24,6 +25,8 @@ use crate::exit::Exit;
 /// Subcommands of `muster plugin`.
 #[derive(Subcommand, Debug)]
 pub enum Plugin {
+    /// List the plugins of the configuration.
+    Ls(ls::Ls),
     /// Write a project for a matcher of your own, that builds and passes its tests at once.
     New(new::New),
     /// Build a project, or turn a module that a compiler made into a component.
@@ -55,6 +58,7 @@ enum Output {
 impl Plugin {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
         match self {
+            Self::Ls(args) => args.run(common),
             Self::New(args) => args.run(common),
             Self::Build(args) => args.run(common),
             Self::Inspect(args) => args.run(common),

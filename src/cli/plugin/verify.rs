@@ -11,9 +11,12 @@ use super::{
     view::line,
 };
 use crate::{
-    cli::{Common, Failure, print},
+    cli::{Common, Failure, context::Context, print},
     exit::Exit,
-    plugins::signature::{self, SignatureError},
+    plugins::{
+        load::trusted_keys,
+        signature::{self, PublicKey, SignatureError},
+    },
     report::{self, escape::shown},
 };
 
@@ -29,8 +32,9 @@ The same with openssl:
 pub struct Verify {
     /// The plugin.
     file: PathBuf,
-    /// Public keys, PEM or base64 on one line; one of them has to have signed it. May be given several times.
-    #[arg(long, value_name = "PUB.pem", required = true)]
+    /// Public keys, PEM or base64 on one line; one of them has to have signed it. May be given several times. Default:
+    /// `plugins.keys` of the configuration.
+    #[arg(long, value_name = "PUB.pem")]
     key: Vec<PathBuf>,
     /// The signature. Default: FILE.sig.
     #[arg(long, value_name = "FILE.sig")]
@@ -51,8 +55,11 @@ struct Verified {
 }
 
 impl Verify {
-    pub(super) fn run(self, _: &Common) -> Result<Exit, Failure> {
-        let keys = keys(&self.key)?;
+    pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let keys = match self.key.as_slice() {
+            [] => trusted(common)?,
+            named => keys(named)?,
+        };
         let bytes = file::read(&self.file)?;
         let path = self
             .signature
@@ -89,4 +96,25 @@ impl Verify {
         })?;
         Ok(Exit::Done)
     }
+}
+
+/// The keys that the configuration trusts.
+fn trusted(common: &Common) -> Result<Vec<PublicKey>, Failure> {
+    const NAME: &str = "`--key PUB.pem` names a key";
+    let failure = || Failure::new("cannot check signatures").exits(Exit::Config);
+    let config = Context::load(common)
+        .map_err(|failure| failure.hint(NAME))?
+        .config;
+    let (keys, problems) = trusted_keys(&config);
+    if !problems.is_empty() {
+        return Err(problems.iter().fold(failure(), |failure, problem| {
+            failure.because(problem.to_string())
+        }));
+    }
+    if keys.is_empty() {
+        return Err(failure()
+            .because("the configuration lists no `plugins.keys`")
+            .hint(NAME));
+    }
+    Ok(keys)
 }

@@ -6,5 +6,6 @@ mod cases;
 mod forms;
 mod inspect;
 mod kit;
+mod ls;
 mod run;
 mod sign;

@@ -159,6 +159,10 @@ fn bad_keys_and_signatures_are_named() {
             "{said}"
         );
     }
-    let ended = desk.plugin(&["verify", "wat.wasm"]).ends(64);
-    assert!(ended.err.contains("--key <PUB.pem>"), "{}", ended.err);
+    let ended = desk.plugin(&["verify", "wat.wasm"]).ends(78);
+    assert!(
+        ended.err.contains("hint:  `--key PUB.pem` names a key"),
+        "{}",
+        ended.err
+    );
 }
