@@ -39,7 +39,7 @@
 //! |---|---|
 //! | `database` | what is known of a database, without copying any of it |
 //! | `verdict` | what is said of it |
-//! | `settings` | from JSON to the matcher's own type, with the path of what is wrong |
+//! | `settings`, `json` | from JSON to the matcher's own type, with the path of what is wrong |
 //! | `version`, `glob`, `text` | helpers |
 //! | `log` | lines for whoever operates muster |
 //! | `testing` | databases and verdicts in tests, which need no WebAssembly |
@@ -47,6 +47,7 @@
 
 mod database;
 mod glob;
+mod json;
 pub mod log;
 mod settings;
 pub mod testing;

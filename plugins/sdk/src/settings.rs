@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-use crate::Matcher;
+use crate::{
+    Matcher,
+    json::{self, Value},
+};
 
 /// Something that is wrong with the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,32 +57,19 @@ pub(crate) fn configure<M: Matcher>(json: &str) -> Result<M, Vec<Problem>> {
 }
 
 fn read<T: DeserializeOwned>(json: &str) -> Result<T, Problem> {
-    // No settings are an empty object, but for a type such as `()`, which wants nothing.
-    if json.trim() == "null" {
-        return serde_json::from_str("null").or_else(|_| parse("{}"));
-    }
-    parse(json)
-}
-
-fn parse<T: DeserializeOwned>(json: &str) -> Result<T, Problem> {
-    let mut json = serde_json::Deserializer::from_str(json);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = match error.path().to_string().as_str() {
-            "." | "?" => String::new(),
-            // A list's places are parts like any others.
-            path => path.replace('[', ".").replace(']', ""),
-        };
-        let message = error.into_inner().to_string();
-        // The text was made by a program, so that a line and a column in it help nobody.
-        let message = match message.rsplit_once(" at line ") {
-            Some((message, _)) => message.to_owned(),
-            None => message,
-        };
+    let problem = |error: json::Error| {
+        let (path, message) = error.into_parts();
         Problem { path, message }
-    })?;
-    json.end()
-        .map_err(|error| Problem::whole(error.to_string()))?;
-    Ok(value)
+    };
+    let value = json::parse(json).map_err(problem)?;
+    if value == Value::Null {
+        // No settings are an empty object, but for a type such as `()`, which wants nothing.
+        if let Ok(settings) = T::deserialize(Value::Null) {
+            return Ok(settings);
+        }
+        return T::deserialize(Value::Map(Vec::new())).map_err(problem);
+    }
+    T::deserialize(value).map_err(problem)
 }
 
 #[cfg(test)]
@@ -112,21 +102,13 @@ mod tests {
         let problem = |json| read::<Settings>(json).unwrap_err().to_string();
         assert_eq!(
             problem(r#"{"aliases": {"prod": ["p", 7]}}"#),
-            "aliases.prod.1: invalid type: integer `7`, expected a string"
+            "aliases.prod.1: is 7, expected a string"
         );
         assert_eq!(
             problem(r#"{"evn": "x"}"#),
             "evn: unknown field `evn`, expected `env` or `aliases`"
         );
-        assert_eq!(
-            problem("[]x"),
-            "trailing characters at line 1 column 3".to_owned()
-        );
-        assert!(
-            problem("{").starts_with("EOF while parsing"),
-            "{}",
-            problem("{")
-        );
+        assert_eq!(problem("[]x"), "no JSON: expected nothing more at byte 2");
     }
 
     #[derive(Debug, Deserialize, PartialEq)]

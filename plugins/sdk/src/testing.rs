@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::{
     About, Database, Matcher, Problem, Verdict,
     database::{Batch, Row, Span},
-    settings, text,
+    json, settings, text,
 };
 
 /// A PostgreSQL instance on RDS with a name; what else is known of it is set on the builder.
@@ -100,7 +100,7 @@ pub fn about<M: Matcher>() -> About {
     );
     let schema = about.settings_schema;
     if !schema.is_empty() {
-        if let Err(error) = serde_json::from_str::<serde_json::Value>(schema) {
+        if let Err(error) = json::parse(schema) {
             panic!("the schema of the settings is no JSON: {error}");
         }
     }
