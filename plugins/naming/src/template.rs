@@ -46,7 +46,7 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// A name of small letters, digits and single hyphens, or what is missing for it.
+    /// A name of small ASCII letters, digits and single hyphens, or what is missing for it.
     pub(crate) fn fill(&self, database: Database<'_>) -> Result<String, String> {
         let mut name = String::new();
         for part in &self.0 {
@@ -63,7 +63,8 @@ impl Template {
                 }
             }
         }
-        // What was left out may leave hyphens side by side.
+        // Names are typed, and go where letters of other scripts do not. What was left out may leave hyphens side by side.
+        let name = name.replace(|c: char| !c.is_ascii(), "-");
         let name = text::slug(&name).into_owned();
         if name.is_empty() {
             Err("nothing is left of its name".to_owned())

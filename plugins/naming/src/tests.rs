@@ -64,6 +64,7 @@ fn what_is_missing_is_never_an_empty_part() {
     assert_eq!(missing("undecided"), "undecided: it has no label `env`");
     assert_eq!(missing("skip"), "skip: it has no label `env`");
     assert_eq!(missing("pass"), "pass");
+    assert_eq!(plain("{name}", database("straße-7")), "stra-e-7");
     assert_eq!(
         plain("{name}", database("??")),
         "undecided: nothing is left of its name"
