@@ -2,10 +2,15 @@
 
 mod bad;
 mod bench;
+mod build;
+mod built;
 mod cases;
 mod forms;
+mod guests;
 mod inspect;
 mod kit;
 mod ls;
+mod new;
+mod page;
 mod run;
 mod sign;

@@ -22,6 +22,9 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 /// What every plain module begins with.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
+/// What a matcher exports, in any version.
+const EXPORT: &[u8] = b"muster:matcher/plugin@";
+
 /// Arguments of `muster plugin build`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -151,8 +154,20 @@ fn module(path: &Path) -> Result<Built, Failure> {
     })
 }
 
-/// Makes a component of what a compiler wrote, unless it is one.
+/// Makes a component of what a compiler wrote, unless it is one; in both cases one that is a matcher.
 fn component(bytes: Vec<u8>, what: &str) -> Result<Vec<u8>, Failure> {
+    let component = encoded(bytes, what)?;
+    // Names are in it as they are written. `muster plugin inspect` looks closer.
+    if component.windows(EXPORT.len()).any(|part| part == EXPORT) {
+        Ok(component)
+    } else {
+        Err(Failure::new(format!("{what} is no matcher"))
+            .because("it does not export the contract `muster:matcher/plugin`")
+            .hint("in Rust, `muster_plugin::export!(MyMatcher)` exports it"))
+    }
+}
+
+fn encoded(bytes: Vec<u8>, what: &str) -> Result<Vec<u8>, Failure> {
     if bytes.starts_with(COMPONENT) {
         return Ok(bytes);
     }
@@ -170,7 +185,7 @@ fn component(bytes: Vec<u8>, what: &str) -> Result<Vec<u8>, Failure> {
                 .fold(failure, |failure, cause| {
                     failure.because(cause.to_string())
                 })
-                .hint("the module has to export the contract, and to bring its description along, as the SDK's `export!` does")
+                .hint("the module has to bring the contract along in a section of its own, as bindings that are generated from it do")
         })
 }
 
