@@ -19,7 +19,7 @@ use crate::{
     },
     config::strict::Strict,
     pipeline::state::State,
-    plugins::file,
+    plugins::file::{self, ReadError},
 };
 
 /// The largest file of databases or settings that is read, in bytes.
@@ -143,7 +143,15 @@ pub(super) fn stored(common: &Common, name: Option<&str>) -> Result<Vec<Sample>,
 
 /// The text of a file.
 fn text(path: &Path) -> Result<String, Failure> {
-    let (bytes, _) = file::read(path, MAX_TEXT).map_err(|error| Failure::new("").cause(&error))?;
+    let (bytes, _) = file::read(path, MAX_TEXT).map_err(|error| {
+        let failure = Failure::new("").cause(&error);
+        match error {
+            ReadError::Kind("a pipe") => {
+                failure.hint("databases are read from standard input by `--database -`")
+            }
+            _ => failure,
+        }
+    })?;
     utf8(bytes)
 }
 

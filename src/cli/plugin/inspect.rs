@@ -17,7 +17,7 @@ use super::{
     view::{line, size, time},
 };
 use crate::{
-    cli::{Common, Failure, print},
+    cli::{Common, Failure, print, unread_is_fine},
     exit::Exit,
     plugins::signature::{self, PublicKey, SignatureError},
     report::{self, escape::shown},
@@ -132,10 +132,10 @@ impl Inspect {
             plugin,
             error,
         };
-        print(|out| match self.output {
+        unread_is_fine(print(|out| match self.output {
             Output::Text => all.write(out),
             Output::Json => report::pretty(&all, out),
-        })?;
+        }))?;
         match failure {
             Some(failure) => Err(failure),
             None => Ok(Exit::Done),

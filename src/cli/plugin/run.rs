@@ -152,14 +152,7 @@ pub(super) fn configured(plugin: &Plugin, settings: &str) -> Result<Configured, 
 impl Ran {
     fn of(configured: &Configured, sample: &Sample, limits: &Limits) -> Self {
         let evaluation = configured.evaluate(&[sample.candidate()]);
-        let said = evaluation.verdicts.first().map_or_else(
-            // There is one for each.
-            || Said::Error {
-                code: muster_wasm::Failure::Count.as_str(),
-                message: "it gave no verdict".to_owned(),
-            },
-            Said::from,
-        );
+        let said = Said::only(&evaluation);
         let plugin = &configured.plugin().description().name;
         let (_, shadowed) = sample.database.labels();
         let Cost {

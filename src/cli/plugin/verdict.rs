@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use muster_model::{Labels, Origin};
-use muster_wasm::{Enroll, PluginError, Verdict};
+use muster_wasm::{Enroll, Evaluation, PluginError, Verdict};
 use serde::Serialize;
 
 /// A verdict, or why there is none. Its JSON is that of `plugin run`.
@@ -29,6 +29,18 @@ pub(super) enum Said {
 }
 
 impl Said {
+    /// What became of the only database that was judged.
+    pub fn only(evaluation: &Evaluation) -> Self {
+        evaluation.verdicts.first().map_or_else(
+            // There is one for each.
+            || Self::Error {
+                code: muster_wasm::Failure::Count.as_str(),
+                message: "it gave no verdict".to_owned(),
+            },
+            Self::from,
+        )
+    }
+
     /// In one word.
     pub const fn word(&self) -> &'static str {
         match self {

@@ -99,6 +99,12 @@ fn what_is_no_database_is_refused_with_the_place() {
     desk.write("big.yaml", vec![b' '; (8 << 20) + 1]);
     desk.plugin(&["run", "wat.wasm", "--database", "big.yaml"])
         .fails(&["8388608 are allowed"]);
+    symlink("fifo", desk.path("pipe.yaml")).expect("linked");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, desk.path("fifo"), fifo, mode, 0).expect("a pipe");
+    desk.plugin(&["run", "wat.wasm", "--database", "pipe.yaml"])
+        .fails(&["it is a pipe", "`--database -`"]);
     // What an alias multiplies.
     let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (of, to) in ["ab", "bc", "cd", "de", "ef", "fg"].map(|pair| pair.split_at(1)) {

@@ -1,6 +1,11 @@
 //! `muster plugin test`.
 
-use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use super::kit::{COUNTS, CRASHES, Desk, REFUSES, golden, steady};
 
@@ -273,6 +278,26 @@ sets: 1
     fs::remove_file(desk.path("tests.yaml")).expect("gone");
     desk.plugin(&["test", "wat.wasm"])
         .fails(&["No such file", "`muster plugin new` writes one"]);
+}
+
+/// `| head -1` in a script must not turn a failure into a success.
+#[test]
+fn who_does_not_read_to_the_end_is_told_the_same() {
+    let desk = desk(&[]);
+    desk.write("tests.yaml", FOUR);
+    for args in [
+        ["plugin", "test", "wat.wasm"],
+        ["plugin", "inspect", "tests.yaml"],
+    ] {
+        let mut child = desk
+            .command(&args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("muster runs");
+        drop(child.stdout.take());
+        assert_eq!(child.wait().expect("ended").code(), Some(1), "{args:?}");
+    }
 }
 
 #[test]

@@ -329,7 +329,11 @@ impl Measured {
             "loaded",
             &format!("{how} {}", seconds(self.load.seconds)),
         )?;
-        line(out, "configured", &seconds(self.configure_seconds))?;
+        line(
+            out,
+            "instance",
+            &format!("{}, with its settings", seconds(self.configure_seconds)),
+        )?;
         let share =
             |part: f64, whole: f64| format!("{:.1} %", 100.0 * part / whole.max(f64::MIN_POSITIVE));
         // Sizes of memory are far from where this is not exact.

@@ -21,7 +21,7 @@ use self::{
 };
 use super::{file, run::Logged, verdict::Said, view::count};
 use crate::{
-    cli::{Common, Failure, context::write_file, print},
+    cli::{Common, Failure, context::write_file, print, unread_is_fine},
     exit::Exit,
 };
 
@@ -137,11 +137,11 @@ impl Test {
         if self.update && stable {
             update(&tests, &cases, &judged, &mut outcome)?;
         }
-        print(|out| match self.output {
+        unread_is_fine(print(|out| match self.output {
             Format::Text => outcome.text(out),
             Format::Junit => outcome.junit(out),
             Format::Tap => outcome.tap(out),
-        })?;
+        }))?;
         Ok(match outcome.failed() {
             0 => Exit::Done,
             _ => Exit::Failed,
@@ -166,13 +166,7 @@ impl Settings<'_> {
             Err(said) => (said.clone(), Vec::new(), 0, Duration::ZERO),
             Ok(configured) => {
                 let evaluation = configured.evaluate(&[case.sample.candidate()]);
-                let said = evaluation.verdicts.first().map_or_else(
-                    // There is one for each.
-                    || Said::Skip {
-                        reason: String::new(),
-                    },
-                    Said::from,
-                );
+                let said = Said::only(&evaluation);
                 let log = evaluation.log.into_iter().map(Logged::from).collect();
                 (
                     said,

@@ -14,6 +14,8 @@ pub(super) struct Unwritable {
     pub why: &'static str,
 }
 
+const UNKNOWN: &str = "its line is not known";
+
 /// The text with these expectations (the place of a case among all, and what it is to expect).
 ///
 /// # Errors
@@ -23,7 +25,10 @@ pub(super) fn rewrite(
     mut changes: Vec<(usize, Expected)>,
 ) -> Result<String, Unwritable> {
     // From behind, so that the lines before stay where they are.
-    changes.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+    changes.sort_by_key(|(place, _)| {
+        let line = cases.all.get(*place).and_then(|case| case.line);
+        std::cmp::Reverse((line, *place))
+    });
     let mut lines: Vec<String> = cases.text.lines().map(str::to_owned).collect();
     for (place, expected) in &changes {
         let Some(case) = cases.all.get(*place) else {
@@ -38,12 +43,13 @@ pub(super) fn rewrite(
                 .document
                 .line(path)
                 .and_then(|line| line.checked_sub(1));
-            line.ok_or_else(|| unwritable("its line is not known"))
+            line.ok_or_else(|| unwritable(UNKNOWN))
         };
+        let lost = || unwritable(UNKNOWN);
         let path = format!("{}.expect", case.path);
         if cases.document.value(&path).is_some() {
             let at = line(&path)?;
-            let text = lines.get(at).cloned().unwrap_or_default();
+            let text = lines.get(at).cloned().ok_or_else(lost)?;
             let (before, after) = text
                 .split_once("expect:")
                 .filter(|(before, _)| before.chars().all(|letter| letter == ' ' || letter == '-'))
@@ -58,7 +64,7 @@ pub(super) fn rewrite(
             lines.splice(at..end, new);
         } else {
             let at = line(&case.path)?;
-            let text = lines.get(at).cloned().unwrap_or_default();
+            let text = lines.get(at).cloned().ok_or_else(lost)?;
             let column = text
                 .chars()
                 .take_while(|letter| *letter == ' ' || *letter == '-')
@@ -309,5 +315,62 @@ cases:
             let error = updated(text, &[(0, enroll(&[]))]).unwrap_err();
             assert_eq!(error.line, Some(1), "{text}");
         }
+    }
+
+    /// Whatever the file looks like, it is rewritten as meant or not at all: `rewrite` compares, and nothing panics.
+    #[test]
+    fn no_file_is_too_odd() {
+        let seeds = [
+            FILE,
+            "- &a\n  name: a\n  database: {}\n  expect:\n    skip: |\n      one\n      two\n- name: b\n  database: {name: b}\n",
+            "cases:\n- name: a\n  database: &d\n    tags: &t {a: b}\n  expect: &e\n    enroll:\n      labels: *t\n- name: b\n  database: *d\n  expect: *e\n",
+            "cases: &c\n  - {name: a, database: {}}\n  - name: b\n    expect: pass\n    database: {}\nsettings: *c\n",
+        ];
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut below = move |limit: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap() % limit.max(1)
+        };
+        let (mut parsed, mut written) = (0, 0);
+        for round in 0..4000 {
+            let mut lines: Vec<String> = seeds[round % seeds.len()]
+                .lines()
+                .map(str::to_owned)
+                .collect();
+            for _ in 0..below(4) {
+                let (at, other) = (below(lines.len()), below(lines.len()));
+                match below(6) {
+                    0 => lines.swap(at, other),
+                    1 => lines[at].insert(0, ' '),
+                    2 if lines[at].starts_with(' ') => drop(lines[at].remove(0)),
+                    3 => lines.insert(at, "  # a comment".to_owned()),
+                    4 => lines.insert(at, String::new()),
+                    _ => {
+                        lines[at] = lines[at].replace(
+                            ": ",
+                            [":  ", ": \n   ", ": !x ", ": [ ", ": >\n    "][below(5)],
+                        )
+                    }
+                }
+            }
+            let text = lines.join(["\n", "\r\n"][below(2)]) + ["\n", "", "\n\n", "\n..."][below(4)];
+            let Ok(cases) = Cases::parse(Path::new("tests.yaml"), text.clone(), false) else {
+                continue;
+            };
+            parsed += 1;
+            let mut changes = Vec::new();
+            for (place, case) in cases.all.iter().enumerate() {
+                let said = match below(3) {
+                    0 => continue,
+                    1 => skip("found"),
+                    _ => enroll(&[("found", "1")]),
+                };
+                changes.push((place, Expected::of(&said, case.expected.as_ref())));
+            }
+            written += usize::from(rewrite(&cases, changes).is_ok());
+        }
+        assert!(parsed > 400 && written > 200, "{parsed} {written}");
     }
 }
