@@ -92,6 +92,14 @@ families! {
 
     MATCH_VERDICTS = "muster_match_verdicts_total", Counter, ["matcher", "verdict"], Known(values::verdicts),
         "Databases that were judged, by who decided and what: those that are new or changed, and all after a change of rules";
+    PLUGIN_STATE = "muster_plugin_state", Gauge, ["plugin", "state"], PLUGIN_STATES,
+        "How many rules ask a plugin that is in this state: it answers, it failed over something the last time, or it failed again and again and is not asked for a while";
+    PLUGIN_DATABASES = "muster_plugin_databases_total", Counter, ["plugin", "outcome"], PLUGIN_OUTCOMES,
+        "Databases that a plugin was asked about, by whether it came to a verdict; begins anew when it is loaded anew";
+    PLUGIN_UNDECIDED = "muster_plugin_undecided", Gauge, ["plugin"], PLUGIN,
+        "Databases that a plugin left undecided: what is enrolled stays";
+    PLUGIN_RELOADS = "muster_plugin_reloads_total", Counter, ["outcome"], Known(values::reloads),
+        "How often the files of plugins were others and were loaded anew, or were refused so that those before stay";
     INVENTORY_DATABASES = "muster_inventory_databases", Gauge, ["provider", "kind"], Known(values::kinds),
         "Databases in the inventory";
     INVENTORY_SKIPPED = "muster_inventory_skipped", Gauge, ["reason"], Known(values::skips),
@@ -153,6 +161,18 @@ families! {
 const VERSION: Values = Named {
     what: "the version of the program",
     others: values::one,
+};
+const PLUGIN: Values = Named {
+    what: "what a plugin calls itself",
+    others: values::one,
+};
+const PLUGIN_STATES: Values = Named {
+    what: "what a plugin calls itself",
+    others: values::plugin_states,
+};
+const PLUGIN_OUTCOMES: Values = Named {
+    what: "what a plugin calls itself",
+    others: values::plugin_outcomes,
 };
 const SINK: Values = Named {
     what: "the name of a sink in the configuration",

@@ -51,6 +51,7 @@ pub struct Metrics {
     version: String,
     registry: Registry,
     reloads: Series<1, Counter>,
+    plugin_reloads: Series<1, Counter>,
     scans: Series<3, Counter>,
     scan_duration: Series<2, Histogram>,
     scan_errors: Series<3, Counter>,
@@ -99,6 +100,7 @@ impl Metrics {
         Arc::new(Self {
             version: version.to_owned(),
             reloads: Series::within(&families::CONFIG_RELOADS, all),
+            plugin_reloads: Series::within(&families::PLUGIN_RELOADS, all),
             scans: Series::within(&families::SCANS_TOTAL, all),
             scan_duration: Series::within(&families::SCAN_DURATION, all),
             scan_errors: Series::within(&families::SCAN_ERRORS, all),
@@ -160,6 +162,12 @@ impl Metrics {
     pub fn reloaded(&self, accepted: bool) {
         let outcome = if accepted { "accepted" } else { "rejected" };
         self.reloads.with([outcome], |n| n.inc());
+    }
+
+    /// Files of plugins were others, and were loaded anew or refused.
+    pub fn plugins_reloaded(&self, accepted: bool) {
+        let outcome = if accepted { "accepted" } else { "rejected" };
+        self.plugin_reloads.with([outcome], |n| n.inc());
     }
 
     /// An operation on the store has ended after this long. A conflict counts as one, and not as a failure.

@@ -17,7 +17,7 @@ use super::{
     series::Series,
     values::{OTHER, REASONS, SKIPS, UNTRIED},
 };
-use crate::service::status::{ScopeStatus, Status};
+use crate::service::status::{PluginState, ScopeStatus, Status};
 
 /// Gauges that are there for one scrape.
 #[derive(Default)]
@@ -87,6 +87,7 @@ fn gauges(metrics: &Metrics, status: &Status) -> Registry {
     all.set(&families::STORE_UP, usize::from(store.failure.is_none()));
     all.set(&families::STORE_SIZE, store.bytes);
     all.set(&families::STORE_REVISION, store.revision);
+    plugins(&mut all, status);
     notify(&mut all, status);
     process(&mut all, status);
     all.0
@@ -166,6 +167,45 @@ fn counts(all: &mut Gauges, status: &Status) {
         let known: Vec<_> = family.known().into_iter().flatten().collect();
         let counts = counts.iter().map(|(word, many)| (word.as_str(), *many));
         all.words(family, count(counts, &known));
+    }
+}
+
+fn plugins(all: &mut Gauges, status: &Status) {
+    let mut states: BTreeMap<(&str, &'static str), i64> = BTreeMap::new();
+    let mut undecided: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut databases: BTreeMap<(&str, &'static str), u64> = BTreeMap::new();
+    for plugin in &status.plugins {
+        let name = plugin.name.as_str();
+        for state in [
+            PluginState::Working,
+            PluginState::Failing,
+            PluginState::Paused,
+        ] {
+            let is_it = i64::from(plugin.state == state);
+            *states.entry((name, state.as_str())).or_default() += is_it;
+        }
+        // It is counted by name, and so is what several rules ask it.
+        undecided.insert(name, number(plugin.undecided));
+        for (outcome, many) in [("judged", plugin.judged), ("failed", plugin.failed)] {
+            *databases.entry((name, outcome)).or_default() += many;
+        }
+    }
+    let named = |name: &str| Cow::Owned(name.to_owned());
+    let states = states.into_iter();
+    all.some(
+        &families::PLUGIN_STATE,
+        states.map(|((name, state), many)| ([named(name), state.into()], many)),
+    );
+    let undecided = undecided.into_iter();
+    all.some(
+        &families::PLUGIN_UNDECIDED,
+        undecided.map(|(name, many)| ([named(name)], many)),
+    );
+    let series = Series::<2, ConstCounter<u64>>::within(&families::PLUGIN_DATABASES, &mut all.0);
+    for ((name, outcome), many) in databases {
+        series.at([named(name), outcome.into()], |cell| {
+            *cell = ConstCounter::new(many);
+        });
     }
 }
 

@@ -12,8 +12,8 @@ use muster_model::{Coverage, Failure, FailureReason, Scope, Service, Timestamp};
 
 use super::{Delivery, Metrics};
 use crate::service::status::{
-    ConfigStatus, Counts, Reason, Reloading, ScopeStatus, ServiceState, SinkStatus, Status,
-    StoreStatus,
+    ConfigStatus, Counts, PluginState, PluginStatus, Reason, Reloading, ScopeStatus, ServiceState,
+    SinkStatus, Status, StoreStatus,
 };
 
 /// One line of a scrape.
@@ -54,6 +54,7 @@ pub fn empty() -> Status {
         counts: Counts::default(),
         plans_waiting: 0,
         notify: Vec::new(),
+        plugins: Vec::new(),
         listen: None,
     }
 }
@@ -108,6 +109,21 @@ pub fn full() -> Status {
         delivered: Some(at),
         failures_in_a_row: 2,
         error: Some("refused".to_owned()),
+    }];
+    status.plugins = vec![PluginStatus {
+        rule: "ownership".to_owned(),
+        name: "owner".to_owned(),
+        version: "1.0.0".to_owned(),
+        path: "/etc/muster/owner.wasm".into(),
+        sha256: "00".repeat(32),
+        trusted: "pinned".to_owned(),
+        state: PluginState::Paused,
+        failures_in_a_row: 3,
+        failure: Some("timeout: it did not end".to_owned()),
+        undecided: 4,
+        next: Some(at.plus(60)),
+        judged: 9,
+        failed: 12,
     }];
     status
 }

@@ -256,6 +256,22 @@ fn the_status_is_told_word_for_word() {
             &[("provider", "azure"), ("kind", "azure-mysql")],
             2.0,
         ),
+        (
+            "muster_plugin_state",
+            &[("plugin", "owner"), ("state", "paused")],
+            1.0,
+        ),
+        (
+            "muster_plugin_state",
+            &[("plugin", "owner"), ("state", "working")],
+            0.0,
+        ),
+        (
+            "muster_plugin_databases_total",
+            &[("plugin", "owner"), ("outcome", "failed")],
+            12.0,
+        ),
+        ("muster_plugin_undecided", &[("plugin", "owner")], 4.0),
         ("muster_inventory_skipped", &[("reason", "no-match")], 3.0),
         ("muster_inventory_skipped", &[("reason", OTHER)], 1.0),
         ("muster_targets", &[("protocol", "postgres")], 5.0),

@@ -26,7 +26,7 @@ pub const STATES: [ServiceState; 5] = [
     ServiceState::Draining,
 ];
 /// What a status's reasons may say.
-pub const REASONS: [&str; 10] = [
+pub const REASONS: [&str; 13] = [
     "scope-unread",
     "scope-partial",
     "store-failed",
@@ -35,6 +35,9 @@ pub const REASONS: [&str; 10] = [
     "plan-waiting",
     "notify-failing",
     "scopes-unknown",
+    "plugin-paused",
+    "plugin-failing",
+    "plugin-rejected",
     "starting",
     OTHER,
 ];
@@ -74,6 +77,16 @@ pub fn reasons() -> Vec<Row> {
 /// What came of a reload.
 pub fn reloads() -> Vec<Row> {
     rows(["accepted", "rejected"])
+}
+
+/// How a plugin does.
+pub fn plugin_states() -> Vec<Row> {
+    rows(["working", "failing", "paused"])
+}
+
+/// What a plugin was asked for.
+pub fn plugin_outcomes() -> Vec<Row> {
+    rows(["judged", "failed"])
 }
 
 /// Providers.

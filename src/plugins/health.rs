@@ -66,15 +66,12 @@ impl Health {
     pub fn paused(&self) -> Option<Failed> {
         let state = self.lock();
         let Standing {
-            paused,
-            failures_in_a_row,
-            failure,
-            ..
+            paused, failure, ..
         } = &state.standing;
         (*paused && !state.trying).then(|| {
             let last = failure.as_ref().map_or("", |failure| failure.code);
             let detail = format!(
-                "it is not asked, for it failed {failures_in_a_row} times in a row, the last time by {last}; it is tried again later"
+                "it is not asked, for it failed again and again, the last time by {last}; it is tried again later"
             );
             Failed::new(PAUSED, detail)
         })

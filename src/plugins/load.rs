@@ -14,7 +14,7 @@ use muster_wasm::{Compiler, ConfigureError, Host, Limits, LoadError, Options, Pl
 use sha2::{Digest, Sha256};
 
 use super::{
-    Loaded, Own, Plugins, compiler,
+    Loaded, Own, Plugins, Stamps, compiler,
     file::{self, ReadError},
     signature::PublicKey,
     trust::{chain, trust},
@@ -94,6 +94,12 @@ impl Loader {
         let Some(first) = asking.first() else {
             return (Plugins::default(), problems);
         };
+        let places: Vec<PathBuf> = asking
+            .iter()
+            .map(|asking| beside(base, &asking.plugin.path))
+            .collect();
+        // Before they are read: what changes meanwhile is seen afterwards.
+        let stamps = Stamps::look(&places);
         let limits = Limits {
             time: config.plugins.time,
             memory_bytes: usize::try_from(config.plugins.memory_mib << 20).unwrap_or(usize::MAX),
@@ -113,7 +119,11 @@ impl Loader {
             base,
             keys,
             known: BTreeMap::new(),
-            plugins: Plugins::default(),
+            plugins: Plugins {
+                places,
+                stamps,
+                ..Plugins::default()
+            },
             problems,
         };
         for asking in asking {
@@ -359,7 +369,7 @@ fn keys(listed: &[String], base: &Path) -> (Vec<PublicKey>, Vec<Problem>) {
 }
 
 /// The components in a folder, in the order of their names. Hidden ones are those that somebody is just writing.
-fn components(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn components(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

@@ -9,6 +9,7 @@
 //! | `trust` | why a file may be run |
 //! | `matcher` | one of them, as the chain asks it |
 //! | `health` | whether it works, and when it is not asked any more |
+//! | `watch` | whether a file is another one, without reading it |
 
 pub mod compiler;
 pub mod file;
@@ -17,17 +18,22 @@ pub mod load;
 pub mod matcher;
 pub mod signature;
 pub mod trust;
+pub mod watch;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use muster_matchers::{Matcher, Matchers};
 
-pub use self::{load::Loader, matcher::Own, trust::Trusted};
+pub use self::{load::Loader, matcher::Own, trust::Trusted, watch::Stamps};
 
 /// The matchers behind the rules of a configuration.
 #[derive(Clone, Default)]
 pub struct Plugins {
     loaded: Vec<Arc<Loaded>>,
+    /// The files and folders that rules name.
+    places: Vec<PathBuf>,
+    /// What they looked like before they were read.
+    stamps: Stamps,
 }
 
 /// One of them.
@@ -55,6 +61,31 @@ impl Plugins {
         self.loaded.is_empty()
     }
 
+    /// The files and folders that rules name.
+    pub fn places(&self) -> &[PathBuf] {
+        &self.places
+    }
+
+    /// What those looked like before they were read.
+    pub const fn stamps(&self) -> &Stamps {
+        &self.stamps
+    }
+
+    /// Goes on with those that were loaded `before` from the same files, for the same rules with the same settings: how
+    /// they do is not forgotten over another one's new version.
+    #[must_use]
+    pub fn keeping(mut self, before: &Self) -> Self {
+        for loaded in &mut self.loaded {
+            let same = |it: &&Arc<Loaded>| {
+                (&it.rule, &it.path, &it.sha256) == (&loaded.rule, &loaded.path, &loaded.sha256)
+            };
+            if let Some(same) = before.loaded.iter().find(same) {
+                *loaded = Arc::clone(same);
+            }
+        }
+        self
+    }
+
     /// As the chain takes them.
     pub fn matchers(&self) -> Matchers {
         let mut matchers = Matchers::new();
@@ -80,6 +111,13 @@ impl Plugins {
 impl fmt::Debug for Plugins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.loaded.iter()).finish()
+    }
+}
+
+impl Loaded {
+    /// What decisions and labels call it: `plugin "owner"`.
+    pub fn who(&self) -> String {
+        format!("plugin \"{}\"", self.matcher.name())
     }
 }
 

@@ -37,6 +37,9 @@ pub struct Status {
     pub plans_waiting: usize,
     /// Who is told of changes.
     pub notify: Vec<SinkStatus>,
+    /// Matchers of one's own, in the order in which they are asked.
+    #[serde(default)]
+    pub plugins: Vec<PluginStatus>,
     /// Where the API listens; none when it does not.
     pub listen: Option<String>,
 }
@@ -61,7 +64,8 @@ pub enum ServiceState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// A stable word: `scope-unread`, `scope-partial`, `store-failed`, `config-rejected`, `clock-jumped`,
-    /// `plan-waiting`, `notify-failing`, `scopes-unknown`, `starting`.
+    /// `plan-waiting`, `notify-failing`, `scopes-unknown`, `plugin-paused`, `plugin-failing`, `plugin-rejected`,
+    /// `starting`.
     pub code: String,
     /// What it is about: a scope, a sink, a path.
     pub subject: String,
@@ -162,6 +166,60 @@ pub struct SinkStatus {
     pub failures_in_a_row: u32,
     /// What went wrong the last time.
     pub error: Option<String>,
+}
+
+/// A matcher of one's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PluginStatus {
+    /// The rule that asks it.
+    pub rule: String,
+    /// What it calls itself.
+    pub name: String,
+    /// Its own version.
+    pub version: String,
+    /// The file.
+    pub path: PathBuf,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    /// Why it may be run: `pinned`, `signed` or `unsigned`.
+    pub trusted: String,
+    /// How it does.
+    pub state: PluginState,
+    /// Evaluations in a row in which it failed over everything.
+    pub failures_in_a_row: u32,
+    /// The last failure; none since it last answered for all that it was asked.
+    pub failure: Option<String>,
+    /// Databases that it left undecided.
+    pub undecided: u64,
+    /// When it is asked about them again; none while it is, or when there are none.
+    pub next: Option<Timestamp>,
+    /// Verdicts that it gave since it was loaded.
+    pub judged: u64,
+    /// Databases over which it failed since it was loaded, each time anew.
+    pub failed: u64,
+}
+
+/// How a matcher of one's own does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PluginState {
+    /// It answers.
+    Working,
+    /// It failed over some databases the last time.
+    Failing,
+    /// It failed again and again, and is not asked for a while.
+    Paused,
+}
+
+impl PluginState {
+    /// The word that stands for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::Failing => "failing",
+            Self::Paused => "paused",
+        }
+    }
 }
 
 impl ServiceState {

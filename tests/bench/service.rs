@@ -359,6 +359,7 @@ fn setup(fleet: &Fleet) -> Result<Setup> {
         .map_err(|problems| format!("{problems:?}"))?;
     Ok(Setup {
         chain,
+        plugins: Arc::default(),
         digest: "bench".to_owned(),
         settings: Settings {
             policy: Policy::Sync,

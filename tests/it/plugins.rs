@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Output};
 
+use muster::service::status::{PluginState, Status};
 use serde_json::Value;
 
 use crate::{
@@ -18,7 +19,13 @@ fn world() -> World {
 
 /// Has the rules ask `own.wasm`.
 fn configure(world: &World, trust: &str, more: &str) {
-    world.configure("schedule: { every: 1s, jitter: 0s }");
+    let (of_service, more) = match more.starts_with("service:") {
+        true => (more, ""),
+        false => ("", more),
+    };
+    world.configure(&format!(
+        "schedule: {{ every: 1s, jitter: 0s }}\n{of_service}"
+    ));
     let text = fs::read_to_string(world.config()).expect("a configuration");
     let (before, rest) = text.split_once("\nrules:\n").expect("rules");
     let (_, after) = rest.split_once("\nremoval:\n").expect("what follows");
@@ -194,5 +201,110 @@ fn the_service_judges_everything_again_by_a_new_version() {
     put(&world, "2.0.0", &[SKIPS]);
     let service = world.start();
     serves(&service, "nothing", |targets| targets == 0);
+    service.stop();
+}
+
+#[test]
+fn the_service_takes_another_version_by_itself_and_keeps_the_old_one_when_it_is_bad() {
+    let world = world();
+    put(&world, "1.0.0", &[]);
+    let service = world.start();
+    let first = serves(&service, "what speaks postgres", |targets| targets > 0);
+    let version = |status: &Status| status.plugins[0].version.clone();
+
+    put(&world, "1.1.0", &[ENROLLS]);
+    service.shows("the new version", |status| version(status) == "1.1.0");
+    let all = serves(&service, "what speaks anything", |targets| targets > first);
+    let in_force = service.says("other versions of plugins are in force");
+    assert!(
+        in_force["fields"]["add"].as_u64().expect("a count") > 0,
+        "{in_force}"
+    );
+
+    // One that cannot be used: the one before goes on, and it is said why.
+    put(&world, "1.2.0", &[REFUSES]);
+    let status = service.shows("a refusal", |status| {
+        reason(status, "plugin-rejected").is_some()
+    });
+    assert_eq!(version(&status), "1.1.0");
+    let why = reason(&status, "plugin-rejected").expect("it").to_owned();
+    assert!(why.contains("so says wat 1.2.0"), "{why}");
+    assert_eq!(status.counts.targets.values().sum::<u64>(), all);
+    assert_eq!(service.log().iter().filter(|line| refused(line)).count(), 1);
+    fs::remove_file(world.dir.path().join("own.wasm")).expect("removed");
+    let gone = |status: &Status| {
+        reason(status, "plugin-rejected").is_some_and(|why| why.contains("there is no"))
+    };
+    let status = service.shows("that it is gone", gone);
+    assert_eq!(version(&status), "1.1.0");
+
+    // The one in force put back is no news, and ends it.
+    put(&world, "1.1.0", &[ENROLLS]);
+    let status = service.shows("nothing wrong with it", |status| {
+        reason(status, "plugin-rejected").is_none()
+    });
+    assert_eq!(version(&status), "1.1.0");
+    put(&world, "2.0.0", &[SKIPS]);
+    serves(&service, "nothing", |targets| targets == 0);
+    service.stop();
+}
+
+fn refused(line: &Value) -> bool {
+    let message =
+        "files of plugins are others now and were refused, and those before stay in force";
+    line["fields"]["message"] == message
+}
+
+fn reason<'s>(status: &'s Status, code: &str) -> Option<&'s str> {
+    let reason = status.reasons.iter().find(|reason| reason.code == code)?;
+    Some(&reason.message)
+}
+
+#[test]
+fn one_that_fails_again_and_again_is_paused_and_everybody_can_see_it() {
+    let world = world();
+    put(&world, "1.0.1", &[PANICS]);
+    // Each scope is an evaluation, and several have databases.
+    configure(
+        &world,
+        "unsigned: true",
+        "service: { listen: \"127.0.0.1:0\" }",
+    );
+    let service = world.start();
+    let status = service.shows("a pause", |status| {
+        status.plugins[0].state == PluginState::Paused
+            && status.scopes.iter().all(|scope| scope.attempted.is_some())
+    });
+    let plugin = &status.plugins[0];
+    assert!(plugin.failures_in_a_row >= 3, "{plugin:?}");
+    assert!(plugin.undecided > 3, "{plugin:?}");
+    assert!(plugin.next.is_some(), "{plugin:?}");
+    let why = reason(&status, "plugin-paused").expect("a reason");
+    assert!(why.contains("panicked: "), "{why}");
+    service.says("a matcher fails again and again, and is not asked for a while");
+    let shown = done(&world, &["status"]);
+    assert!(
+        shown.contains("wat 1.0.1, for rule own, unsigned: paused; "),
+        "{shown}"
+    );
+    let (_, metrics) = service.get("/metrics");
+    for line in [
+        "muster_plugin_state{plugin=\"wat\",state=\"paused\"} 1",
+        "muster_service_reasons{code=\"plugin-paused\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    let (code, body) = service.get("/api/v1/status");
+    assert_eq!(code, 200, "{body}");
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(body["plugins"][0]["state"], "paused");
+    assert!(enrolled(&world).is_empty(), "nothing is decided");
+
+    // Another version is asked at once.
+    put(&world, "1.0.2", &[]);
+    service.shows("it works", |status| {
+        let plugin = &status.plugins[0];
+        plugin.state == PluginState::Working && plugin.undecided == 0
+    });
     service.stop();
 }

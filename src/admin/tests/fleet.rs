@@ -298,6 +298,7 @@ pub(super) fn status() -> Status {
             failures_in_a_row: 1,
             error: Some("connection refused".to_owned()),
         }],
+        plugins: Vec::new(),
         listen: Some("127.0.0.1:7420".to_owned()),
     }
 }

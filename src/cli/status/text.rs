@@ -38,6 +38,7 @@ pub(super) fn write(status: &Status, width: usize, out: &mut dyn Write) -> io::R
     store(status, &mut page)?;
     counts(status, &mut page)?;
     scopes(status, &mut page)?;
+    plugins(status, &mut page)?;
     notify(status, &mut page)
 }
 
@@ -255,6 +256,32 @@ fn scopes(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
 fn coverage(scope: &ScopeStatus) -> &'static str {
     let coverage = scope.coverage.as_ref();
     coverage.map_or("not scanned yet", |coverage| coverage.as_str())
+}
+
+fn plugins(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
+    for (n, plugin) in status.plugins.iter().enumerate() {
+        let title = if n == 0 { "plugins" } else { "" };
+        let mut text = format!(
+            "{} {}, for rule {}, {}: {}",
+            shown(&plugin.name),
+            shown(&plugin.version),
+            shown(&plugin.rule),
+            shown(&plugin.trusted),
+            plugin.state.as_str()
+        );
+        if plugin.undecided > 0 {
+            text += &format!("; {} undecided", plugin.undecided);
+            match plugin.next {
+                Some(next) if next > status.at => {
+                    text += &format!(", asked again in {}", span(next.since(status.at)));
+                }
+                Some(_) => text += ", to be asked again now",
+                None => {}
+            }
+        }
+        page.line(title, &text)?;
+    }
+    Ok(())
 }
 
 fn notify(status: &Status, page: &mut Page<'_>) -> io::Result<()> {

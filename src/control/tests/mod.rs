@@ -173,6 +173,7 @@ fn status(dir: &Path) -> Status {
         counts: Counts::default(),
         plans_waiting: 0,
         notify: Vec::new(),
+        plugins: Vec::new(),
         listen: None,
     }
 }

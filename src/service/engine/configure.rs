@@ -8,7 +8,7 @@ use super::{Engine, EngineError, MATCHING, Setup, Taken, load, work::Work};
 use crate::service::handle::Reloaded;
 
 /// How many databases are judged and planned in one go, so that memory is bounded.
-const CHUNK: usize = 4096;
+pub(super) const CHUNK: usize = 4096;
 
 impl Engine {
     /// Puts a configuration into force. That costs nothing for each database unless the matchers differ; then
@@ -24,12 +24,13 @@ impl Engine {
     ) -> Result<Taken, EngineError> {
         let before = std::mem::replace(&mut self.setup, setup);
         if before.settings.group != self.setup.settings.group {
-            let (index, scopes, plans, removed, revision) = load(&*self.store, &self.setup, now)?;
-            self.index = index;
-            self.scopes = scopes;
-            self.plans = plans;
-            self.removed = removed;
-            self.revision = revision;
+            let known = load(&*self.store, &self.setup, now)?;
+            self.index = known.index;
+            self.scopes = known.scopes;
+            self.plans = known.plans;
+            self.removed = known.removed;
+            self.revision = known.revision;
+            self.undecided = known.undecided;
         }
         self.set_scopes();
         if before.digest != self.setup.digest {
@@ -66,6 +67,7 @@ impl Engine {
             plans: self.plans.clone(),
             removed: self.removed.clone(),
             revision: self.revision,
+            undecided: self.undecided.clone(),
             dry: true,
         };
         let taken = other.configure(setup.clone(), now, "preview")?;
@@ -179,7 +181,7 @@ fn leaves(decision: &Decision) -> bool {
 }
 
 impl Taken {
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         let (sum, more) = (&mut self.summary, other.summary);
         sum.add += more.add;
         sum.update += more.update;

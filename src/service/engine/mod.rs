@@ -10,6 +10,7 @@
 //! | `take` | a scan |
 //! | `work` | the databases that are looked at in one go: read, judged, planned, written |
 //! | `configure` | another configuration: what comes out otherwise by it |
+//! | `undecided` | what plugins left undecided, to ask them again |
 //! | `person` | what people do: apply a plan of their own, approve or reject a held one |
 //!
 //! After a failed write the engine no longer knows what the store holds: drop it and open another.
@@ -20,6 +21,7 @@ mod person;
 mod take;
 #[cfg(test)]
 mod tests;
+mod undecided;
 mod work;
 
 use std::{
@@ -29,6 +31,7 @@ use std::{
 };
 
 pub use self::judgements::{JUDGEMENTS, Judgements};
+use self::undecided::Undecided;
 use muster_matchers::Chain;
 use muster_model::{Decision, ResourceId, Scope, ScopeRecord, Timestamp};
 pub use muster_model::{HeldPlan, HeldRemoval, Verdict};
@@ -45,6 +48,7 @@ use crate::{
         held::{self, KEEP_PLANS, RemovedLately, plan_id},
         state::removed_lately,
     },
+    plugins::Plugins,
 };
 
 /// What a configuration asks of the engine.
@@ -52,6 +56,8 @@ use crate::{
 pub struct Setup {
     /// The matchers, for the scopes below.
     pub chain: Chain,
+    /// Those among them that are one's own.
+    pub plugins: Arc<Plugins>,
     /// What identifies the matchers: what was judged under another digest is judged again.
     pub digest: String,
     /// What a plan may do.
@@ -121,6 +127,7 @@ pub struct Engine {
     plans: Vec<HeldPlan>,
     removed: RemovedLately,
     revision: Revision,
+    undecided: Undecided,
     /// Whether nothing is written: for finding out what a configuration would change.
     dry: bool,
 }
@@ -137,7 +144,14 @@ impl Engine {
     /// # Errors
     /// Those of the store.
     pub fn open(store: Arc<dyn Store>, setup: Setup, now: Timestamp) -> Result<Self, EngineError> {
-        let (index, scopes, plans, removed, revision) = load(&*store, &setup, now)?;
+        let Known {
+            index,
+            scopes,
+            plans,
+            removed,
+            revision,
+            undecided,
+        } = load(&*store, &setup, now)?;
         let mut engine = Self {
             store,
             setup,
@@ -146,6 +160,7 @@ impl Engine {
             plans,
             removed,
             revision,
+            undecided,
             dry: false,
         };
         engine.set_scopes();
@@ -251,16 +266,18 @@ impl Engine {
     }
 }
 
-type Loaded = (
-    Index,
-    BTreeMap<Arc<Scope>, ScopeRecord>,
-    Vec<HeldPlan>,
-    RemovedLately,
-    Revision,
-);
+/// What the store holds, as far as it is kept in memory.
+struct Known {
+    index: Index,
+    scopes: BTreeMap<Arc<Scope>, ScopeRecord>,
+    plans: Vec<HeldPlan>,
+    removed: RemovedLately,
+    revision: Revision,
+    undecided: Undecided,
+}
 
 /// Reads everything once, a record at a time.
-fn load(store: &dyn Store, setup: &Setup, now: Timestamp) -> Result<Loaded, StoreError> {
+fn load(store: &dyn Store, setup: &Setup, now: Timestamp) -> Result<Known, StoreError> {
     let revision = store.revision()?;
     let mut index = Index::new(&setup.settings.group);
     // What the configuration asks for has to be known first: what is there counts as seen, by a scan that saw all.
@@ -279,9 +296,14 @@ fn load(store: &dyn Store, setup: &Setup, now: Timestamp) -> Result<Loaded, Stor
             index.unsee(&record.value.scope);
         }
     }
+    let mut undecided = Undecided::default();
     tables::DECISIONS.each(store, "", Order::Ascending, &mut |id, record| {
         let id = ResourceId::new(id);
-        match record.map(|record| record.value.decision) {
+        let decision = record.map(|record| record.value.decision);
+        if let Ok(decision) = &decision {
+            undecided.note(&id, decision);
+        }
+        match decision {
             Ok(Decision::Enroll(enrollment)) if !index.is_missing(&id) => {
                 index.want(&id, Some(&enrollment.name));
             }
@@ -329,16 +351,17 @@ fn load(store: &dyn Store, setup: &Setup, now: Timestamp) -> Result<Loaded, Stor
     })?;
     // Nothing of that is news.
     index.take_stirred();
-    Ok((
+    let scopes = scopes.into_iter();
+    Ok(Known {
         index,
-        scopes
-            .into_iter()
+        scopes: scopes
             .map(|(_, record)| (Arc::clone(&record.value.scope), record.value))
             .collect(),
         plans,
-        removed_lately(store)?,
+        removed: removed_lately(store)?,
         revision,
-    ))
+        undecided,
+    })
 }
 
 impl From<CommitError> for EngineError {

@@ -91,7 +91,12 @@ impl Engine {
                     self.index.unplan(id);
                 }
             }
-            let name = match self.decision(id)?.map(|record| record.decision) {
+            let decision = self.decision(id)?.map(|record| record.decision);
+            match &decision {
+                Some(decision) => self.undecided.note(id, decision),
+                None => self.undecided.forget(id),
+            }
+            let name = match decision {
                 Some(Decision::Enroll(enrollment)) if !self.index.is_missing(id) => {
                     Some(enrollment.name)
                 }

@@ -9,6 +9,7 @@
 
 mod held;
 mod kit;
+mod own;
 mod same;
 mod work;
 mod wrongs;

@@ -181,6 +181,7 @@ impl Engine {
                 Decision::Skip { .. } | Decision::Undecided { .. } => None,
             };
             self.index.want(&id, name);
+            self.undecided.note(&id, &judged.decision);
             work.judged.insert(id, judged);
         }
         Ok(())

@@ -9,11 +9,15 @@ use std::{
 use muster_model::{Coverage, Scan, Scope, ScopeRecord, Timestamp};
 use muster_schedule::{Clock, Moment, Queue};
 
-use super::{keeper::Books, scopes::Known, time::Jump};
+use muster_matchers::Matcher;
+
+use super::{keeper::Books, retries::Retries, scopes::Known, time::Jump};
 use crate::{
+    plugins::{Loaded, Plugins, health::Standing},
     report::advice::advice,
     service::status::{
-        ConfigStatus, Counts, Reason, ScopeStatus, ServiceState, SinkStatus, Status, StoreStatus,
+        ConfigStatus, Counts, PluginState, PluginStatus, Reason, ScopeStatus, ServiceState,
+        SinkStatus, Status, StoreStatus,
     },
 };
 
@@ -33,6 +37,10 @@ pub(super) struct Board {
     /// Whether the counts are those of the last change.
     pub(super) counted: bool,
     plans_waiting: usize,
+    /// How many databases each plugin left undecided.
+    pub(super) undecided: BTreeMap<String, u64>,
+    /// Why plugins whose files are others now were not taken, and since when.
+    pub(super) rejected: Option<(Timestamp, Vec<String>)>,
     pub(super) notify: Vec<SinkStatus>,
     /// Whether every scope has been tried once.
     begun: bool,
@@ -57,6 +65,8 @@ pub(super) struct View<'a> {
     pub(super) queue: &'a Queue,
     pub(super) clock: &'a Clock,
     pub(super) known: &'a Known,
+    pub(super) plugins: &'a Plugins,
+    pub(super) retries: &'a Retries,
     /// When the lists behind a `*` are asked for again.
     pub(super) resolve_at: Option<Moment>,
     /// Whether they have been asked for once.
@@ -85,6 +95,8 @@ impl Board {
             counts: Counts::default(),
             counted: false,
             plans_waiting: 0,
+            undecided: BTreeMap::new(),
+            rejected: None,
             notify: Vec::new(),
             begun: false,
             since: HashMap::new(),
@@ -169,6 +181,7 @@ impl Board {
             revision,
             bytes,
             plans_waiting,
+            undecided,
             counts,
             counted,
         } = books;
@@ -177,6 +190,8 @@ impl Board {
         self.store.revision = revision.0;
         self.store.bytes = bytes;
         self.plans_waiting = plans_waiting;
+        news |= self.undecided != undecided;
+        self.undecided = undecided;
         self.counted = counted;
         if let Some(counts) = counts {
             news |= counts != self.counts;
@@ -202,7 +217,8 @@ impl Board {
         if view.resolved && !self.begun {
             self.begun = self.lines.values().all(|line| line.tried);
         }
-        let reasons = self.reasons(view);
+        let plugins = self.plugins(view);
+        let reasons = self.reasons(view, &plugins);
         let state = match () {
             () if view.draining => ServiceState::Draining,
             () if self.store.failure.is_some() => ServiceState::Stuck,
@@ -224,8 +240,46 @@ impl Board {
             counts: self.counts.clone(),
             plans_waiting: self.plans_waiting,
             notify: self.notify.clone(),
+            plugins,
             listen: self.listen.clone(),
         }
+    }
+
+    fn plugins(&self, view: &View<'_>) -> Vec<PluginStatus> {
+        let status = |loaded: &Loaded| {
+            let who = loaded.who();
+            let Standing {
+                paused,
+                failures_in_a_row,
+                failure,
+                judged,
+                failed,
+            } = loaded.matcher.health().standing();
+            let next = view.retries.next(&who).map(|next| {
+                let seconds = next.since(view.moment).as_secs();
+                view.now.plus(i64::try_from(seconds).unwrap_or(i64::MAX))
+            });
+            PluginStatus {
+                rule: loaded.rule.clone(),
+                name: loaded.matcher.name().to_owned(),
+                version: loaded.matcher.version().to_owned(),
+                path: loaded.path.clone(),
+                sha256: loaded.sha256.clone(),
+                trusted: loaded.trusted.as_str().to_owned(),
+                state: match (paused, &failure) {
+                    (true, _) => PluginState::Paused,
+                    (false, Some(_)) => PluginState::Failing,
+                    (false, None) => PluginState::Working,
+                },
+                failures_in_a_row,
+                failure: failure.map(|failure| failure.to_string()),
+                undecided: self.undecided.get(&who).copied().unwrap_or_default(),
+                next,
+                judged,
+                failed,
+            }
+        };
+        view.plugins.all().map(status).collect()
     }
 
     fn scopes(&self, view: &View<'_>) -> Vec<ScopeStatus> {
@@ -270,7 +324,7 @@ impl Board {
         self.lines.iter().map(status).collect()
     }
 
-    fn reasons(&mut self, view: &View<'_>) -> Vec<Reason> {
+    fn reasons(&mut self, view: &View<'_>, plugins: &[PluginStatus]) -> Vec<Reason> {
         let mut reasons = Vec::new();
         let mut tell = |code: &str, subject: String, message: String, since: Option<Timestamp>| {
             let key = (code.to_owned(), subject.clone());
@@ -302,6 +356,37 @@ impl Board {
                 "the new configuration was refused, and the old one is in force: {first}{more}; mend it, then `muster reload`"
             );
             tell("config-rejected", path, message, Some(reload.at));
+        }
+        if let Some((at, why)) = &self.rejected {
+            let first = why.first().map_or("", String::as_str);
+            let message = format!(
+                "files of plugins are others now and cannot be used, so those before are in force: {first}; mend that, and it is seen"
+            );
+            tell("plugin-rejected", "plugins".to_owned(), message, Some(*at));
+        }
+        for plugin in plugins {
+            let failure = plugin.failure.as_deref().unwrap_or("it failed");
+            let undecided = plural(
+                usize::try_from(plugin.undecided).unwrap_or(usize::MAX),
+                "database",
+            );
+            let (code, message) = match plugin.state {
+                PluginState::Working => continue,
+                PluginState::Failing => (
+                    "plugin-failing",
+                    format!(
+                        "it failed the last time, and {undecided} stay as they are: {failure}; it is asked again"
+                    ),
+                ),
+                PluginState::Paused => (
+                    "plugin-paused",
+                    format!(
+                        "it failed {} times in a row and is not asked for a while; {undecided} stay as they are: {failure}; put another version there, or take it out of the rules",
+                        plugin.failures_in_a_row
+                    ),
+                ),
+            };
+            tell(code, plugin.name.clone(), message, None);
         }
         // Before they were asked the first time, that is what `starting` says.
         let unlisted = view.known.unlisted.iter().filter(|_| view.resolved);

@@ -86,6 +86,8 @@ impl Service {
         let Answer { did, books } = answer;
         if let Some(books) = books {
             self.news |= self.board.book(books);
+            let now = self.uptime.now();
+            self.retries.know(self.board.undecided.keys(), now);
         }
         match did {
             Did::Opened(opened) => self.opened(opened),
@@ -104,6 +106,10 @@ impl Service {
             Did::Served(outcome) => self.done(outcome),
             Did::Swept(outcome) => {
                 self.sweeping = false;
+                self.done(outcome);
+            }
+            Did::AskedAgain(outcome) => {
+                self.retries.asked(self.uptime.now());
                 self.done(outcome);
             }
             Did::Looked(outcome) => {

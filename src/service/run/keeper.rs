@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     metrics::{Metrics, StoreOp},
-    pipeline::run::Writes,
+    pipeline::{self, run::Writes},
     service::{
         engine::{Engine, EngineError, HeldPlan, Setup, Taken},
         handle::{Aside, Refused, RefusedKind, Reloaded, Reply},
@@ -69,6 +69,8 @@ pub(super) enum Job<T> {
     },
     /// What time alone brings about; and notices that everybody has had are taken away.
     Sweep { now: Timestamp, delivered: u64 },
+    /// Asks plugins again about what they left undecided.
+    AskAgain { who: Vec<String>, now: Timestamp },
     /// Looks whether the store is still there, and counts.
     Look,
     /// Lets go of the engine and the store.
@@ -111,6 +113,7 @@ pub(super) enum Did<T> {
     /// What a person asked for; they have their answer.
     Served(Result<Taken, Trouble>),
     Swept(Result<Taken, Trouble>),
+    AskedAgain(Result<Taken, Trouble>),
     Looked(Result<(), Trouble>),
     Closed,
 }
@@ -137,6 +140,8 @@ pub(super) struct Books {
     pub(super) revision: Revision,
     pub(super) bytes: u64,
     pub(super) plans_waiting: usize,
+    /// How many databases each plugin left undecided.
+    pub(super) undecided: BTreeMap<String, u64>,
     /// None while they are not known anew: counting looks at every database.
     pub(super) counts: Option<Counts>,
     /// Whether the last counts are still true.
@@ -320,6 +325,10 @@ impl Desk {
                 Did::Served(outcome)
             }
             Job::Sweep { now, delivered } => Did::Swept(self.sweep(now, delivered)),
+            Job::AskAgain { who, now } => {
+                let run = pipeline::run_id(now);
+                Did::AskedAgain(self.write(|engine| engine.ask_again(&who, now, &run)))
+            }
             Job::Look => Did::Looked(self.look()),
             Job::Close => {
                 self.let_go();
@@ -520,6 +529,7 @@ impl Desk {
             revision: self.last,
             bytes: self.bytes,
             plans_waiting: engine.waiting(),
+            undecided: engine.undecided().clone(),
             counts,
             counted: !self.uncounted,
         })

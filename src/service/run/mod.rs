@@ -12,6 +12,7 @@
 //! | `scopes`, `resolve` | which scopes there are, and finding it out again and again |
 //! | `commands` | what people and programs ask for |
 //! | `reload` | another configuration, tried before it counts |
+//! | `plugins`, `retries` | plugins whose files are others now; when those are asked again that failed |
 //! | `failure` | a store that cannot be used: wait, open it again, go on |
 //! | `ending` | a clean end within its limit |
 //! | `keeper`, `measured`, `place` | the thread with the store and the engine |
@@ -29,8 +30,10 @@ mod failure;
 mod keeper;
 mod measured;
 mod place;
+mod plugins;
 mod reload;
 mod resolve;
+mod retries;
 mod scans;
 mod scopes;
 mod signals;
@@ -55,8 +58,10 @@ use self::{
     ending::Ending,
     failure::Stuck,
     keeper::{Answer, Keeper},
+    plugins::Watch,
     reload::{Prepared, Ready, Request},
     resolve::Resolved,
+    retries::Retries,
     scans::{Ended, Waiter},
     scopes::Known,
     signals::Asked,
@@ -69,7 +74,7 @@ use crate::{
     metrics::Metrics,
     notify::Deliverer,
     pipeline::sources::{Clouds, Elsewhere},
-    plugins::{Loader, Plugins},
+    plugins::{Loader, Plugins, Stamps},
     service::status::ServiceState,
 };
 
@@ -115,6 +120,10 @@ struct Service {
     config: Config,
     /// The matchers of one's own behind its rules.
     plugins: Arc<Plugins>,
+    /// Whether their files are others now.
+    watch: Watch,
+    /// When they are asked again that left something undecided.
+    retries: Retries,
     handle: Handle,
     metrics: Arc<Metrics>,
     uptime: Uptime,
@@ -192,6 +201,8 @@ enum Event {
     Scanned(Ended),
     Resolved(Box<Resolved>),
     Prepared(Box<Prepared>),
+    /// Somebody has looked at the files of plugins.
+    Watched(Stamps),
     /// Somebody has been read to, or the sinks have been set: nothing to do but to forget the task.
     Done,
     /// It is time to look.
@@ -244,6 +255,11 @@ impl Service {
                 Ok(prepared) => Event::Prepared(Box::new(prepared)),
                 Err(error) => Event::Prepared(Box::new(Prepared::broken(&error))),
             },
+            Some(stamps) = self.watch.looking.join_next() => match stamps {
+                Ok(stamps) => Event::Watched(stamps),
+                // It is looked at again.
+                Err(_) => Event::Done,
+            },
             Some(ticks) = inbox.due.next() => Event::Due(ticks),
             Some(command) = inbox.commands.recv() => Event::Command(command),
             Some(_) = self.readings.join_next() => Event::Done,
@@ -278,6 +294,7 @@ impl Service {
             Event::Scanned(ended) => self.scanned(ended),
             Event::Resolved(resolved) => self.resolved(*resolved),
             Event::Prepared(prepared) => self.prepared(*prepared),
+            Event::Watched(stamps) => self.watched(stamps),
             Event::Done | Event::Turn => {}
         }
         ControlFlow::Continue(())
@@ -301,6 +318,8 @@ impl Service {
                 let (now, delivered) = (self.time.now(), self.deliverer.trim_to());
                 self.keeper.send(keeper::Job::Sweep { now, delivered });
             }
+            self.watch_plugins();
+            self.ask_plugins_again();
         }
     }
 
@@ -339,6 +358,8 @@ impl Service {
             queue: &self.queue,
             clock: &self.clock,
             known: &self.known,
+            plugins: &self.plugins,
+            retries: &self.retries,
             resolve_at: self.resolve_at,
             resolved: self.resolutions > 0,
             jump: self.time.jump(),

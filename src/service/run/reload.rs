@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use muster_matchers::Matcher;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinError;
 
@@ -31,6 +32,8 @@ use crate::{
 pub(super) struct Request {
     by: String,
     dry_run: bool,
+    /// Only the plugins, by the configuration that is in force.
+    plugins_only: bool,
     /// None for a signal.
     reply: Option<Reply<Reloaded>>,
 }
@@ -43,7 +46,11 @@ pub(super) struct Prepared {
 }
 
 /// The file, the ways into the clouds by it, and the scopes that it asks for.
-type Read = (Loaded, Arc<Clouds>, Expansion);
+enum Read {
+    File(Box<Loaded>, Arc<Clouds>, Box<Expansion>),
+    /// Plugins whose files are others now, by the configuration in force.
+    Plugins(Arc<Plugins>),
+}
 
 /// A configuration that can come into force.
 pub(super) struct Ready {
@@ -51,8 +58,8 @@ pub(super) struct Ready {
     config: Config,
     plugins: Arc<Plugins>,
     bytes: Vec<u8>,
-    clouds: Arc<Clouds>,
-    known: Known,
+    /// None when only plugins are others.
+    reach: Option<(Arc<Clouds>, Known)>,
     reloaded: Reloaded,
 }
 
@@ -61,7 +68,17 @@ impl Request {
         Self {
             by: "SIGHUP".to_owned(),
             dry_run: false,
+            plugins_only: false,
             reply: None,
+        }
+    }
+
+    /// The files of plugins are others now.
+    pub(super) fn by_files() -> Self {
+        Self {
+            by: "another file".to_owned(),
+            plugins_only: true,
+            ..Self::by_signal()
         }
     }
 
@@ -69,6 +86,7 @@ impl Request {
         Self {
             by,
             dry_run,
+            plugins_only: false,
             reply: Some(reply),
         }
     }
@@ -114,7 +132,7 @@ impl Service {
             return;
         };
         self.reload = true;
-        if !request.dry_run {
+        if !request.dry_run && !request.plugins_only {
             self.systemd.reloading();
         }
         if let Some(refused) = self.not_now() {
@@ -128,8 +146,12 @@ impl Service {
         let clouds = Arc::clone(&self.clouds);
         let loader = Arc::clone(&self.options.loader);
         let store = self.config.store.clone();
+        let active = request.plugins_only.then(|| self.handle.active());
         self.reloading.spawn(async move {
-            let outcome = prepare(path.as_deref(), &clouds, loader, store).await;
+            let outcome = match active {
+                Some(active) => plugins(active, loader, store).await,
+                None => prepare(path.as_deref(), &clouds, loader, store).await,
+            };
             Prepared {
                 request: Some(request),
                 outcome,
@@ -148,8 +170,12 @@ impl Service {
             self.refuse(request, refused.kind, vec![refused.to_string()]);
             return;
         }
-        let (loaded, clouds, expansion) = match outcome {
-            Ok(prepared) => *prepared,
+        let (loaded, clouds, expansion) = match outcome.map(|read| *read) {
+            Ok(Read::File(loaded, clouds, expansion)) => (*loaded, clouds, *expansion),
+            Ok(Read::Plugins(plugins)) => {
+                self.try_plugins(request, plugins);
+                return;
+            }
             Err(problems) => {
                 self.refuse(request, RefusedKind::Invalid, problems);
                 return;
@@ -184,9 +210,45 @@ impl Service {
             config,
             plugins,
             bytes,
-            clouds,
-            known,
+            reach: Some((clouds, known)),
             reloaded,
+        });
+        let now = self.now();
+        self.keeper.send(Job::Preview {
+            setup,
+            now,
+            then: Some(ready),
+        });
+    }
+
+    /// Plugins were loaded whose files are others now: they are tried on what is remembered.
+    fn try_plugins(&mut self, request: Request, plugins: Arc<Plugins>) {
+        let plugins = (*plugins).clone().keeping(&self.plugins);
+        if plugins.digest() == self.plugins.digest() {
+            // Somebody put the same content there again, or another signature.
+            self.watch.tried(plugins.stamps());
+            self.plugins = Arc::new(plugins);
+            self.board.rejected = None;
+            self.reload = false;
+            self.news = true;
+            request.answer(Ok(Reloaded::default()));
+            return;
+        }
+        let plugins = Arc::new(plugins);
+        let setup = match self.known.setup(&self.config, &plugins) {
+            Ok(setup) => Box::new(setup),
+            Err(problems) => {
+                self.refuse(request, RefusedKind::Invalid, problems);
+                return;
+            }
+        };
+        let ready = Box::new(Ready {
+            request,
+            config: self.config.clone(),
+            plugins,
+            bytes: Vec::new(),
+            reach: None,
+            reloaded: Reloaded::default(),
         });
         let now = self.now();
         self.keeper.send(Job::Preview {
@@ -250,7 +312,8 @@ impl Service {
             ready.request.answer(Ok(ready.reloaded));
             return;
         }
-        match ready.known.setup(&ready.config, &ready.plugins) {
+        let known = ready.reach.as_ref().map_or(&self.known, |(_, known)| known);
+        match known.setup(&ready.config, &ready.plugins) {
             Ok(setup) => self.keeper.send(Job::Configure {
                 setup: Box::new(setup),
                 now: self.now(),
@@ -280,11 +343,40 @@ impl Service {
             config,
             plugins,
             bytes,
-            clouds,
-            known,
+            reach,
             reloaded,
         } = *ready;
         let now = self.now();
+        self.watch.tried(plugins.stamps());
+        self.board.rejected = None;
+        self.retries.clear();
+        self.retries
+            .know(self.board.undecided.keys(), self.uptime.now());
+        let Some((clouds, known)) = reach else {
+            self.plugins = plugins;
+            self.metrics.plugins_reloaded(true);
+            for plugin in self.plugins.all() {
+                tracing::info!(
+                    plugin = plugin.matcher.name(),
+                    version = plugin.matcher.version(),
+                    sha256 = plugin.sha256,
+                    path = %plugin.path.display(),
+                    "in force"
+                );
+            }
+            tracing::info!(
+                judged_otherwise = reloaded.judged_otherwise,
+                add = reloaded.add,
+                update = reloaded.update,
+                remove = reloaded.remove,
+                held = reloaded.held,
+                "other versions of plugins are in force"
+            );
+            self.reload = false;
+            self.show_now();
+            request.answer(Ok(reloaded));
+            return;
+        };
         self.board.config.digest = hex(&Sha256::digest(&bytes));
         self.board.config.loaded = now;
         self.board.config.last_reload = Some(Reloading {
@@ -349,6 +441,16 @@ impl Service {
     /// The old configuration stays in force.
     fn refuse(&mut self, request: Request, kind: RefusedKind, why: Vec<String>) {
         self.reload = false;
+        if request.plugins_only {
+            self.metrics.plugins_reloaded(false);
+            tracing::error!(
+                problems = why.join("; "),
+                "files of plugins are others now and were refused, and those before stay in force"
+            );
+            self.board.rejected = Some((self.now(), why));
+            self.show_now();
+            return;
+        }
         if !request.dry_run {
             self.metrics.reloaded(false);
             tracing::error!(
@@ -402,7 +504,27 @@ async fn prepare(
     let expansion = expand(&clouds, &loaded.config, None).await;
     let expansion = expansion
         .ok_or_else(|| vec!["it took too long to find out which scopes it asks for".to_owned()])?;
-    Ok(Box::new((loaded, clouds, expansion)))
+    Ok(Box::new(Read::File(
+        Box::new(loaded),
+        clouds,
+        Box::new(expansion),
+    )))
+}
+
+/// Loads the plugins that the configuration in force names.
+async fn plugins(
+    active: Arc<Active>,
+    loader: Arc<Loader>,
+    store: PathBuf,
+) -> Result<Box<Read>, Vec<String>> {
+    let load = move || {
+        let text = String::from_utf8_lossy(&active.bytes);
+        let (loader, store) = (&*loader, Some(store.as_path()));
+        let path = active.config.path.as_deref();
+        config::parse_with(&text, path, With { loader, store })
+    };
+    let loaded = read(READ_WITHIN, load).await?;
+    Ok(Box::new(Read::Plugins(loaded.plugins)))
 }
 
 /// Reads the file by `load`, but does not wait for ever: a file system may hang, and later reloads are to be had

@@ -226,7 +226,11 @@ impl Known {
     ///
     /// # Errors
     /// What is wrong with a rule. A configuration that was checked has no such thing.
-    pub(super) fn setup(&self, config: &Config, plugins: &Plugins) -> Result<Setup, Vec<String>> {
+    pub(super) fn setup(
+        &self,
+        config: &Config,
+        plugins: &Arc<Plugins>,
+    ) -> Result<Setup, Vec<String>> {
         let rules = config.rules.as_deref();
         let matchers = plugins.matchers();
         let chain = Chain::build(self.filters.clone(), rules, &matchers);
@@ -238,6 +242,7 @@ impl Known {
         })?;
         Ok(Setup {
             chain,
+            plugins: Arc::clone(plugins),
             digest: digest(&self.filters, config, plugins),
             settings: config.settings.clone(),
             scopes: self

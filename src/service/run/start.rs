@@ -16,8 +16,10 @@ use super::{
     Inbox, Next, Options, Service,
     board::Board,
     keeper::{Answer, Did, Job, Keeper, Opened, lines},
+    plugins::Watch,
     reload::Request,
     resolve::FIRST_PAUSE,
+    retries::Retries,
     scopes::{Known, hex, jobs},
     signals::{self, Asked},
     systemd::Systemd,
@@ -157,6 +159,7 @@ async fn assemble(
         counts: Default::default(),
         plans_waiting: 0,
         notify: Vec::new(),
+        plugins: Vec::new(),
         listen,
     };
     let active = Active {
@@ -197,6 +200,8 @@ async fn assemble(
     let service = Service {
         config,
         plugins: Arc::clone(&options.plugins),
+        watch: Watch::new(&options.plugins, moment),
+        retries: Retries::default(),
         handle,
         metrics,
         uptime,

@@ -113,6 +113,7 @@ fn status() -> Status {
         counts: Counts::default(),
         plans_waiting: 0,
         notify: Vec::new(),
+        plugins: Vec::new(),
         listen: None,
     }
 }

@@ -42,6 +42,7 @@ pub fn setup(scopes: Vec<Arc<Scope>>, grace: Grace) -> Setup {
     assert_eq!(problems, []);
     Setup {
         chain,
+        plugins: Arc::default(),
         digest: "test".to_owned(),
         settings: Settings {
             policy: Policy::Sync,

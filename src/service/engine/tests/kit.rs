@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use muster_matchers::{Chain, Matchers, RuleFile, SourceFilter};
+use muster_matchers::{Chain, Matcher, Matchers, RuleFile, SourceFilter};
 use muster_model::{
     Availability, Coverage, Database, Endpoint, EndpointRole, Failure, FailureReason, Kind,
     Protocol, Provider, ResourceId, Scan, Scope, Selector, Service, State, Timestamp,
@@ -97,7 +97,18 @@ pub(super) fn azure_chain() -> Chain {
     chain_for(Provider::Azure, Service::PostgresqlFlexible, RULES)
 }
 
+/// Everything is asked of this one.
+pub(super) fn chain_asking(matcher: Arc<dyn Matcher>) -> Chain {
+    let rules = "[{name: own, plugin: {path: own.wasm, unsigned: true}}]";
+    let matchers = Matchers::from([("own".to_owned(), vec![matcher])]);
+    made(Provider::Aws, Service::Rds, rules, &matchers)
+}
+
 fn chain_for(provider: Provider, service: Service, rules: &str) -> Chain {
+    made(provider, service, rules, &Matchers::new())
+}
+
+fn made(provider: Provider, service: Service, rules: &str, matchers: &Matchers) -> Chain {
     let rules: Vec<RuleFile> = serde_yaml::from_str(rules).unwrap();
     let source = SourceFilter {
         name: "sources[0]".to_owned(),
@@ -108,7 +119,7 @@ fn chain_for(provider: Provider, service: Service, rules: &str) -> Chain {
         resource_groups: None,
         tags: Selector::all(),
     };
-    Chain::build(vec![source], Some(&rules), &Matchers::new())
+    Chain::build(vec![source], Some(&rules), matchers)
         .unwrap()
         .0
 }
@@ -116,6 +127,7 @@ fn chain_for(provider: Provider, service: Service, rules: &str) -> Chain {
 pub(super) fn setup() -> Setup {
     Setup {
         chain: chain(RULES),
+        plugins: Arc::default(),
         digest: "rules 1".to_owned(),
         settings: Settings {
             policy: Policy::Sync,

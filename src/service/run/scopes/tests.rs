@@ -10,7 +10,7 @@ use std::pin::Pin;
 use muster_model::{AccountId, Coverage, FailureReason, Service};
 
 use super::*;
-use crate::{config, pipeline::sources::unasked, plugins::Plugins};
+use crate::{config, pipeline::sources::unasked};
 
 const AMBIENT: &str = "111111111111";
 const ROLE: &str = "222222222222";
@@ -111,7 +111,7 @@ fn before_anybody_has_answered_what_the_store_remembers_counts() {
         [AMBIENT, ROLE],
         "what is enrolled there stays selected"
     );
-    let setup = known.setup(&config(), &Plugins::default()).unwrap();
+    let setup = known.setup(&config(), &Arc::default()).unwrap();
     assert_eq!(setup.scopes.len(), 3);
     assert!(!setup.scopes_known);
 
@@ -120,7 +120,7 @@ fn before_anybody_has_answered_what_the_store_remembers_counts() {
     assert!(names(known.unread.keys()).contains(&"aws/unknown/*/rds".to_owned()));
     assert!(
         known
-            .setup(&config(), &Plugins::default())
+            .setup(&config(), &Arc::default())
             .unwrap()
             .scopes
             .is_empty()
@@ -162,8 +162,7 @@ fn a_setup_is_the_same_before_and_after_everybody_has_answered() {
     let all = Known::settle(answered(&["us-east-1"]), None, []);
     let remembered: Vec<_> = all.scopes().cloned().collect();
     let early = Known::settle(unasked(&config()), None, &remembered);
-    let [all, early] =
-        [&all, &early].map(|known| known.setup(&config(), &Plugins::default()).unwrap());
+    let [all, early] = [&all, &early].map(|known| known.setup(&config(), &Arc::default()).unwrap());
     assert_eq!(all.digest, early.digest, "nothing is judged again");
     assert_eq!(all.scopes, early.scopes);
 }
