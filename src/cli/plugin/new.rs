@@ -49,6 +49,14 @@ enum Lang {
     /// Small and fast; needs cargo and a compiler with the target wasm32-unknown-unknown.
     #[default]
     Rust,
+    /// With QuickJS in it, 1 MB; needs npm for componentize-qjs.
+    #[value(alias = "javascript")]
+    Js,
+    /// With CPython in it, 18 MB; needs pip for componentize-py.
+    #[value(alias = "py")]
+    Python,
+    /// Small and fast, without a C library; needs clang and lld.
+    C,
 }
 
 impl New {
@@ -58,9 +66,18 @@ impl New {
         let sdk = match (&sdk, lang) {
             (None, _) => None,
             (Some(sdk), Lang::Rust) => Some(own_sdk(sdk)?),
+            (Some(_), Lang::Js | Lang::Python | Lang::C) => {
+                return Err(Failure::new(
+                    "--sdk is for Rust; the other templates bring all that they need",
+                )
+                .exits(Exit::Usage));
+            }
         };
         let folder = match lang {
             Lang::Rust => "rust",
+            Lang::Js => "js",
+            Lang::Python => "python",
+            Lang::C => "c",
         };
         let template = TEMPLATES
             .get_dir(folder)
@@ -70,6 +87,7 @@ impl New {
         collect(template, template.path(), &mut files);
         files.push(("wit/matcher.wit".into(), WIT.into()));
         match (lang, &sdk) {
+            (Lang::Js | Lang::Python | Lang::C, _) => {}
             (Lang::Rust, Some(_)) => files.push(("Cargo.lock".into(), SDK_LOCK.into())),
             (Lang::Rust, None) => {
                 files.push(("Cargo.lock".into(), SDK_LOCK.into()));

@@ -1,6 +1,10 @@
 //! `muster plugin build`: from a project to a component, with the tools of its language.
 
+mod c;
+mod js;
+mod python;
 mod rust;
+mod tool;
 
 use std::{
     fs,
@@ -43,6 +47,9 @@ pub struct Build {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Language {
     Rust,
+    Js,
+    Python,
+    C,
 }
 
 /// What was built.
@@ -96,12 +103,15 @@ impl Build {
 }
 
 impl Language {
-    const ALL: [Self; 1] = [Self::Rust];
+    const ALL: [Self; 4] = [Self::Rust, Self::Js, Self::Python, Self::C];
 
     /// The file that a project of this language has, and no other.
     const fn mark(self) -> &'static str {
         match self {
             Self::Rust => "Cargo.toml",
+            Self::Js => "plugin.js",
+            Self::Python => "plugin.py",
+            Self::C => "plugin.c",
         }
     }
 
@@ -131,6 +141,9 @@ impl Language {
     fn build(self, project: &Path) -> Result<Built, Failure> {
         match self {
             Self::Rust => rust::build(project),
+            Self::Js => js::build(project),
+            Self::Python => python::build(project),
+            Self::C => c::build(project),
         }
     }
 }
