@@ -12,6 +12,7 @@ mod beside;
 mod cli;
 mod docs;
 mod faults;
+mod languages;
 mod layering;
 mod moto;
 mod notify;

@@ -6,8 +6,8 @@ use std::time::Duration;
 /// The most databases that a plugin is given at once.
 pub const MAX_BATCH: usize = 1000;
 
-/// A plugin in Python takes five, and twelve times as many with a compiler that was built without optimisations itself.
-const COMPILE_SECONDS: u64 = if cfg!(debug_assertions) { 120 } else { 10 };
+/// A plugin in Python takes five, and forty times as many with a compiler that was built without optimisations itself.
+const COMPILE_SECONDS: u64 = if cfg!(debug_assertions) { 600 } else { 10 };
 
 /// What one plugin may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
