@@ -30,7 +30,10 @@ use crate::{
         sources::{Elsewhere, Expansion, expand},
         state::State,
     },
-    plugins::{Loader, Plugins},
+    plugins::{
+        Loader, Plugins,
+        replace::{Replaced, Trial},
+    },
     report::advice::advice,
 };
 
@@ -198,9 +201,37 @@ impl Context {
     /// # Errors
     /// When a rule is wrong.
     pub fn remembered(&self, state: &State) -> Result<Run, Failure> {
+        self.remembered_by(state, self.plugins()?)
+    }
+
+    /// The same by other plugins than those of the configuration.
+    ///
+    /// # Errors
+    /// When a rule is wrong.
+    pub fn remembered_by(&self, state: &State, plugins: &Plugins) -> Result<Run, Failure> {
         let filters = config::check::static_filters(&self.config);
-        let chain = self.chain(filters)?;
+        let chain = self.chain_by(filters, plugins)?;
         Ok(remember(state, &chain, &self.config.settings, now()))
+    }
+
+    /// The plugins of the configuration with these in the place of others, and in whose.
+    ///
+    /// # Errors
+    /// Everything that stands against any of them.
+    pub fn trying(&self, trials: &[Trial]) -> Result<(Plugins, Vec<Replaced>), Failure> {
+        let mut plugins = (**self.plugins()?).clone();
+        let mut all = Vec::new();
+        for trial in trials {
+            let store = &self.config.store;
+            let tried = self.loader.trying(&plugins, trial, &self.config, store);
+            let (with, replaced) = tried.map_err(|why| {
+                let cannot = Failure::new(format!("cannot try {}", trial.file.display()));
+                why.into_iter().fold(cannot, Failure::because)
+            })?;
+            plugins = with;
+            all.extend(replaced);
+        }
+        Ok((plugins, all))
     }
 
     /// Reads every scope of the configuration, or those that are named.
@@ -318,7 +349,11 @@ impl Context {
     }
 
     fn chain(&self, filters: Vec<SourceFilter>) -> Result<Chain, Failure> {
-        let matchers = self.plugins()?.matchers();
+        self.chain_by(filters, self.plugins()?)
+    }
+
+    fn chain_by(&self, filters: Vec<SourceFilter>, plugins: &Plugins) -> Result<Chain, Failure> {
+        let matchers = plugins.matchers();
         Chain::build(filters, self.config.rules.as_deref(), &matchers)
             .map(|(chain, _)| chain)
             .map_err(|problems| bad_rules(&problems))

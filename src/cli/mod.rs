@@ -23,6 +23,7 @@ mod scope;
 mod service;
 mod status;
 mod store;
+mod trial;
 
 use std::io::{self, Write as _};
 

@@ -9,7 +9,7 @@ use super::{
     context::{Context, Scanned, write_file},
     opened::Opened,
     plans::Plans,
-    print, unread_is_fine,
+    print, trial, unread_is_fine,
 };
 use crate::{
     exit::Exit,
@@ -38,6 +38,10 @@ pub struct Plan {
     /// Release the brake for this plan: it may remove any number.
     #[arg(long)]
     allow_mass_removal: bool,
+    /// Show only what this plugin would change in place of the one of its name, or of that of a rule. It is tried on what
+    /// was last seen: no cloud is read, and nothing comes into force. May be given several times.
+    #[arg(long, value_name = "[RULE=]FILE", conflicts_with_all = ["out"])]
+    matcher: Vec<String>,
 }
 
 impl Plan {
@@ -48,6 +52,10 @@ impl Plan {
         let mut context = Context::load(common)?;
         context.config.settings.brake.released |= self.allow_mass_removal;
         context.warn();
+        if !self.matcher.is_empty() {
+            let (report, detailed) = (&self.report, self.detailed_exitcode);
+            return trial::run(&context, common, report, &self.matcher, detailed);
+        }
         // Nobody else has to wait for the clouds: a plan writes nothing.
         let (state, store) = context.state()?;
         let service = store.as_ref().and_then(Opened::service).cloned();

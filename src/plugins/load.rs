@@ -5,7 +5,7 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    path::{Component, Path, PathBuf},
+    path::{Component as Part, Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -14,7 +14,7 @@ use muster_wasm::{Compiler, ConfigureError, Host, Limits, LoadError, Options, Pl
 use sha2::{Digest, Sha256};
 
 use super::{
-    Loaded, Own, Plugins, Stamps, compiler,
+    Loaded, Own, Plugins, Stamps, Trusted, compiler,
     file::{self, ReadError},
     signature::PublicKey,
     trust::{chain, trust},
@@ -53,13 +53,20 @@ pub struct Asking<'a> {
     pub path: String,
 }
 
+/// A component that keeps to the contract.
+#[derive(Clone)]
+pub(super) struct Component {
+    plugin: Plugin,
+    sha256: String,
+}
+
 /// What is loaded with.
 struct Loading<'a> {
     host: &'a Host,
     base: &'a Path,
     keys: Vec<PublicKey>,
     /// What was loaded already, by digest: several rules may ask the same one, with other settings.
-    known: BTreeMap<String, Plugin>,
+    known: BTreeMap<String, Component>,
     plugins: Plugins,
     problems: Vec<Problem>,
 }
@@ -100,14 +107,7 @@ impl Loader {
             .collect();
         // Before they are read: what changes meanwhile is seen afterwards.
         let stamps = Stamps::look(&places);
-        let limits = Limits {
-            time: config.plugins.time,
-            memory_bytes: usize::try_from(config.plugins.memory_mib << 20).unwrap_or(usize::MAX),
-            batch: config.plugins.batch,
-            ..Limits::default()
-        };
-        let cache = store.join(STORE).exists().then(|| store.join(COMPILED));
-        let host = match self.host(limits, cache) {
+        let host = match self.host_of(config, store) {
             Ok(host) => host,
             Err(message) => {
                 problems.push(Problem::error(&first.path, message));
@@ -130,6 +130,32 @@ impl Loader {
             loading.rule(asking);
         }
         (loading.plugins, loading.problems)
+    }
+
+    /// What a file is, whoever's it may be.
+    pub(super) fn component(
+        &self,
+        config: &Config,
+        store: &Path,
+        file: &Path,
+    ) -> Result<Component, Problem> {
+        let host = self.host_of(config, store);
+        let host = host.map_err(|message| Problem::error("", message))?;
+        let bytes = read(&host, "", file)?;
+        let sha256 = hex(&Sha256::digest(&bytes));
+        Component::load(&host, "", file, &bytes, sha256)
+    }
+
+    /// What runs the plugins of a configuration.
+    fn host_of(&self, config: &Config, store: &Path) -> Result<Arc<Host>, String> {
+        let limits = Limits {
+            time: config.plugins.time,
+            memory_bytes: usize::try_from(config.plugins.memory_mib << 20).unwrap_or(usize::MAX),
+            batch: config.plugins.batch,
+            ..Limits::default()
+        };
+        let cache = store.join(STORE).exists().then(|| store.join(COMPILED));
+        self.host(limits, cache)
     }
 
     /// What runs them: the one that is there, unless it is to be another.
@@ -239,71 +265,82 @@ impl Loading<'_> {
 
     /// One matcher of a rule.
     fn file(&mut self, asking: &Asking<'_>, place: &Path) {
-        let Asking { rule, plugin, path } = asking;
-        let at = format!("{path}.path");
-        let shown = place.display();
-        let limit = u64::try_from(self.host.limits().component_bytes).unwrap_or(u64::MAX);
-        let bytes = match file::read(place, limit) {
-            Ok((bytes, _)) => bytes,
-            Err(ReadError::Io(error)) => {
-                self.problems.push(unreadable(&at, place, &error));
-                return;
-            }
-            Err(error) => {
-                let message = format!("{shown} cannot be a plugin: {error}");
-                self.problems.push(Problem::error(at, message));
-                return;
-            }
-        };
-        let sha256 = hex(&Sha256::digest(&bytes));
-        let trusted = match trust(place, &bytes, &sha256, plugin, &self.keys) {
-            Ok(trusted) => trusted,
-            Err(distrusted) => {
-                let at = match distrusted.place {
-                    "" => path.clone(),
-                    place => format!("{path}.{place}"),
-                };
-                let problem = Problem::error(at, distrusted.message).hint(distrusted.hint);
-                self.problems.push(problem);
-                return;
-            }
-        };
-        let loaded = match self.known.get(&sha256) {
-            Some(known) => Ok(known.clone()),
-            None => self.host.load(&bytes),
-        };
-        let component = match loaded {
-            Ok(component) => component,
-            Err(error) => {
-                let problem = Problem::error(at, format!("{shown}: {error}"));
-                self.problems.push(match remedy(&error) {
-                    Some(hint) => problem.hint(hint),
-                    None => problem,
-                });
-                return;
-            }
-        };
-        if let Some(why) = component.not_kept() {
-            tracing::warn!(plugin = %shown, why, "what was compiled could not be kept");
-        }
-        self.known.insert(sha256.clone(), component.clone());
-        let settings = plugin.settings.as_ref();
-        let settings = settings.map_or_else(|| "null".to_owned(), ToString::to_string);
-        match component.configured(&settings) {
-            Ok(configured) => self.plugins.push(Loaded {
-                rule: (*rule).to_owned(),
-                path: place.to_owned(),
-                sha256,
-                trusted,
-                matcher: Arc::new(Own::new(configured)),
-            }),
-            Err(error) => self.refused(asking, &component, error),
+        match self.loaded(asking, place) {
+            Ok(loaded) => self.plugins.push(loaded),
+            Err(problems) => self.problems.extend(problems),
         }
     }
 
-    /// The plugin does not take its settings.
-    fn refused(&mut self, asking: &Asking<'_>, component: &Plugin, error: ConfigureError) {
-        let description = component.description();
+    fn loaded(&mut self, asking: &Asking<'_>, place: &Path) -> Result<Loaded, Vec<Problem>> {
+        let Asking { plugin, path, .. } = asking;
+        let at = format!("{path}.path");
+        let bytes = read(self.host, &at, place).map_err(|problem| vec![problem])?;
+        let sha256 = hex(&Sha256::digest(&bytes));
+        let trusted = trust(place, &bytes, &sha256, plugin, &self.keys).map_err(|distrusted| {
+            let at = match distrusted.place {
+                "" => path.clone(),
+                place => format!("{path}.{place}"),
+            };
+            vec![Problem::error(at, distrusted.message).hint(distrusted.hint)]
+        })?;
+        let component = match self.known.get(&sha256) {
+            Some(known) => known.clone(),
+            None => Component::load(self.host, &at, place, &bytes, sha256.clone())
+                .map_err(|problem| vec![problem])?,
+        };
+        self.known.insert(sha256, component.clone());
+        component.configured(asking, place, trusted)
+    }
+}
+
+impl Component {
+    fn load(
+        host: &Host,
+        at: &str,
+        place: &Path,
+        bytes: &[u8],
+        sha256: String,
+    ) -> Result<Self, Problem> {
+        let plugin = host.load(bytes).map_err(|error| {
+            let problem = Problem::error(at, format!("{}: {error}", place.display()));
+            match remedy(&error) {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            }
+        })?;
+        if let Some(why) = plugin.not_kept() {
+            tracing::warn!(plugin = %place.display(), why, "what was compiled could not be kept");
+        }
+        Ok(Self { plugin, sha256 })
+    }
+
+    /// What it calls itself.
+    pub(super) fn name(&self) -> &str {
+        &self.plugin.description().name
+    }
+
+    /// As the matcher of a rule, with the settings that this has for it.
+    pub(super) fn configured(
+        &self,
+        asking: &Asking<'_>,
+        place: &Path,
+        trusted: Trusted,
+    ) -> Result<Loaded, Vec<Problem>> {
+        let settings = asking.plugin.settings.as_ref();
+        let settings = settings.map_or_else(|| "null".to_owned(), ToString::to_string);
+        let configured = self.plugin.configured(&settings);
+        Ok(Loaded {
+            rule: asking.rule.to_owned(),
+            path: place.to_owned(),
+            sha256: self.sha256.clone(),
+            trusted,
+            matcher: Arc::new(Own::new(configured.map_err(|e| self.refused(asking, e))?)),
+        })
+    }
+
+    /// It does not take its settings.
+    fn refused(&self, asking: &Asking<'_>, error: ConfigureError) -> Vec<Problem> {
+        let description = self.plugin.description();
         let who = format!("{} {}", description.name, description.version);
         let at = match asking.plugin.settings {
             Some(_) => format!("{}.settings", asking.path),
@@ -311,25 +348,36 @@ impl Loading<'_> {
         };
         let ConfigureError::Problems(problems) = error else {
             let message = format!("{who} does not take the settings: {error}");
-            self.problems.push(Problem::error(at, message));
-            return;
+            return vec![Problem::error(at, message)];
         };
         if problems.is_empty() {
             let message = format!("{who} refuses the settings, and does not say why");
-            self.problems.push(Problem::error(at, message));
-            return;
+            return vec![Problem::error(at, message)];
         }
-        for problem in problems {
+        let problems = problems.into_iter().map(|problem| {
             let at = match problem.path.as_str() {
                 "" => at.clone(),
                 // Also where there are none: that is where they would be.
                 path if path.starts_with('[') => format!("{}.settings{path}", asking.path),
                 path => format!("{}.settings.{path}", asking.path),
             };
-            let problem = Problem::error(at, problem.message);
-            self.problems.push(problem.hint(format!(
+            Problem::error(at, problem.message).hint(format!(
                 "so says {who}; `muster plugin inspect` shows what it takes"
-            )));
+            ))
+        });
+        problems.collect()
+    }
+}
+
+/// The whole of a file that may be a component.
+fn read(host: &Host, at: &str, place: &Path) -> Result<Vec<u8>, Problem> {
+    let limit = u64::try_from(host.limits().component_bytes).unwrap_or(u64::MAX);
+    match file::read(place, limit) {
+        Ok((bytes, _)) => Ok(bytes),
+        Err(ReadError::Io(error)) => Err(unreadable(at, place, &error)),
+        Err(error) => {
+            let message = format!("{} cannot be a plugin: {error}", place.display());
+            Err(Problem::error(at, message))
         }
     }
 }
@@ -388,7 +436,7 @@ pub(super) fn components(folder: &Path) -> io::Result<Vec<PathBuf>> {
 pub(crate) fn beside(base: &Path, text: &str) -> PathBuf {
     let path = base.join(text);
     let parts = path.components();
-    parts.filter(|part| *part != Component::CurDir).collect()
+    parts.filter(|part| *part != Part::CurDir).collect()
 }
 
 fn not_expanded(at: &str, text: &str) -> Option<Problem> {

@@ -9,6 +9,7 @@
 //! | `trust` | why a file may be run |
 //! | `matcher` | one of them, as the chain asks it |
 //! | `health` | whether it works, and when it is not asked any more |
+//! | `replace` | one tried in the place of another |
 //! | `watch` | whether a file is another one, without reading it |
 
 pub mod compiler;
@@ -16,6 +17,7 @@ pub mod file;
 pub mod health;
 pub mod load;
 pub mod matcher;
+pub mod replace;
 pub mod signature;
 pub mod trust;
 pub mod watch;

@@ -308,3 +308,73 @@ fn one_that_fails_again_and_again_is_paused_and_everybody_can_see_it() {
     });
     service.stop();
 }
+
+#[test]
+fn what_another_version_would_change_is_seen_before_it_is_there() {
+    let world = world();
+    put(&world, "1.0.0", &[]);
+    let new = |version: &str, parts: &[(&str, &str)]| {
+        fs::write(world.dir.path().join("new.wasm"), plugin(version, parts)).expect("written");
+    };
+    new("2.0.0", &[ENROLLS]);
+    let (code, text) = run(&world, &["plan", "--matcher", "new.wasm"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("no scan was ever made"), "{text}");
+
+    done(&world, &["apply", "--yes"]);
+    let names = enrolled(&world);
+    let text = done(&world, &["plan", "--matcher", "new.wasm"]);
+    assert!(
+        text.contains("Rule \"own\": wat 2.0.0 in place of wat 1.0.0 ("),
+        "{text}"
+    );
+    let what = |args: &[&str]| -> Value {
+        let all = [&["plan", "--format", "json"], args].concat();
+        let output = world.command(&all).output().expect("muster runs");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let more = what(&["--matcher", "new.wasm"]);
+    assert!(of(&more, "add") > 0, "{more}");
+    assert_eq!(
+        (of(&more, "remove"), of(&more, "update"), of(&more, "keep")),
+        (0, 0, 0)
+    );
+    // One that says the same changes nothing, whatever it is called by itself.
+    new("2.0.1", &[]);
+    let same = what(&["--matcher", "own=new.wasm"]);
+    assert!(
+        same["changes"].as_array().expect("a list").is_empty(),
+        "{same}"
+    );
+    // One that fails decides nothing; one that cannot be loaded is told as such.
+    new("2.0.2", &[PANICS]);
+    let fails = what(&["--matcher", "new.wasm"]);
+    assert!(of(&fails, "held") >= names.len() as u64, "{fails}");
+    assert_eq!(of(&fails, "remove"), 0);
+    for (rule, why) in [
+        ("new.wasm", "so says wat 2.0.3"),
+        (
+            "other=new.wasm",
+            "no rule \"other\" asks a plugin: rule \"own\" asks `wat`",
+        ),
+        ("absent.wasm", "there is no absent.wasm"),
+    ] {
+        new("2.0.3", &[REFUSES]);
+        let (code, text) = run(&world, &["plan", "--matcher", rule]);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains(why), "{text}");
+    }
+
+    // Beside the service, which goes on with its own.
+    let service = world.start();
+    serves(&service, "what is enrolled", |targets| {
+        targets == names.len() as u64
+    });
+    new("3.0.0", &[SKIPS]);
+    let all = what(&["--matcher", "new.wasm"]);
+    assert_eq!(of(&all, "remove"), names.len() as u64, "{all}");
+    let status = service.shows("its own", |_| true);
+    assert_eq!(status.plugins[0].version, "1.0.0");
+    assert_eq!(enrolled(&world), names);
+    service.stop();
+}
