@@ -227,6 +227,11 @@ fn the_service_takes_another_version_by_itself_and_keeps_the_old_one_when_it_is_
         reason(status, "plugin-rejected").is_some()
     });
     assert_eq!(version(&status), "1.1.0");
+    // What is in force is listed, and what stands against the file.
+    let (code, text) = run(&world, &["plugin", "ls"]);
+    assert_eq!(code, Some(78), "{text}");
+    assert!(text.contains("1.1.0") && text.contains("working"), "{text}");
+    assert!(text.contains("so says wat 1.2.0"), "{text}");
     let why = reason(&status, "plugin-rejected").expect("it").to_owned();
     assert!(why.contains("so says wat 1.2.0"), "{why}");
     assert_eq!(status.counts.targets.values().sum::<u64>(), all);
@@ -286,6 +291,11 @@ fn one_that_fails_again_and_again_is_paused_and_everybody_can_see_it() {
     assert!(
         shown.contains("wat 1.0.1, for rule own, unsigned: paused; "),
         "{shown}"
+    );
+    let listed = done(&world, &["plugin", "ls", "-o", "wide"]);
+    assert!(
+        listed.contains("paused") && listed.contains("panicked: "),
+        "{listed}"
     );
     let (_, metrics) = service.get("/metrics");
     for line in [

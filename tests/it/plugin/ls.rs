@@ -36,7 +36,11 @@ fn desk() -> Desk {
 #[test]
 fn lists_what_the_rules_ask_and_why_it_may_be_run() {
     let desk = desk();
-    let listed = desk.plugin(&["ls"]).ends(0).out;
+    let listed = desk
+        .plugin(&["ls"])
+        .ends(0)
+        .out
+        .replace("no service", "no_service");
     let rows: Vec<Vec<&str>> = listed
         .lines()
         .map(|line| line.split_whitespace().collect())
@@ -44,10 +48,17 @@ fn lists_what_the_rules_ask_and_why_it_may_be_run() {
     assert_eq!(
         rows,
         [
-            ["NAME", "VERSION", "RULE", "TRUSTED", "FILE"],
-            ["wat", "0.1.0", "first", "pinned", "wat.wasm"],
-            ["wat", "0.1.0", "second", "signed", "wat.wasm"],
-            ["wat", "0.1.0", "third", "unsigned", "other.wasm"],
+            ["NAME", "VERSION", "RULE", "STATE", "TRUSTED", "FILE"],
+            ["wat", "0.1.0", "first", "no_service", "pinned", "wat.wasm"],
+            ["wat", "0.1.0", "second", "no_service", "signed", "wat.wasm"],
+            [
+                "wat",
+                "0.1.0",
+                "third",
+                "no_service",
+                "unsigned",
+                "other.wasm"
+            ],
         ]
     );
     let shown = desk.json(&["ls", "-o", "json"]);
