@@ -17,7 +17,10 @@ use muster_store::SledStore;
 use muster_wasm::{Candidate, Compiler, Enroll, Host, Limits, Options, Verdict};
 use tempfile::TempDir;
 
-use crate::support::draw::{Draw, Printed, seed};
+use crate::{
+    plugin::guests::{compiler, with_cargo},
+    support::draw::{Draw, Printed, seed},
+};
 
 const HOW: &str =
     "install what builds plugins with `tests/tools/languages.sh`, and clang and lld by the system";
@@ -136,6 +139,20 @@ impl Language {
             project.join(component)
         })
     }
+}
+
+/// The same of the template for Rust, whose own tests are run elsewhere.
+fn rust() -> PathBuf {
+    let project = scratch().join("by-rust");
+    let _ = fs::remove_dir_all(&project);
+    fs::create_dir_all(scratch()).expect("a folder");
+    succeeds("new", &muster(&scratch(), &["plugin", "new", "by-rust"]));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+    command.args(["plugin", "build"]).current_dir(&project);
+    with_cargo(&mut command);
+    let output = command.envs(compiler()).output().expect("muster runs");
+    succeeds("build in Rust", &output);
+    project.join("by-rust.wasm")
 }
 
 #[test]
@@ -277,8 +294,10 @@ fn all_languages_say_what_a_native_implementation_says() {
     let usual = wanted(&settings[0].1);
     assert!(enrolls(&usual) > 100 && enrolls(&usual) < usual.len() - 100);
 
-    for language in &LANGUAGES {
-        let component = fs::read(language.built()).expect("a component");
+    let rust = rust();
+    let others = LANGUAGES.iter().map(|one| (one.name, one.built()));
+    for (language, component) in others.chain([("rust", rust.as_path())]) {
+        let component = fs::read(component).expect("a component");
         let host = Host::new(Options {
             limits: Limits {
                 // Optimised code runs as ever, but the host around it does not.
@@ -297,8 +316,8 @@ fn all_languages_say_what_a_native_implementation_says() {
             for ((database, said), wanted) in
                 fleet.iter().zip(evaluation.verdicts).zip(wanted(tags))
             {
-                let said = said.unwrap_or_else(|error| panic!("{}: {error}", language.name));
-                assert_eq!(said, wanted, "{}: {:?}", language.name, database.tags);
+                let said = said.unwrap_or_else(|error| panic!("{language}: {error}"));
+                assert_eq!(said, wanted, "{language}: {:?}", database.tags);
             }
         }
         let refused = plugin.configured(r#"{"tags": []}"#);
@@ -307,8 +326,7 @@ fn all_languages_say_what_a_native_implementation_says() {
             refused
                 .as_deref()
                 .is_some_and(|e| e.contains("name at least one")),
-            "{}: {refused:?}",
-            language.name
+            "{language}: {refused:?}"
         );
     }
 }

@@ -6,7 +6,7 @@ mod build;
 mod built;
 mod cases;
 mod forms;
-mod guests;
+pub mod guests;
 mod inspect;
 mod kit;
 mod ls;
