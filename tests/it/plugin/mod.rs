@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod built;
 mod cases;
+mod echo;
 mod forms;
 pub mod guests;
 mod inspect;
