@@ -97,7 +97,6 @@ fn difference(before: &Plan, after: Plan) -> Plan {
     let Plan {
         changes: mut all,
         skipped: mut out,
-        scopes,
         notes,
         at,
         ..
@@ -114,8 +113,8 @@ fn difference(before: &Plan, after: Plan) -> Plan {
             held: many(Action::Held),
             skip: out.len(),
         },
-        // What could not be read is the same with both.
-        scopes,
+        // Nothing was read for it.
+        scopes: Vec::new(),
         changes: all,
         skipped: out,
         notes,

@@ -141,7 +141,11 @@ impl Loader {
     ) -> Result<Component, Problem> {
         let host = self.host_of(config, store);
         let host = host.map_err(|message| Problem::error("", message))?;
-        let bytes = read(&host, "", file)?;
+        let bytes = read(&host, "", file).map_err(|problem| Problem {
+            // It is not in the configuration that it is named.
+            hint: None,
+            ..problem
+        })?;
         let sha256 = hex(&Sha256::digest(&bytes));
         Component::load(&host, "", file, &bytes, sha256)
     }

@@ -243,6 +243,28 @@ fn the_plugins_of_a_folder_are_asked_in_the_order_of_their_names() {
 }
 
 #[test]
+fn how_those_do_that_stay_is_not_forgotten_over_another_one() {
+    let place = Place::new();
+    place.put("all/a.wasm", plugin("1.0.0", &[PANICS]));
+    place.put("all/b.wasm", plugin("1.0.1", &[]));
+    let rules = "rules: [{name: own, plugin: {path: all, unsigned: true}}]\n";
+    let before = place.load(rules).unwrap().plugins;
+    place.put("all/b.wasm", plugin("1.0.2", &[]));
+    let fresh = place.load(rules).unwrap().plugins;
+    let kept = (*fresh).clone().keeping(&before);
+    let same = |one: &Plugins, other: &Plugins| -> Vec<bool> {
+        let pairs = one.loaded.iter().zip(&other.loaded);
+        pairs
+            .map(|(a, b)| Arc::ptr_eq(&a.matcher, &b.matcher))
+            .collect()
+    };
+    assert_eq!(same(&kept, &before), [true, false]);
+    assert_eq!(same(&kept, &fresh), [false, true]);
+    assert_eq!(kept.digest(), fresh.digest());
+    assert_eq!(kept.stamps(), fresh.stamps());
+}
+
+#[test]
 fn without_a_loader_no_file_is_looked_at() {
     let text = "version: 1\nstore: s\npolicy: sync\nsources: {aws: {types: rds, regions: '*'}}\n\
                 rules: [{name: own, plugin: {path: nowhere.wasm}}]\n";

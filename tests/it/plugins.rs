@@ -388,3 +388,25 @@ fn what_another_version_would_change_is_seen_before_it_is_there() {
     assert_eq!(enrolled(&world), names);
     service.stop();
 }
+
+#[test]
+fn one_that_failed_is_asked_again_after_a_minute_and_then_ever_later() {
+    let world = world();
+    put(&world, "1.0.0", &[PANICS]);
+    let service = world.start();
+    let failed = service.shows("a failure", |status| status.plugins[0].undecided > 0);
+    assert_eq!(failed.counts.targets.values().sum::<u64>(), 0);
+    service.says("plugins are asked again about what they left undecided");
+    // Twice as long, from then on.
+    let again = service.shows("the next time", |status| {
+        let next = status.plugins[0].next;
+        next.is_some_and(|next| next.since(status.at) > 60)
+    });
+    let plugin = &again.plugins[0];
+    assert!(plugin.failed > failed.plugins[0].failed, "{plugin:?}");
+    assert!(
+        plugin.undecided >= failed.plugins[0].undecided,
+        "{plugin:?}"
+    );
+    service.stop();
+}

@@ -192,6 +192,11 @@ impl Service {
         let needs_restart = self.keep_what_needs_a_restart(&mut config);
         let before = same_reach(&self.config, &config).then_some(&self.known);
         let known = Known::settle(expansion, before, self.board.remembered());
+        let same = config.rules == self.config.rules && config.plugins == self.config.plugins;
+        let plugins = match same {
+            true => Arc::new((*plugins).clone().keeping(&self.plugins)),
+            false => plugins,
+        };
         let setup = match known.setup(&config, &plugins) {
             Ok(setup) => Box::new(setup),
             Err(problems) => {
@@ -349,9 +354,12 @@ impl Service {
         let now = self.now();
         self.watch.tried(plugins.stamps());
         self.board.rejected = None;
-        self.retries.clear();
-        self.retries
-            .know(self.board.undecided.keys(), self.uptime.now());
+        if plugins.digest() != self.plugins.digest() {
+            // Others have not failed yet.
+            self.retries.clear();
+            let now = self.uptime.now();
+            self.retries.know(self.board.undecided.keys(), now);
+        }
         let Some((clouds, known)) = reach else {
             self.plugins = plugins;
             self.metrics.plugins_reloaded(true);

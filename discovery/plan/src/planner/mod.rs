@@ -236,11 +236,12 @@ impl<'a> Planner<'a> {
             }
             (Some(Decision::Skip { reason }), None) => self.skip(record, reason),
             (Some(Decision::Undecided { matcher, message }), target) => {
-                self.undecided(
-                    record,
-                    target,
-                    &format!("{matcher} failed, so nothing is decided: {message}"),
-                );
+                // A matcher of one's own may say itself that it cannot tell; that is no failure.
+                let why = match message.strip_prefix("undecided: ") {
+                    Some(why) => format!("{matcher} cannot tell, so nothing is decided: {why}"),
+                    None => format!("{matcher} failed, so nothing is decided: {message}"),
+                };
+                self.undecided(record, target, &why);
             }
             (None, target) => self.undecided(record, target, "it was not judged"),
         }
