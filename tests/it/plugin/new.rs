@@ -5,6 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use wit_component::StringEncoding;
+use wit_parser::Resolve;
+
 use super::kit::Desk;
 
 /// All files, by path.
@@ -100,4 +103,24 @@ fn a_name_is_one_that_labels_can_come_from() {
             );
         }
     }
+}
+
+#[test]
+fn the_sdk_brings_the_contract_along_as_it_is() {
+    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins");
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_path(plugins.join("wit/0.1")).expect("the WIT");
+    let world = resolve
+        .select_world(&[package], Some("matcher"))
+        .expect("its world");
+    let now = wit_component::metadata::encode(&resolve, world, StringEncoding::UTF8, None)
+        .expect("encoded");
+    let path = plugins.join("sdk/src/world.bin");
+    if std::env::var_os("MUSTER_BLESS").is_some() {
+        fs::write(&path, &now).expect("written");
+    }
+    assert!(
+        fs::read(&path).expect("world.bin") == now,
+        "plugins/sdk/src/world.bin: MUSTER_BLESS=1 writes it anew"
+    );
 }

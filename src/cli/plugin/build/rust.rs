@@ -13,7 +13,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Built, component};
+use super::{Built, component, tool};
 use crate::{cli::Failure, report::escape::shown};
 
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -104,20 +104,14 @@ fn missing_target(project: &Path) -> Option<&'static str> {
             entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("libstd-"))
         })
     });
-    match (has_std, has_rustup()) {
+    match (has_std, tool::on_path("rustup")) {
         (true, _) => None,
-        (false, true) => Some("rustup target add wasm32-unknown-unknown"),
-        (false, false) => Some(
+        (false, Some(_)) => Some("rustup target add wasm32-unknown-unknown"),
+        (false, None) => Some(
             "install Rust from https://rustup.rs, then: rustup target add wasm32-unknown-unknown (on Debian 13 or \
              later: apt-get install libstd-rust-dev-wasm32)",
         ),
     }
-}
-
-/// Whether the compiler is one of rustup's.
-fn has_rustup() -> bool {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).any(|folder| folder.join("rustup").is_file())
 }
 
 /// What cargo made of this project, and not of what it depends on: the package's name, and the module.
