@@ -137,6 +137,25 @@ const CONFIG: &[Alert] = &[(
     "The last reload was rejected, and what was in force before still is. `muster config check` lists every problem of the file; `muster reload` then puts it into force.",
 )];
 
+const PLUGINS: &[Alert] = &[
+    (
+        "MusterPluginPaused",
+        Severity::Warning,
+        "sum by (job, instance, plugin) (muster_plugin_state{state=\"paused\"}) > 0",
+        "15m",
+        "the plugin {{ $labels.plugin }} of muster on {{ $labels.instance }} fails again and again",
+        "It is not asked for a while, and nothing is decided about its databases: what is enrolled stays, and what is new is not enrolled. `muster status` says how it fails. Put another version there, or take it out of the rules.",
+    ),
+    (
+        "MusterPluginRejected",
+        Severity::Warning,
+        "muster_service_reasons{code=\"plugin-rejected\"} > 0",
+        "15m",
+        "muster on {{ $labels.instance }} runs an old version of a plugin",
+        "The file is another one and cannot be used, so the version before goes on. `muster status` says why; after a restart it would not start with that file.",
+    ),
+];
+
 const SCANS: &[Alert] = &[
     (
         "MusterScansOverdue",
@@ -277,6 +296,7 @@ pub fn rules(job: &str) -> Rules {
     let groups = [
         ("muster-service", SERVICE),
         ("muster-configuration", CONFIG),
+        ("muster-plugins", PLUGINS),
         ("muster-scans", SCANS),
         ("muster-clouds", CLOUDS),
         ("muster-enrolment", ENROLMENT),

@@ -16,7 +16,7 @@ use crate::{
         Metrics,
         testkit::{full, samples},
     },
-    service::status::{Counts, ServiceState},
+    service::status::{Counts, PluginState, ServiceState},
 };
 
 fn every_rule() -> Vec<Rule> {
@@ -97,6 +97,9 @@ fn healthy() -> Series {
     status.plans_waiting = 0;
     for sink in &mut status.notify {
         (sink.waiting, sink.dropped, sink.failures_in_a_row) = (0, 0, 0);
+    }
+    for plugin in &mut status.plugins {
+        plugin.state = PluginState::Working;
     }
     status.scopes.truncate(1);
     let text = Metrics::new("1.2.3").encode(&status);
@@ -197,6 +200,22 @@ const TROUBLES: &[Trouble] = &[
     (
         &["MusterConfigRejected"],
         &[("muster_config_last_reload_success", "", Some("0+0"))],
+    ),
+    (
+        &["MusterPluginPaused"],
+        &[(
+            "muster_plugin_state",
+            "plugin=\"owner\",state=\"paused\"",
+            Some("1+0"),
+        )],
+    ),
+    (
+        &["MusterPluginRejected"],
+        &[(
+            "muster_service_reasons",
+            "code=\"plugin-rejected\"",
+            Some("1+0"),
+        )],
     ),
     (
         &["MusterScansOverdue"],
