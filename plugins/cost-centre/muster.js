@@ -92,13 +92,16 @@ const FIELDS = [
 ];
 
 /** To be enrolled. Without a name muster names it. Labels are added to those so far, or replace them. */
-export function enroll({ name, labels = {}, hints = {}, reason = "" } = {}) {
-  return { tag: "enroll", val: { name: name ?? null, labels: list(labels), hints: list(hints), reason } };
+export function enroll({ name = null, labels = {}, hints = {}, reason = "" } = {}) {
+  return {
+    tag: "enroll",
+    val: { name: name === null ? null : String(name), labels: list(labels), hints: list(hints), reason: String(reason) },
+  };
 }
 
 /** Not to be enrolled, and why. */
 export function skip(reason) {
-  return { tag: "skip", val: reason };
+  return { tag: "skip", val: String(reason) };
 }
 
 /** No opinion: labels to be added, and the next step is asked. */
@@ -111,7 +114,7 @@ export function pass(labels = {}) {
  * what is not is not added, and no step after this one is asked.
  */
 export function undecided(reason) {
-  return { tag: "undecided", val: reason };
+  return { tag: "undecided", val: String(reason) };
 }
 
 /** What is wrong with the settings: `throw new SettingsError({ "tags[0]": "is no text" })`, all of it at once. */
@@ -154,13 +157,19 @@ export function component(matcher, host) {
     evaluate(batch) {
       return batch.databases.map((record) => {
         try {
-          return matcher.evaluate(new Database(batch, record));
+          return verdict(matcher.evaluate(new Database(batch, record)));
         } catch (error) {
           throw told(error);
         }
       });
     },
   };
+}
+
+/** One of the four; what else a matcher returns is a mistake that nobody would find later. */
+function verdict(given) {
+  if (["enroll", "skip", "pass", "undecided"].includes(given?.tag)) return given;
+  throw new TypeError(`evaluate gave no verdict, but ${given}`);
 }
 
 /** What is thrown ends the batch, and its message with it: so it is logged first. */
