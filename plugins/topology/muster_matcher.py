@@ -5,7 +5,6 @@ It belongs to the template and not to you: a newer muster may bring a newer one.
 """
 
 import json
-import traceback
 from dataclasses import dataclass, field
 from typing import Any, Iterator, Mapping, Optional, Union
 
@@ -203,6 +202,17 @@ def database(
     return Database(batch, record)
 
 
+def _where(error: BaseException) -> str:
+    # Not by `traceback`, which looks for the source, and there are no files.
+    lines = [f"{type(error).__name__}: {error}"]
+    at = error.__traceback__
+    while at is not None:
+        code = at.tb_frame.f_code
+        lines.append(f"at {code.co_name} ({code.co_filename}:{at.tb_lineno})")
+        at = at.tb_next
+    return "\n".join(lines)
+
+
 def component(matcher: Any) -> type:
     """Turns a module with `DESCRIPTION`, `configure` and `evaluate` into what muster asks for. Called by app.py."""
     # These are there while the component is made, and only then.
@@ -221,8 +231,8 @@ def component(matcher: Any) -> type:
             return function(*arguments)
         except SettingsError:
             raise
-        except Exception:
-            log.warn(traceback.format_exc())
+        except Exception as error:
+            log.warn(_where(error))
             raise
 
     def verdict(given: Verdict) -> Any:
