@@ -29,7 +29,7 @@ fn a_saved_plan_is_applied_once_and_only_where_it_fits() {
     fs::write(world.config(), format!("{config}\n# changed\n")).expect("written");
     assert_has(
         &world.run(&["apply", "plan.json"]).err,
-        "the configuration has changed",
+        "the configuration, or a plugin that it names, has changed",
     );
     fs::write(world.config(), config).expect("written");
 
