@@ -9,7 +9,8 @@ guests=$target/guests
 (
     eval "$(../../tools/wasm-toolchain.sh)"
     cd component
-    CARGO_TARGET_DIR=$guests cargo build --release --locked
+    # Its lock follows what the SDK needs.
+    CARGO_TARGET_DIR=$guests cargo build --release
 )
 (
     eval "$(../../tools/wasm-toolchain.sh)"
