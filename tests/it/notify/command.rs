@@ -176,7 +176,7 @@ async fn one_that_is_broken_off_at_the_end_is_killed_too() {
     world.stop.cancel();
     let began = Instant::now();
     world.deliverer.join(Duration::from_millis(200)).await;
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(45));
     eventually(
         || (!runs(&child)).then_some(()),
         || format!("{child} still runs"),
@@ -223,7 +223,7 @@ async fn what_it_leaves_running_holds_up_nothing() {
             world.told().await;
         }
         assert!(
-            began.elapsed() < Duration::from_secs(5),
+            began.elapsed() < Duration::from_secs(45),
             "{:?}",
             began.elapsed()
         );

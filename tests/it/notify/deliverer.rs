@@ -171,7 +171,7 @@ async fn an_end_that_takes_too_long_is_cut_short_and_the_notice_repeated() {
     let began = Instant::now();
     world.deliverer.join(Duration::from_millis(100)).await;
     assert!(
-        began.elapsed() < Duration::from_secs(5),
+        began.elapsed() < Duration::from_secs(45),
         "{:?}",
         began.elapsed()
     );
