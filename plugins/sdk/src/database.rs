@@ -214,8 +214,12 @@ impl fmt::Debug for Database<'_> {
 impl<'a> Pairs<'a> {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&'a str> {
-        self.iter()
-            .find_map(|(name, value)| (name == key).then_some(value))
+        // Values are not looked at before their key fits.
+        let fits = |[name, _]: &&[u32; 2]| self.text(*name) == key;
+        self.pairs
+            .iter()
+            .find(fits)
+            .map(|[_, value]| self.text(*value))
     }
 
     /// The first of some keys that is there with a value, whatever the case of its letters: key as it is written, and
@@ -232,11 +236,14 @@ impl<'a> Pairs<'a> {
 
     /// Keys and values.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        let texts = self.texts;
-        let text = move |place: u32| texts.get(place as usize).copied().unwrap_or_default();
+        let pairs = *self;
         self.pairs
             .iter()
-            .map(move |[key, value]| (text(*key), text(*value)))
+            .map(move |[key, value]| (pairs.text(*key), pairs.text(*value)))
+    }
+
+    fn text(&self, place: u32) -> &'a str {
+        self.texts.get(place as usize).copied().unwrap_or_default()
     }
 
     /// How many there are.
