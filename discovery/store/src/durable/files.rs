@@ -26,6 +26,8 @@ pub(super) const REPAIRED: &str = "repaired";
 const DAMAGED: &str = "damaged";
 /// sled's log, which holds everything but oversized pages.
 pub(super) const LOG: &str = "db";
+/// What sled was opened with; it refuses to be opened otherwise.
+const PARAMETERS: &str = "conf";
 /// The oversized pages.
 const BLOBS: &str = "blobs";
 /// The length of a segment of sled's log, which is sled's own default. sled cuts whole ones off the end of its
@@ -108,6 +110,20 @@ pub(super) fn finish_swap(dir: &Path, data: &Path) -> io::Result<()> {
         sync_dir(dir)?;
     }
     Ok(())
+}
+
+/// Takes away what a process left that was killed while sled made its first files.
+///
+/// sled writes its parameters in two goes, without their checksum at first, and its log only afterwards. Half of them it
+/// would take for corrupt ever after; where there is no log they are of no use.
+pub(super) fn forget_half_made(data: &Path) -> io::Result<()> {
+    if data.join(LOG).try_exists()? {
+        return Ok(());
+    }
+    match fs::remove_file(data.join(PARAMETERS)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Whether nobody holds the lock of sled's in a directory any more.

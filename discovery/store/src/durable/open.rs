@@ -324,6 +324,8 @@ pub(super) fn open_sled(dir: &Path, data: &Path) -> Result<sled::Db, OpenError> 
         .cache_capacity(CACHE)
         // Every commit flushes; nothing is left for a thread to do.
         .flush_every_ms(None);
+    files::forget_half_made(data)
+        .map_err(|source| OpenError::io("make the data of", dir, source))?;
     let (tries, pause) = CLOSING;
     for _ in 0..tries {
         match guard::catch(|| config.open()) {

@@ -1,12 +1,13 @@
 //! A writer that is killed again and again.
 
 use std::{
+    fs,
     io::{BufRead, BufReader},
     os::unix::process::ExitStatusExt,
     thread,
 };
 
-use muster_store::{Changes, Key, Revision, SledStore, Store};
+use muster_store::{Batch, Changes, Expect, Key, Revision, SledStore, Store};
 use tempfile::TempDir;
 
 use crate::{
@@ -99,4 +100,26 @@ fn nothing_acknowledged_is_lost_and_no_half_batch_is_seen_when_the_writer_is_kil
         acknowledged > u64::from(ROUNDS),
         "hardly anything was written: {acknowledged}"
     );
+}
+
+#[test]
+fn a_kill_while_the_first_files_are_made_leaves_a_store_that_opens() {
+    let root = TempDir::new().unwrap();
+    let whole = root.path().join("whole");
+    drop(SledStore::open(&whole).unwrap());
+    let parameters = fs::read(whole.join("data/conf")).unwrap();
+    for size in 0..=parameters.len() {
+        let dir = root.path().join(size.to_string());
+        let data = dir.join("data");
+        fs::create_dir_all(data.join("blobs")).unwrap();
+        fs::write(dir.join("lock"), b"").unwrap();
+        fs::write(data.join("conf"), &parameters[..size]).unwrap();
+        let store = SledStore::open(&dir).unwrap_or_else(|error| panic!("{size}: {error}"));
+        let mut batch = Batch::new();
+        batch.put(Key::new("a").unwrap(), b"1".to_vec(), Expect::Absent);
+        store.commit(batch).unwrap();
+        drop(store);
+        assert_eq!(fs::read(data.join("conf")).unwrap(), parameters, "{size}");
+        assert_eq!(SledStore::open(&dir).unwrap().revision().unwrap().0, 1);
+    }
 }
