@@ -6,8 +6,9 @@ use std::time::Duration;
 /// The most databases that a plugin is given at once.
 pub const MAX_BATCH: usize = 1000;
 
-/// A plugin in Python takes five, and forty times as many with a compiler that was built without optimisations itself.
-const COMPILE_SECONDS: u64 = if cfg!(debug_assertions) { 600 } else { 10 };
+/// A plugin in Python takes five on a fast machine, and many times that with a compiler that was built without
+/// optimisations itself.
+const COMPILE_SECONDS: u64 = if cfg!(debug_assertions) { 600 } else { 30 };
 
 /// What one plugin may use.
 #[derive(Clone, Debug, PartialEq, Eq)]

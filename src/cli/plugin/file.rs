@@ -109,7 +109,7 @@ pub(super) fn refused(path: &Path, error: &LoadError) -> Failure {
             "build it with the contract that is in the `wit` folder of a project that `muster plugin new` writes",
         ),
         LoadError::CompileTime { .. } | LoadError::CompileMemory { .. } => {
-            failure.hint("a plugin for one job is compiled in a second: look for generated code, and leave it out")
+            failure.hint("a plugin for one job is compiled in a second, one in Python in five to twenty: look for generated code, and leave it out")
         }
         LoadError::Describe(_) => failure.hint(
             "`describe` is asked without settings and may do nothing but say what it is; what runs at the start of a \
