@@ -6,27 +6,31 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | here | the entries, and putting them in and taking them out |
+//! | here | the entries, and what is asked of them |
+//! | `put` | putting them in and taking them out |
+//! | `slots` | their places |
 //! | `see` | a scan against what is known: what is to be looked at, and what need not be |
 //! | `names` | who has and who wants which name |
 //! | `tally` | how many of each |
 
 mod names;
+mod put;
 mod see;
+mod slots;
 mod tally;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    hash::{BuildHasher, RandomState},
+    collections::{BTreeSet, HashMap},
+    hash::RandomState,
     sync::Arc,
 };
 
-use muster_model::{Database, Kind, Protocol, Record, ResourceId, Scope, Target};
+use muster_model::{Kind, Protocol, ResourceId, Scope};
 
 use self::names::Names;
 pub use self::{see::Sighting, tally::Tally};
 use crate::{
-    Action, Hold, OpenScopes, Outcome, Safety, ScopeLine, TargetWrite,
+    Hold, OpenScopes, ScopeLine,
     names::{Others, Uses},
 };
 
@@ -351,318 +355,6 @@ impl Index {
             .filter_map(|slot| self.at(slot))
             .map(|entry| entry.id.clone())
             .collect()
-    }
-
-    // === putting in and taking out ===
-
-    /// A record as the store has it. It counts as seen, unless it is missing.
-    pub fn put_record(&mut self, record: &Record) {
-        let hash = self.hash(&record.database);
-        self.put_database(&record.database, record.missing.is_some(), hash);
-    }
-
-    pub(crate) fn put_database(&mut self, database: &Database, missing: bool, hash: u64) {
-        let scope = self.scope_slot(&database.scope);
-        let stamp = self.scope_state(scope).map_or(0, |state| state.stamp);
-        let slot = self.slot(&database.id, scope, database.kind);
-        self.move_to(slot, scope);
-        if let Some(entry) = self.at_mut(slot) {
-            entry.record = true;
-            entry.missing = missing;
-            entry.kind = database.kind;
-            entry.protocol = database.protocol;
-            entry.hash = hash;
-            if missing {
-                entry.stamp = stamp.wrapping_sub(1);
-            } else {
-                entry.stamp = stamp;
-            }
-        }
-        if missing {
-            self.want(&database.id, None);
-        }
-    }
-
-    /// What a database was found as, when its record came out otherwise: by what it is recognised the next time.
-    pub fn recognise(&mut self, database: &Database) {
-        let hash = self.hash(database);
-        if let Some(entry) = self.entry_mut(&database.id) {
-            entry.hash = hash;
-        }
-    }
-
-    /// The name that the matchers want a database to have; none when they do not enroll it.
-    pub fn want(&mut self, id: &ResourceId, name: Option<&str>) {
-        let Some(&slot) = self.by_id.get(id) else {
-            return;
-        };
-        let Some(entry) = self.entries.get_mut(slot as usize).and_then(Option::as_mut) else {
-            return;
-        };
-        self.names
-            .want(slot, &mut entry.wants, name, &mut self.stirred);
-    }
-
-    /// A target as the store has it.
-    pub fn put_target(&mut self, target: &Target) {
-        let scope = self.scope_slot(&target.scope);
-        let slot = self.slot(&target.id, scope, target.kind);
-        let own = target.owner.by == crate::planner::DISCOVERY && target.owner.group == self.group;
-        let Some(entry) = self.entries.get_mut(slot as usize).and_then(Option::as_mut) else {
-            return;
-        };
-        self.own = self.own + usize::from(own) - usize::from(entry.own);
-        entry.own = own;
-        entry.protocol = Some(target.protocol);
-        self.names
-            .hold(slot, entry, Some(target), &mut self.stirred);
-    }
-
-    /// A target that is no more.
-    pub fn delete_target(&mut self, id: &ResourceId) {
-        let Some(&slot) = self.by_id.get(id) else {
-            return;
-        };
-        let Some(entry) = self.entries.get_mut(slot as usize).and_then(Option::as_mut) else {
-            return;
-        };
-        self.own -= usize::from(entry.own);
-        entry.own = false;
-        self.names.hold(slot, entry, None, &mut self.stirred);
-        if !entry.record {
-            self.forget(id);
-        }
-    }
-
-    /// A record that is no more. A target of it stays.
-    pub fn forget(&mut self, id: &ResourceId) {
-        let Some(&slot) = self.by_id.get(id) else {
-            return;
-        };
-        self.want(id, None);
-        let Some(entry) = self.at_mut(slot) else {
-            return;
-        };
-        entry.record = false;
-        if entry.holds.is_some() {
-            return;
-        }
-        let scope = entry.scope;
-        if let Some(state) = self.scope_mut(scope) {
-            state.members.remove(&slot);
-        }
-        self.by_id.remove(id);
-        self.waiting.remove(&slot);
-        self.stirred.remove(&slot);
-        if let Some(place) = self.entries.get_mut(slot as usize) {
-            *place = None;
-        }
-        self.free.push(slot);
-    }
-
-    /// Takes in what a plan of these databases came to.
-    pub fn settle(&mut self, outcome: &Outcome) {
-        for change in &outcome.plan.changes {
-            let standing = match (change.action, change.hold) {
-                (Action::Add | Action::Update | Action::Keep, _) => Standing::Kept,
-                (Action::Held, Some(hold)) => Standing::Held(hold),
-                (Action::Held | Action::Remove, _) => Standing::Unplanned,
-            };
-            self.stand(&change.id, standing);
-        }
-        // Who is skipped and has a target as well is also in the changes, which say more.
-        let told: HashSet<&ResourceId> = outcome
-            .plan
-            .changes
-            .iter()
-            .filter(|change| change.action != Action::Remove)
-            .map(|change| &change.id)
-            .collect();
-        let skipped = outcome.plan.skipped.iter();
-        for line in skipped.filter(|line| !told.contains(&line.id)) {
-            let code = self.code(&line.code);
-            self.stand(&line.id, Standing::Skipped(code));
-        }
-        for write in &outcome.writes {
-            match write {
-                TargetWrite::Put(target) => {
-                    self.put_target(target);
-                    // Updated in all but the name, which it cannot have: the next plan says only that.
-                    if !self.has_its_name(&target.id) && self.wants_a_name(&target.id) {
-                        self.stand(
-                            &target.id,
-                            Standing::Held(Hold {
-                                would: Action::Update,
-                                safety: Safety::Name,
-                            }),
-                        );
-                    }
-                }
-                TargetWrite::Delete(id) => self.delete_target(id),
-            }
-        }
-        for id in &outcome.forget {
-            self.forget(id);
-        }
-    }
-
-    fn wants_a_name(&self, id: &ResourceId) -> bool {
-        self.entry(id).is_some_and(|entry| entry.wants.is_some())
-    }
-
-    fn stand(&mut self, id: &ResourceId, standing: Standing) {
-        let Some(&slot) = self.by_id.get(id) else {
-            return;
-        };
-        let waits = matches!(
-            standing,
-            Standing::Held(Hold {
-                would: Action::Remove,
-                safety: Safety::Grace | Safety::Brake,
-            })
-        );
-        if waits {
-            self.waiting.insert(slot);
-        } else {
-            self.waiting.remove(&slot);
-        }
-        if let Some(entry) = self.at_mut(slot) {
-            entry.standing = standing;
-        }
-    }
-
-    // === slots ===
-
-    fn hash(&self, database: &Database) -> u64 {
-        self.hasher.hash_one(database)
-    }
-
-    fn saw(&self, entry: &Entry) -> bool {
-        !entry.missing
-            && self
-                .scope_state(entry.scope)
-                .is_some_and(|state| state.configured && state.stamp == entry.stamp)
-    }
-
-    /// Another scope whose last scan saw it, and that scan.
-    fn seen_elsewhere(&self, entry: &Entry) -> Option<(u32, u32)> {
-        entry.also.filter(|(scope, stamp)| {
-            *scope != entry.scope
-                && self
-                    .scope_state(*scope)
-                    .is_some_and(|state| state.configured && state.stamp == *stamp)
-        })
-    }
-
-    fn at(&self, slot: u32) -> Option<&Entry> {
-        self.entries.get(slot as usize)?.as_ref()
-    }
-
-    fn at_mut(&mut self, slot: u32) -> Option<&mut Entry> {
-        self.entries.get_mut(slot as usize)?.as_mut()
-    }
-
-    fn entry(&self, id: &ResourceId) -> Option<&Entry> {
-        self.at(*self.by_id.get(id)?)
-    }
-
-    fn entry_mut(&mut self, id: &ResourceId) -> Option<&mut Entry> {
-        let slot = *self.by_id.get(id)?;
-        self.at_mut(slot)
-    }
-
-    fn scope_state(&self, slot: u32) -> Option<&ScopeState> {
-        self.scopes.get(slot as usize)
-    }
-
-    fn scope_mut(&mut self, slot: u32) -> Option<&mut ScopeState> {
-        self.scopes.get_mut(slot as usize)
-    }
-
-    fn scope_slot(&mut self, scope: &Arc<Scope>) -> u32 {
-        if let Some(slot) = self.by_scope.get(scope) {
-            return *slot;
-        }
-        let slot = number(self.scopes.len());
-        self.scopes.push(ScopeState {
-            scope: Arc::clone(scope),
-            line: None,
-            configured: false,
-            stamp: 1,
-            members: BTreeSet::new(),
-        });
-        self.by_scope.insert(Arc::clone(scope), slot);
-        slot
-    }
-
-    /// The slot of an id; a new one in this scope when there is none.
-    fn slot(&mut self, id: &ResourceId, scope: u32, kind: Kind) -> u32 {
-        if let Some(slot) = self.by_id.get(id) {
-            return *slot;
-        }
-        let entry = Entry {
-            id: id.clone(),
-            scope,
-            stamp: 0,
-            also: None,
-            hash: 0,
-            kind,
-            protocol: None,
-            record: false,
-            missing: false,
-            own: false,
-            wants: None,
-            holds: None,
-            short: None,
-            standing: Standing::Unplanned,
-        };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                if let Some(place) = self.entries.get_mut(slot as usize) {
-                    *place = Some(entry);
-                }
-                slot
-            }
-            None => {
-                self.entries.push(Some(entry));
-                number(self.entries.len() - 1)
-            }
-        };
-        self.by_id.insert(id.clone(), slot);
-        if let Some(state) = self.scope_mut(scope) {
-            state.members.insert(slot);
-        }
-        slot
-    }
-
-    fn move_to(&mut self, slot: u32, scope: u32) {
-        let Some(entry) = self.at(slot) else {
-            return;
-        };
-        let seen = self.saw(entry).then_some((entry.scope, entry.stamp));
-        let Some(entry) = self.at_mut(slot) else {
-            return;
-        };
-        let from = std::mem::replace(&mut entry.scope, scope);
-        if from != scope {
-            entry.also = seen;
-            if let Some(state) = self.scope_mut(from) {
-                state.members.remove(&slot);
-            }
-            if let Some(state) = self.scope_mut(scope) {
-                state.members.insert(slot);
-            }
-        }
-    }
-
-    fn code(&mut self, code: &str) -> u8 {
-        let known = self.codes.iter().position(|known| **known == *code);
-        let place = known.unwrap_or_else(|| {
-            self.codes.push(code.into());
-            self.codes.len() - 1
-        });
-        // There are a dozen; what is beyond the last number shares it.
-        u8::try_from(place).unwrap_or(u8::MAX)
     }
 }
 
