@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, sync::mpsc, time::Duration};
 
-use super::{ConfigError, read};
+use super::reading::read;
+use crate::config::ConfigError;
 
 #[tokio::test]
 async fn a_file_that_cannot_be_read_to_its_end_is_refused_and_the_next_one_is_read() {
