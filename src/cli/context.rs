@@ -1,10 +1,12 @@
 //! What a command works with: the configuration, the store, the clock, and the scans of a run. Where a service
 //! holds the store, both come through it.
 
+mod progress;
+
 use std::{
     cell::OnceCell,
     fs,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
@@ -16,6 +18,7 @@ use muster_model::{Scan, Scope, Timestamp};
 use muster_plan::OpenScopes;
 use muster_store::Store;
 
+use self::progress::Progress;
 use super::{
     Common, Failure,
     opened::{Opened, Reached, is_there},
@@ -464,49 +467,4 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
             // What is left of a failed write is of no use; that it cannot be removed changes nothing.
             let _ = fs::remove_file(&partial);
         })
-}
-
-/// Progress on standard error: a bar on a terminal, else nothing.
-struct Progress(Option<indicatif::ProgressBar>);
-
-impl Progress {
-    fn start(scopes: usize, quiet: bool) -> Self {
-        if quiet || !io::stderr().is_terminal() {
-            return Self(None);
-        }
-        let style = indicatif::ProgressStyle::with_template(
-            "{spinner} {pos}/{len} scopes {wide_bar} {msg}",
-        )
-        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
-        Self(Some(
-            indicatif::ProgressBar::new(scopes as u64).with_style(style),
-        ))
-    }
-
-    fn ended(&self, scan: &Scan) {
-        let Some(bar) = &self.0 else { return };
-        let scope = &scan.scope;
-        if scan.coverage.is_complete() {
-            bar.set_message(format!("{scope}: {} found", scan.found.len()));
-        } else {
-            let reasons: Vec<&str> = scan
-                .coverage
-                .failures()
-                .iter()
-                .map(|failure| failure.reason.as_str())
-                .collect();
-            bar.println(format!(
-                "  {scope}: {}: {}",
-                scan.coverage.as_str(),
-                reasons.join(", ")
-            ));
-        }
-        bar.inc(1);
-    }
-
-    fn finish(self) {
-        if let Some(bar) = self.0 {
-            bar.finish_and_clear();
-        }
-    }
 }

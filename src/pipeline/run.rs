@@ -1,17 +1,21 @@
 //! One run: what the scans saw is merged, judged and planned. No I/O and no clock: `muster plan` shows what
 //! comes out, `muster apply` and the service write it.
 
+mod made;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use muster_matchers::{Chain, Subject};
 use muster_model::{
-    Became, Decision, DecisionRecord, Event, HeldPlan, HeldRemoval, HistoryEntry, Provider, Record,
-    ResourceId, Scan, Scope, ScopeRecord, Skip, Target, Timestamp,
+    Became, DecisionRecord, Event, HeldPlan, HeldRemoval, HistoryEntry, Provider, Record,
+    ResourceId, Scan, Scope, ScopeRecord, Target, Timestamp,
 };
 use muster_plan::{
-    Action, Change, Hold, Input, Inventory, Judged, OpenScopes, Outcome, Plan, Removals, Safety,
-    ScopeLine, Settings, TargetWrite, plan,
+    Action, Hold, Input, Inventory, Judged, OpenScopes, Outcome, Plan, Removals, Safety, ScopeLine,
+    Settings, TargetWrite, plan,
 };
+
+pub(crate) use self::made::Made;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -411,66 +415,6 @@ fn notes(state: &State, chain: &Chain, matched: &[bool]) -> Vec<String> {
         notes.push(format!("rule \"{rule}\" matched nothing"));
     }
     notes
-}
-
-/// What the history says of a plan's changes is made of this.
-pub(crate) struct Made<'a> {
-    pub judged: &'a BTreeMap<ResourceId, Judged>,
-    pub inventory: &'a Inventory,
-    /// The plans that the brake held.
-    pub plans: &'a [HeldPlan],
-    pub group: &'a str,
-    pub now: Timestamp,
-    pub run: &'a str,
-}
-
-impl Made<'_> {
-    /// What the history says of what a plan does.
-    pub fn applied(&self, plan: &Plan) -> impl Iterator<Item = HistoryEntry> {
-        plan.changes.iter().filter_map(|change| {
-            let event = match change.action {
-                Action::Add => Event::Enrolled,
-                Action::Update => Event::Updated,
-                Action::Remove => Event::Removed,
-                Action::Keep | Action::Held => return None,
-            };
-            Some(HistoryEntry {
-                at: self.now,
-                id: change.id.clone(),
-                name: change.name.clone(),
-                event,
-                run: self.run.to_owned(),
-                by: self.by(change),
-                fields: change.fields.clone(),
-                reason: change.reason.clone(),
-            })
-        })
-    }
-
-    /// The matcher that decided; for what is gone the scan that missed it; and the person who approved it.
-    fn by(&self, change: &Change) -> String {
-        let removed = change.action == Action::Remove;
-        let record = self.inventory.get(&change.id);
-        let scan = |record: &Record| format!("scan {}", record.database.scope);
-        let gone = record.filter(|record| removed && record.missing.is_some());
-        let decision = self.judged.get(&change.id).map(|judged| &judged.decision);
-        let by = match (gone, decision) {
-            (Some(gone), _) => scan(gone),
-            (None, Some(Decision::Enroll(enrollment))) => enrollment.matcher.clone(),
-            (
-                None,
-                Some(Decision::Skip {
-                    reason: Skip::Matcher { matcher, .. },
-                }),
-            ) => matcher.clone(),
-            _ => record.map_or_else(|| "plan".to_owned(), scan),
-        };
-        let approval = held::approval(self.plans, self.group, &change.id, self.now);
-        match approval.filter(|_| removed) {
-            Some((number, person)) => format!("{by}, plan {number} approved by {person}"),
-            None => by,
-        }
-    }
 }
 
 fn changed_decisions(
