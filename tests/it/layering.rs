@@ -17,10 +17,26 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("muster-discovery", &["muster-model", "muster-cloud"]),
     ("muster-matchers", &["muster-model"]),
     ("muster-wasm", &["muster-model"]),
+    ("muster-access", &["muster-model"]),
+    ("muster-audit", &["muster-model"]),
+    ("muster-credentials", &["muster-model", "muster-cloud"]),
+    (
+        "muster-proxy",
+        &[
+            "muster-model",
+            "muster-access",
+            "muster-audit",
+            "muster-credentials",
+        ],
+    ),
     (
         "muster",
         &[
             "muster-model",
+            "muster-access",
+            "muster-audit",
+            "muster-credentials",
+            "muster-proxy",
             "muster-cloud",
             "muster-plan",
             "muster-schedule",
@@ -42,6 +58,13 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
         &["tokio", "reqwest", "sled", "async-trait", "wasmtime"],
     ),
     ("muster-wasm", &["tokio", "reqwest", "sled", "async-trait"]),
+    (
+        "muster-access",
+        &["tokio", "reqwest", "sled", "async-trait"],
+    ),
+    ("muster-audit", &["tokio", "reqwest", "sled", "async-trait"]),
+    ("muster-credentials", &["sled", "wasmtime"]),
+    ("muster-proxy", &["reqwest", "sled", "wasmtime"]),
     ("muster-schedule", &["reqwest", "sled", "async-trait"]),
     ("muster-store", &["tokio", "reqwest"]),
     (
