@@ -4,6 +4,7 @@ mod aws;
 mod azure;
 mod notify;
 mod plugins;
+mod proxy;
 mod schedule;
 mod service;
 mod settings;
@@ -337,7 +338,8 @@ impl Check<'_> {
             said: &said,
             pace: &schedule,
         };
-        let (aws, azure) = self.sources(file.sources, basis);
+        let served = file.proxy.is_some();
+        let (aws, azure) = self.sources(file.sources, served, basis);
         let settings = self.settings(policy, group, file.removal);
         let plugins = self.plugin_settings(file.plugins);
         let requests = self.requests(file.requests);
@@ -345,6 +347,8 @@ impl Check<'_> {
         let service = self.service(file.service);
         let notify = self.notify(file.notify);
         let history = self.history(file.history);
+        let proxy = self.proxy(file.proxy, path);
+        let audit = self.audit(file.audit, path);
         let config = Config {
             path: path.map(Path::to_owned),
             store: store.unwrap_or_default(),
@@ -359,6 +363,8 @@ impl Check<'_> {
             service,
             notify,
             history,
+            proxy,
+            audit,
         };
         self.chain(&config);
         Some(config)

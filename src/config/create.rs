@@ -5,10 +5,10 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use super::{
-    ATTEMPTS, BACKOFF_MAX, BRAKE_AT_LEAST, BRAKE_SHARE, BRAKE_WINDOW, CONCURRENCY, ConfigError,
-    EVERY, GRACE_SCANS, GRACE_TIME, GROUP, HISTORY_AGE, HISTORY_ENTRIES, JITTER, LISTEN, MAX_PAGES,
-    NOTIFY_TIMEOUT, PER_SECOND, RESOLVE, SCOPES_AT_ONCE, SHUTDOWN, TIMEOUT, file::VERSION, parse,
-    yaml,
+    ATTEMPTS, AUDIT_KEEP, BACKOFF_MAX, BRAKE_AT_LEAST, BRAKE_SHARE, BRAKE_WINDOW, CLUSTER,
+    CONCURRENCY, ConfigError, DRAIN, EVERY, GRACE_SCANS, GRACE_TIME, GROUP, HISTORY_AGE,
+    HISTORY_ENTRIES, JITTER, LISTEN, MAX_PAGES, NOTIFY_TIMEOUT, PER_SECOND, RESOLVE,
+    SCOPES_AT_ONCE, SHUTDOWN, TIMEOUT, file::VERSION, parse, yaml,
 };
 
 /// What the configuration is to say. Nothing at all makes one that reads RDS in every region of the ambient
@@ -249,6 +249,30 @@ fn rest() -> String {
 # history:
 #   keep: {HISTORY_AGE}
 #   entries: {HISTORY_ENTRIES}
+
+# Where people enter: one TLS port for every protocol. Without it nothing is served.
+# proxy:
+#   listen: 0.0.0.0:7430
+#   # The names under which people reach it: they stand in its certificate.
+#   public: [db.example.com]
+#   # In certificates and in the audit log; it stays what it was at the first start.
+#   cluster_name: {CLUSTER}
+#   # Further authorities that certificates of databases are trusted by.
+#   trust: [corporate-ca.pem]
+#   # How long sessions may go on when the service ends.
+#   drain: {DRAIN}
+#   # Passwords of databases that know no IAM or Entra.
+#   secrets:
+#     - databases: {{ env: staging }}
+#       db_users: [reporting]
+#       password_file: /etc/muster/reporting.password
+
+# What is written down of what people do there. Without `dir`, in the store's directory.
+# audit:
+#   dir: /var/log/muster
+#   keep: {AUDIT_KEEP}
+#   # Whether literals are left out of statements.
+#   mask_literals: false
 "
     )
 }

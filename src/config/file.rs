@@ -5,6 +5,7 @@
 //! says which are needed. Words, durations and the like stay text, for `check` to judge.
 
 mod plugins;
+mod proxy;
 mod service;
 
 use std::{borrow::Cow, fmt};
@@ -22,6 +23,7 @@ use serde::{
 
 pub use self::{
     plugins::Plugins,
+    proxy::{Audit, Proxy, ProxySecret},
     service::{History, Notify, Schedule, Service, SourceSchedule, Webhook},
 };
 
@@ -31,7 +33,7 @@ pub const VERSION: u64 = 1;
 /// What muster scans, which databases it enrolls, and how careful it is.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "muster configuration", extend("required" = ["version", "store", "policy", "sources"]))]
+#[schemars(title = "muster configuration", extend("required" = ["version", "store", "policy"]))]
 pub struct File {
     /// The version of this format. Required.
     #[schemars(extend("const" = VERSION), example = 1)]
@@ -48,7 +50,7 @@ pub struct File {
     /// adds. Required; there is no default, because `sync` removes.
     #[schemars(extend("enum" = ["sync", "upsert-only", "create-only"]), example = &"upsert-only")]
     pub policy: Option<String>,
-    /// Where databases are looked for. Required.
+    /// Where databases are looked for. Required, unless there is a `proxy`.
     pub sources: Option<Sources>,
     /// Rules that decide, in order, which of the selected databases are enrolled, and as what. Without this key,
     /// all that the sources select are.
@@ -69,6 +71,10 @@ pub struct File {
     pub notify: Option<Many<Notify>>,
     /// How much of the history is kept: of both limits, whichever is reached first.
     pub history: Option<History>,
+    /// Where people enter. Without it, nothing is served.
+    pub proxy: Option<Proxy>,
+    /// What is written down of what people do there.
+    pub audit: Option<Audit>,
 }
 
 /// Where databases are looked for. At least one source is needed.

@@ -21,7 +21,13 @@ mod tests;
 mod words;
 mod yaml;
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    time::Duration,
+};
 
 use muster_matchers::RuleFile;
 use muster_model::{AccountId, Selector, Service};
@@ -95,6 +101,10 @@ pub struct Config {
     pub notify: Vec<Sink>,
     /// How much of the history is kept.
     pub history: Keep,
+    /// Where people enter; none when nothing is served.
+    pub proxy: Option<ProxySettings>,
+    /// What is written down of what people do there.
+    pub audit: AuditSettings,
 }
 
 /// How matchers of one's own are run, and whose they may be.
@@ -119,6 +129,76 @@ pub struct ServiceSettings {
     pub shutdown: Duration,
     /// How often the lists of accounts, regions and subscriptions behind a `*` are read again.
     pub resolve: Duration,
+}
+
+/// Where people enter, and what may be behind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProxySettings {
+    /// For every protocol. Only a file with problems has none.
+    pub listen: Option<SocketAddr>,
+    /// For PostgreSQL alone.
+    pub postgres: Option<SocketAddr>,
+    /// Names and addresses under which people reach it, in lower case; empty for those of the machine.
+    pub public: BTreeSet<String>,
+    /// The cluster's name at its first start.
+    pub cluster_name: String,
+    /// Threads that serve sessions; none for one for each processor.
+    pub workers: Option<NonZeroUsize>,
+    /// Connections open at once.
+    pub max_connections: usize,
+    /// Connections that one address may be opening at once.
+    pub handshakes_per_address: usize,
+    /// How long a client may take until it has said who it is.
+    pub handshake_timeout: Duration,
+    /// How long a database may take until a session stands.
+    pub connect_timeout: Duration,
+    /// How long sessions may go on when the service ends.
+    pub drain: Duration,
+    /// PEM files of further authorities that databases are trusted by.
+    pub trust: Vec<PathBuf>,
+    /// Addresses of hosts; their case means nothing.
+    pub hosts: BTreeMap<String, IpAddr>,
+    /// Passwords; the first that fits counts.
+    pub secrets: Vec<Secret>,
+}
+
+/// The password of some users of some databases.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Secret {
+    /// The databases.
+    pub databases: Selector,
+    /// The database users; none for all.
+    pub db_users: Option<BTreeSet<String>>,
+    /// A file with the password.
+    pub password_file: PathBuf,
+}
+
+/// What is written down, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// The directory; none for `audit` in the store's.
+    pub dir: Option<PathBuf>,
+    /// Where events go.
+    pub sink: AuditSink,
+    /// A new file is begun at so many MiB.
+    pub rotate_mib: u64,
+    /// A new file is begun after so long.
+    pub rotate_every: Duration,
+    /// How long files are kept.
+    pub keep: Duration,
+    /// Longer statements are cut to so many KiB.
+    pub statement_kib: u64,
+    /// Whether literals are left out of statements.
+    pub mask_literals: bool,
+}
+
+/// Where audit events go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditSink {
+    /// Files in a directory.
+    File,
+    /// Standard output.
+    Stdout,
 }
 
 /// Somebody who is told of changes.
@@ -175,6 +255,26 @@ pub const RESOLVE: &str = "15m";
 pub const HISTORY_AGE: &str = "400d";
 /// How many entries of the history are kept.
 pub const HISTORY_ENTRIES: u64 = 1_000_000;
+/// The cluster's name where none is given.
+pub const CLUSTER: &str = "muster";
+/// Connections open at once.
+pub const MAX_CONNECTIONS: u64 = 10_000;
+/// Connections that one address may be opening at once.
+pub const HANDSHAKES: u64 = 64;
+/// How long a client may take until it has said who it is.
+pub const HANDSHAKE_TIMEOUT: &str = "15s";
+/// How long a database may take until a session stands.
+pub const CONNECT_TIMEOUT: &str = "15s";
+/// How long sessions may go on when the service ends.
+pub const DRAIN: &str = "30s";
+/// When a file of the audit log is full, in MiB.
+pub const AUDIT_ROTATE_MIB: u64 = 256;
+/// When a file of the audit log is old.
+pub const AUDIT_ROTATE_EVERY: &str = "1d";
+/// How long files of the audit log are kept.
+pub const AUDIT_KEEP: &str = "400d";
+/// Where statements are cut, in KiB.
+pub const AUDIT_STATEMENT_KIB: u64 = 64;
 /// How long one delivery may take.
 pub const NOTIFY_TIMEOUT: &str = "10s";
 

@@ -2,6 +2,8 @@
 //!
 //! What is shown is itself a configuration that means the same.
 
+mod proxy;
+
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use muster_matchers::RuleFile;
@@ -73,6 +75,8 @@ pub(super) fn effective(config: &Config) -> Value {
         service,
         notify,
         history,
+        proxy,
+        audit,
     } = config;
     let mut sources = Vec::new();
     if !aws.is_empty() {
@@ -89,8 +93,10 @@ pub(super) fn effective(config: &Config) -> Value {
         ("store", store.display().to_string().into()),
         ("group", settings.group.as_str().into()),
         ("policy", settings.policy.as_str().into()),
-        ("sources", map(sources)),
     ];
+    if !sources.is_empty() {
+        top.push(("sources", map(sources)));
+    }
     if let Some(rules) = rules {
         top.push(("rules", Value::Sequence(rules.iter().map(rule).collect())));
     }
@@ -170,6 +176,12 @@ pub(super) fn effective(config: &Config) -> Value {
             ("entries", history.entries.into()),
         ]),
     ));
+    top.extend(
+        proxy
+            .iter()
+            .map(|settings| ("proxy", proxy::proxy(settings))),
+    );
+    top.push(("audit", proxy::audit(audit)));
     map(top)
 }
 

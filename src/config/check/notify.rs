@@ -155,7 +155,7 @@ impl Check<'_> {
 
     /// The file of a secret. The whole path: then nobody takes the key for the place of the secret itself, which would
     /// be shown as the path is.
-    fn secret_file(&mut self, path: &str, text: &str) -> Option<PathBuf> {
+    pub(super) fn secret_file(&mut self, path: &str, text: &str) -> Option<PathBuf> {
         let hint =
             "write the whole path of the file that has it; the secret itself does not belong here";
         let wrong = if text.trim().is_empty() {

@@ -280,6 +280,14 @@ impl Service {
             ));
             config.requests.scopes_at_once = self.config.requests.scopes_at_once;
         }
+        if config.proxy != self.config.proxy {
+            stays.push("proxy: it stays as it is until the service is restarted".to_owned());
+            config.proxy.clone_from(&self.config.proxy);
+        }
+        if config.audit != self.config.audit {
+            stays.push("audit: it stays as it is until the service is restarted".to_owned());
+            config.audit.clone_from(&self.config.audit);
+        }
         stays
     }
 
