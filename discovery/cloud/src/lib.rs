@@ -21,6 +21,7 @@ mod rng;
 mod text;
 
 pub use self::{
+    azure::Secret,
     budget::{Budget, BudgetConfig, Budgets},
     error::{CallError, Classified, Classify, Reason, Retry},
     observe::{Observed, Observer},

@@ -35,6 +35,6 @@ pub use self::{
     record::{DecisionRecord, Event, FieldChange, HistoryEntry, Missing, Record, ScopeRecord},
     scan::{Coverage, Failure, FailureReason, Malformed, Scan},
     selector::{Selector, SelectorError},
-    target::{Owner, Target},
+    target::{Owner, Target, hint},
     time::Timestamp,
 };

@@ -47,6 +47,28 @@ pub struct Target {
     pub reason: String,
 }
 
+/// Names of connection hints. A hint is absent when the target is treated as its kind usually is.
+///
+/// Hints come from records that people wrote, from rules and from plugins. Those that could lead to less care
+/// than usual are followed only in records that people wrote ([`Owner::is_discovery`] is false).
+pub mod hint {
+    /// How muster logs in: `iam`, `entra`, `password`, `certificate` or `none`.
+    pub const AUTH: &str = "auth";
+    /// How the server's certificate is checked: `verify-full`, `verify-ca` or `insecure`.
+    /// Less than `verify-full` only in records that people wrote.
+    pub const TLS_MODE: &str = "tls-mode";
+    /// Certificates (PEM) that are trusted in place of the usual ones. Only in records that people wrote.
+    pub const TLS_CA: &str = "tls-ca-cert";
+    /// The AWS role to assume before a token is made. Only in records that people wrote.
+    pub const ASSUME_ROLE: &str = "assume-role-arn";
+    /// The external id that goes with it. Only in records that people wrote.
+    pub const EXTERNAL_ID: &str = "external-id";
+    /// The name of the Azure server, where it is not the first label of the host name.
+    pub const AZURE_SERVER: &str = "azure-server";
+    /// The id of the replication group, or the name of the serverless cache, that a token for a cache names.
+    pub const CACHE: &str = "cache-id";
+}
+
 /// Whose record a target is. A plan changes only records of its own owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Owner {
@@ -54,4 +76,14 @@ pub struct Owner {
     pub by: String,
     /// The discovery group of the configuration that made it.
     pub group: String,
+}
+
+impl Owner {
+    /// What [`Owner::by`] says of targets that muster found itself.
+    pub const DISCOVERY: &str = "discovery";
+
+    /// Whether muster found the target itself, so that its endpoint is the one that the provider reported.
+    pub fn is_discovery(&self) -> bool {
+        self.by == Self::DISCOVERY
+    }
 }

@@ -36,14 +36,16 @@ use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use aws_types::SdkConfig;
 use tokio::sync::OnceCell;
 
-pub use self::role::{AssumeRole, missing_assume_role_policies};
 use self::{
     cache::Cached,
     chain::{Chain, Given, metadata_client},
     files::Profiles,
     http::Http,
-    partition::Partition,
     role::{RoleSource, is_account_id},
+};
+pub use self::{
+    partition::Partition,
+    role::{AssumeRole, missing_assume_role_policies},
 };
 use crate::{
     budget::{Budget, BudgetConfig, Budgets},

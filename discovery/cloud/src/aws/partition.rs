@@ -20,11 +20,11 @@ pub(super) struct Service {
 
 /// One of AWS's separate worlds. An account, its roles and its regions are all in one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Partition {
+pub struct Partition {
     /// As in ARNs: `aws`, `aws-cn`.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// Where to ask when nobody said.
-    pub home: &'static str,
+    pub(super) home: &'static str,
     regions: &'static str,
     suffix: &'static str,
     dual_stack_suffix: &'static str,
@@ -41,6 +41,16 @@ impl Partition {
                 !partition.regions.is_empty() && region.starts_with(partition.regions)
             })
             .unwrap_or(&PUBLIC)
+    }
+
+    /// As in ARNs: `aws`, `aws-cn`.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What the host names of its services end in: `amazonaws.com`.
+    pub const fn suffix(&self) -> &'static str {
+        self.suffix
     }
 
     /// That of an ARN.
