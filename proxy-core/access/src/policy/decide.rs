@@ -1,0 +1,352 @@
+//! [`Policy::permit`]: the decision. Every step that can refuse has its own reason.
+
+use std::{sync::Arc, time::Duration};
+
+use muster_model::{Kind, Target, Timestamp};
+
+use super::{Policy, locked};
+use crate::{
+    denial::{Denial, DeniedBy, Missing},
+    identity::{Identity, Usage},
+    permit::{Ask, EndsBy, Name, Permit, Replication, SessionOptions},
+    role::{Audit, Role, Rules, Word, Words},
+    user::{Traits, User},
+};
+
+/// How far the clock of who made a certificate may be ahead.
+const SKEW: i64 = 300;
+
+impl Policy {
+    /// Decides whether this identity may open the target so, now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn permit(
+        &self,
+        who: &Identity,
+        target: &Arc<Target>,
+        ask: &Ask<'_>,
+        now: Timestamp,
+    ) -> Result<Permit, Denial> {
+        let user = self.admit(who, Some(target), now)?;
+        let (ends_at, ends_by) = self.end(who, user, now)?;
+        on_route(who, target, ask)?;
+        if ask.db_user.is_empty() {
+            return Err(Denial::NoDbUser);
+        }
+        for role in self.bound(user, now) {
+            if let Some(by) = denies(role, target, ask, &user.traits) {
+                let role = role.name.clone();
+                return Err(Denial::Denied { role, by });
+            }
+        }
+        let mut missing = Missing::Labels;
+        let mut allowing: Vec<&Role> = Vec::new();
+        for role in self.carried(who, user, now) {
+            match lacks(role, target, ask, &user.traits) {
+                None => allowing.push(role),
+                Some(lacking) => missing = missing.max(lacking),
+            }
+        }
+        if allowing.is_empty() {
+            return Err(Denial::NotAllowed {
+                missing,
+                db_user: ask.db_user.to_owned(),
+                db_name: match ask.name(target.protocol) {
+                    Name::One(name) => name.to_owned(),
+                    Name::None | Name::All => String::new(),
+                },
+            });
+        }
+        let options = SessionOptions {
+            ends_at,
+            ends_by,
+            replication: ask.replication,
+            ..self.options(user, target, &allowing, now)
+        };
+        let mut roles: Vec<String> = allowing.iter().map(|role| role.name.clone()).collect();
+        let mut db_roles: Vec<String> = allowing
+            .iter()
+            .flat_map(|role| role.allow.db_roles.values(&user.traits))
+            .collect();
+        for names in [&mut roles, &mut db_roles] {
+            names.sort_unstable();
+            names.dedup();
+        }
+        Ok(Permit::of(
+            &user.name,
+            target,
+            ask,
+            (roles, db_roles),
+            options,
+        ))
+    }
+
+    /// Whether this identity may know of the target: for lists. It says nothing of database users and names.
+    pub fn sees(&self, who: &Identity, target: &Target, now: Timestamp) -> bool {
+        let Ok(user) = self.admit(who, Some(target), now) else {
+            return false;
+        };
+        let is_on_route = who
+            .route
+            .as_ref()
+            .is_none_or(|route| route.target == target.name);
+        is_on_route
+            && self.bound(user, now).all(|role| {
+                !role
+                    .deny
+                    .labels
+                    .is_match_or_broken(&target.labels, &user.traits)
+            })
+            && self
+                .carried(who, user, now)
+                .any(|role| role.allow.labels.is_match(&target.labels, &user.traits))
+    }
+
+    /// What does not depend on what is asked for: the certificate, the user, locks, the second factor.
+    pub(super) fn admit(
+        &self,
+        who: &Identity,
+        target: Option<&Target>,
+        now: Timestamp,
+    ) -> Result<&User, Denial> {
+        if who.usage == Usage::Service {
+            return Err(Denial::WrongUse {
+                user: who.user.clone(),
+            });
+        }
+        if now >= who.expires {
+            return Err(Denial::Expired { at: who.expires });
+        }
+        if who.issued > now.plus(SKEW) {
+            return Err(Denial::NotYet { at: who.issued });
+        }
+        let user = self.find_user(&who.user, now)?;
+        if let Some(lock) = self.lock_on(user, target, now) {
+            return Err(locked(lock));
+        }
+        if self.carried(who, user, now).next().is_none() {
+            return Err(Denial::NoRoles {
+                user: who.user.clone(),
+            });
+        }
+        if !who.totp
+            && let Some(role) = self
+                .bound(user, now)
+                .filter(|role| role.options.require_totp)
+                .min_by(|one, two| one.name.cmp(&two.name))
+        {
+            return Err(Denial::SecondFactor {
+                role: role.name.clone(),
+            });
+        }
+        Ok(user)
+    }
+
+    /// The roles that can allow something: those of the certificate that the user has now.
+    pub(super) fn carried<'p>(
+        &'p self,
+        who: &'p Identity,
+        user: &'p User,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &'p Role> {
+        self.bound(user, now)
+            .filter(|role| who.roles.contains(&role.name))
+    }
+
+    /// When a session ends at the latest, and why then.
+    fn end(
+        &self,
+        who: &Identity,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<(Timestamp, EndsBy), Denial> {
+        let least = self
+            .bound(user, now)
+            .filter_map(|role| Some((role.options.max_session_ttl?, &role.name)))
+            .min();
+        let Some((ttl, role)) = least else {
+            return Ok((who.expires, EndsBy::Certificate));
+        };
+        let at = who.issued.plus(seconds(ttl));
+        if now >= at {
+            return Err(Denial::TooOld {
+                role: role.clone(),
+                seconds: ttl.as_secs(),
+                at,
+            });
+        }
+        if at < who.expires {
+            Ok((at, EndsBy::Role(role.clone())))
+        } else {
+            Ok((who.expires, EndsBy::Certificate))
+        }
+    }
+
+    fn options(
+        &self,
+        user: &User,
+        target: &Target,
+        allowing: &[&Role],
+        now: Timestamp,
+    ) -> SessionOptions {
+        let (mut idle, mut max_connections) = (None::<Duration>, None::<u32>);
+        let mut audit = Audit::Strict;
+        if allowing
+            .iter()
+            .all(|role| role.options.audit == Some(Audit::BestEffort))
+        {
+            audit = Audit::BestEffort;
+        }
+        for role in self.bound(user, now) {
+            let options = &role.options;
+            if let Some(most) = options.max_connections {
+                max_connections = Some(max_connections.map_or(most, |least| least.min(most)));
+            }
+            if (options.client_idle_timeout.is_none() && options.audit != Some(Audit::Strict))
+                || !role.allow.labels.is_match(&target.labels, &user.traits)
+            {
+                continue;
+            }
+            if let Some(timeout) = options.client_idle_timeout {
+                idle = Some(idle.map_or(timeout, |least| least.min(timeout)));
+            }
+            if options.audit == Some(Audit::Strict) {
+                audit = Audit::Strict;
+            }
+        }
+        SessionOptions {
+            ends_at: Timestamp::default(),
+            ends_by: EndsBy::Certificate,
+            idle,
+            max_connections,
+            audit,
+            replication: Replication::No,
+        }
+    }
+}
+
+fn on_route(who: &Identity, target: &Target, ask: &Ask<'_>) -> Result<(), Denial> {
+    let Some(route) = &who.route else {
+        return Ok(());
+    };
+    let differs = |field, is: &str, asked: &str| {
+        Err(Denial::Route {
+            field,
+            is: is.to_owned(),
+            asked: asked.to_owned(),
+        })
+    };
+    if route.target != target.name {
+        return differs("database", &route.target, &target.name);
+    }
+    if let Some(user) = &route.db_user
+        && user != ask.db_user
+    {
+        return differs("database user", user, ask.db_user);
+    }
+    if let Some(name) = &route.db_name {
+        match ask.name(target.protocol) {
+            Name::One(asked) if asked == name => {}
+            Name::One(asked) => return differs("database name", name, asked),
+            Name::All => return differs("database name", name, "all"),
+            Name::None => {}
+        }
+    }
+    Ok(())
+}
+
+/// By what the role denies it, if it does.
+pub(super) fn denies(
+    role: &Role,
+    target: &Target,
+    ask: &Ask<'_>,
+    traits: &Traits,
+) -> Option<DeniedBy> {
+    let deny = &role.deny;
+    if deny.is_empty() {
+        return None;
+    }
+    if deny.labels.is_match_or_broken(&target.labels, traits) {
+        return Some(DeniedBy::Labels);
+    }
+    if let Some(word) = denied_user(&deny.db_users, target.kind, ask.db_user, traits) {
+        return Some(DeniedBy::DbUser(word.to_owned()));
+    }
+    let word = match ask.name(target.protocol) {
+        Name::One(name) => deny.db_names.find(name, traits),
+        // `*` denies every name, and with it none.
+        Name::None => deny.db_names.find_any(traits),
+        // All names at once: any that is denied is among them.
+        Name::All => deny
+            .db_names
+            .iter()
+            .find(|word| !word.values(traits).is_empty()),
+    };
+    word.map(|word| DeniedBy::DbName(word.as_str().to_owned()))
+}
+
+/// The entry that denies the database user: also under the other spellings that mean the same login.
+fn denied_user<'r>(
+    words: &'r Words,
+    kind: Kind,
+    db_user: &str,
+    traits: &Traits,
+) -> Option<&'r str> {
+    let find = |name: &str| words.find(name, traits).map(Word::as_str);
+    if let Some(word) = find(db_user) {
+        return Some(word);
+    }
+    match kind {
+        // `user@server` is how single servers have their users log in.
+        Kind::AzurePostgresql | Kind::AzureMysql => find(db_user.split_once('@')?.0),
+        // The name of an IAM role, and its ARN.
+        Kind::Docdb => words.iter().find_map(|word| {
+            let means = |text: &String| role_name(text) == role_name(db_user);
+            let is_meant = word.values(traits).iter().any(means);
+            is_meant.then_some(word.as_str())
+        }),
+        _ => None,
+    }
+}
+
+fn role_name(text: &str) -> &str {
+    text.rsplit('/').next().unwrap_or(text)
+}
+
+/// What the role does not allow of it; none when it allows all of it.
+pub(super) fn lacks(
+    role: &Role,
+    target: &Target,
+    ask: &Ask<'_>,
+    traits: &Traits,
+) -> Option<Missing> {
+    let Rules {
+        labels,
+        db_users,
+        db_names,
+        ..
+    } = &role.allow;
+    if !labels.is_match(&target.labels, traits) {
+        return Some(Missing::Labels);
+    }
+    if db_users.find(ask.db_user, traits).is_none() {
+        return Some(Missing::DbUser);
+    }
+    let has_name = match ask.name(target.protocol) {
+        Name::One(name) => db_names.find(name, traits).is_some(),
+        Name::All => db_names.find_any(traits).is_some(),
+        Name::None => true,
+    };
+    if !has_name {
+        return Some(Missing::DbName);
+    }
+    if ask.replication != Replication::No && !role.options.db_replication {
+        return Some(Missing::Replication);
+    }
+    None
+}
+
+fn seconds(span: Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
+}
