@@ -1,1 +1,10 @@
 //! The proxy core: one TLS door, sessions in stages, an engine for each wire protocol, and the relay to the database.
+
+pub mod catalog;
+pub mod settings;
+pub mod tls;
+
+pub use self::{
+    catalog::{Catalog, NoTarget},
+    settings::Settings,
+};
