@@ -1,13 +1,20 @@
 //! The record of what was done: events, redaction, a hash-chained file, search and replay.
 //!
-//! - An engine says what happened as an [`Event`], and whose session it is as a [`Subject`].
+//! - An engine says what happened as an [`Event`], and whose session it is as a [`Subject`]. What happens outside of
+//!   sessions is an [`AdminEvent`].
+//! - [`Log`] is the log. A worker thread writes with a [`Pen`] of its own into a queue; one thread takes what is queued,
+//!   chains it and writes it to the file.
 
-#![allow(dead_code, reason = "what writes the events follows")]
+#![allow(dead_code, reason = "what reads the log follows")]
 
+mod chain;
 mod event;
+mod files;
 mod json;
 mod log;
+mod read;
 mod redact;
+mod scribe;
 mod subject;
 mod time;
 
@@ -16,7 +23,7 @@ pub use self::{
         Actor, AdminEvent, Closed, Direction, Event, Failure, KINDS, Kind, Outcome, Parameter,
         Parameters, Statement, Value, Values, kinds,
     },
-    log::{Health, Keep, NotWritten, Rotate, Settings, Sink},
+    log::{AuditError, Ended, Health, Keep, Log, NotWritten, Pen, Rotate, Settings, Sink, Tally},
     redact::{Redaction, Sensitive},
     subject::{Subject, SubjectParts},
     time::Micros,

@@ -7,6 +7,7 @@ mod admin;
 pub mod kinds;
 mod write;
 
+pub(crate) use self::write::{Limits, field};
 pub use self::{
     admin::{Actor, AdminEvent},
     kinds::{KINDS, Kind},

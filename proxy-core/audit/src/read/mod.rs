@@ -1,0 +1,3 @@
+//! Reading the log back.
+
+pub(crate) mod lines;
