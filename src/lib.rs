@@ -18,12 +18,14 @@
 //! | [`service`] | the line run for ever: `muster run` |
 //! | [`notify`] | tells others what happened, at least once |
 //! | [`metrics`] | what the service counts, for Prometheus |
+//! | [`authority`] | who people are, what they may, and the certificates that say so |
 //! | [`admin`] | health, metrics and what the service knows, as HTTP on a loopback port |
 //! | [`report`] | a plan as text, JSON, Markdown, HTML or CSV |
 //! | [`install`] | what is to be set up outside: cloud policies |
 //! | [`demo`] | the embedded example fleet |
 
 pub mod admin;
+pub mod authority;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -2,6 +2,7 @@
 
 mod apply;
 mod args;
+mod authority;
 mod completions;
 mod config;
 mod context;
@@ -12,6 +13,7 @@ mod error;
 mod explain;
 mod history;
 mod install;
+mod lock;
 mod opened;
 mod plan;
 mod plans;
@@ -88,6 +90,9 @@ enum Command {
     /// Check the store, or repair a damaged one.
     #[command(subcommand)]
     Store(store::Store),
+    /// Keep a user, a role, a database or a node out, at once.
+    #[command(subcommand)]
+    Lock(lock::Lock),
     /// Write matchers of your own, in WebAssembly: build, run, test, measure and sign them; list those in use.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -163,6 +168,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Explain(args) => block_on(args.run(common)),
         Command::History(args) => args.run(common),
         Command::Store(args) => args.run(common),
+        Command::Lock(args) => args.run(common),
         Command::Plugin(args) => args.run(common),
         Command::Install(args) => args.run(common),
         Command::Completions(args) => args.run(),

@@ -18,7 +18,7 @@ pub mod show;
 pub(crate) mod strict;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(crate) mod words;
 mod yaml;
 
 use std::{

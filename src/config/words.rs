@@ -146,7 +146,7 @@ pub(super) fn place_of(region: &str) -> &str {
 }
 
 /// The seconds of `1h30m`; why not, otherwise.
-pub(super) fn seconds(text: &str) -> Result<u64, String> {
+pub(crate) fn seconds(text: &str) -> Result<u64, String> {
     let text = text.trim();
     if text == "0" {
         return Ok(0);
@@ -193,7 +193,7 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
 }
 
 /// Seconds as a person writes them: `1h30m`.
-pub(super) fn duration(seconds: u64) -> String {
+pub(crate) fn duration(seconds: u64) -> String {
     if seconds == 0 {
         return "0".to_owned();
     }

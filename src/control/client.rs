@@ -26,6 +26,7 @@ use super::{
     },
 };
 use crate::{
+    authority::{Answer, Command},
     pipeline::run::Writes,
     service::{
         handle::{ReadingBasis, Reloaded, ScopeScan},
@@ -170,6 +171,14 @@ impl Client {
         let request = body(&Apply { expected, writes });
         let applied = self.ask::<At>(Method::POST, "/v1/apply".to_owned(), request);
         async move { Ok(Revision(applied.await?.revision)) }
+    }
+
+    /// Asks the authority that the service has.
+    pub fn authority(
+        &self,
+        command: &Command,
+    ) -> impl Future<Output = Result<Answer, ClientError>> + Send + use<> {
+        self.post("/v1/authority", command)
     }
 
     /// The plans that the brake held.

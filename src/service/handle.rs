@@ -4,7 +4,7 @@
 //! Whatever changes something is a [`Command`] that the service's one loop carries out, in order.
 
 use std::{
-    sync::{Arc, RwLock},
+    sync::{Arc, OnceLock, RwLock},
     time::Duration,
 };
 
@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{engine::HeldPlan, status::Status};
-use crate::{config::Config, pipeline::run::Writes};
+use crate::{authority::Authority, config::Config, pipeline::run::Writes};
 
 /// The running service, as others see it. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +34,7 @@ struct Shared {
     status: RwLock<(Arc<Status>, Instant)>,
     active: RwLock<Arc<Active>>,
     store: RwLock<Result<Arc<dyn Store>, Refused>>,
+    authority: OnceLock<Arc<Authority>>,
 }
 
 /// A configuration that is in force.
@@ -194,6 +195,24 @@ pub enum RefusedKind {
     Failed,
 }
 
+// === impl Refused ===
+
+impl Refused {
+    /// Adds a reason.
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why.push(why.into());
+        self
+    }
+
+    /// Says what to do next.
+    #[must_use]
+    pub fn hint(mut self, next: impl Into<String>) -> Self {
+        self.hint = Some(next.into());
+        self
+    }
+}
+
 // === impl Aside ===
 
 impl From<&Scan> for Aside {
@@ -221,6 +240,7 @@ impl Handle {
             status: RwLock::new((Arc::new(status), Instant::now())),
             active: RwLock::new(Arc::new(active)),
             store: RwLock::new(store),
+            authority: OnceLock::new(),
         };
         let shared = Arc::new(shared);
         (Self { shared, commands }, receiver)
@@ -247,6 +267,17 @@ impl Handle {
     /// While the store cannot be used.
     pub fn store(&self) -> Result<Arc<dyn Store>, Refused> {
         read(&self.shared.store).clone()
+    }
+
+    /// The authority, when this service has it.
+    pub fn authority(&self) -> Option<Arc<Authority>> {
+        self.shared.authority.get().cloned()
+    }
+
+    /// Gives the service its authority, once.
+    pub fn set_authority(&self, authority: Arc<Authority>) {
+        // A second one could not have been opened.
+        let _ = self.shared.authority.set(authority);
     }
 
     /// Swaps the status.

@@ -1,5 +1,6 @@
 //! The routes: from a request to the [`Handle`] and back.
 
+mod authority;
 mod commands;
 mod reads;
 
@@ -65,6 +66,7 @@ pub(super) fn router(handle: Handle) -> Router {
         .route("/v1/read", post(commands::read))
         .route("/v1/reload", post(commands::reload))
         .route("/v1/apply", post(commands::apply))
+        .route("/v1/authority", post(authority::ask))
         .route("/v1/stop", post(commands::stop))
         .fallback(nothing)
         .method_not_allowed_fallback(not_so)

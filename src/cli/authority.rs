@@ -1,0 +1,143 @@
+//! The authority as a command has it: opened by itself, or reached through the service that holds it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use muster_model::Timestamp;
+use serde_json::Value;
+
+use super::{Common, Failure, context::now, service};
+use crate::{
+    authority::{Answer, Authority, Command, DIR, Document, journal::JournalError},
+    config::words,
+    control::{Client, own_name},
+    service::handle::Refused,
+};
+
+/// How often, and after which pause, an authority that somebody holds without a socket is tried again: a service is just
+/// starting or ending, or another command is just done.
+const AGAIN: (u32, Duration) = (20, Duration::from_millis(50));
+
+/// The authority, from wherever it can be had.
+pub enum Reached {
+    /// This process has it.
+    Own(Box<Authority>),
+    /// A service has it, and answers for it.
+    Held(Client),
+}
+
+impl Reached {
+    /// Opens the authority of the store, or reaches the service that holds it. Makes it when there is none.
+    ///
+    /// # Errors
+    /// When a process has it that does not answer for it, or when it is damaged.
+    pub fn open(common: &Common) -> Result<Self, Failure> {
+        Self::open_in(&service::store_dir(common)?)
+    }
+
+    /// As [`Self::open`], for what only reads: makes nothing.
+    ///
+    /// # Errors
+    /// Also when there is none.
+    pub fn look(common: &Common) -> Result<Self, Failure> {
+        let store = service::store_dir(common)?;
+        if !store.join(DIR).exists() {
+            return Err(Failure::new(format!(
+                "there is no authority in the store {}",
+                store.display()
+            ))
+            .hint("`muster run` with a proxy, `muster user add` and `muster create` make it"));
+        }
+        Self::open_in(&store)
+    }
+
+    fn open_in(store: &Path) -> Result<Self, Failure> {
+        let (tries, pause) = AGAIN;
+        let mut tried = 0;
+        loop {
+            let error = match Authority::open(store, Arc::new(now)) {
+                Ok(authority) => return Ok(Self::Own(Box::new(authority))),
+                Err(error @ JournalError::InUse { .. }) => error,
+                Err(error) => return Err(cannot_open(store, &error)),
+            };
+            match Client::connect(store) {
+                Ok((client, _)) => return Ok(Self::Held(client)),
+                Err(failed) if failed.is_absent() && tried < tries => {
+                    tried += 1;
+                    thread::sleep(pause);
+                }
+                Err(failed) if failed.is_absent() => return Err(cannot_open(store, &error)),
+                Err(failed) => return Err(failed.into()),
+            }
+        }
+    }
+
+    /// Asks.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub fn ask(&self, command: Command) -> Result<Answer, Failure> {
+        match self {
+            Self::Own(authority) => Ok(authority.handle(command, &own_name())?),
+            Self::Held(client) => Ok(client.wait(client.authority(&command))?),
+        }
+    }
+
+    /// Asks for what is answered by records.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub fn documents(&self, command: Command) -> Result<Vec<Document>, Failure> {
+        match self.ask(command)? {
+            Answer::Documents { documents, .. } => Ok(documents),
+            _ => Err(nonsense()),
+        }
+    }
+}
+
+/// An answer that does not belong to its question: a fault of muster's own.
+pub(super) fn nonsense() -> Failure {
+    Failure::new("the authority's answer makes no sense")
+}
+
+fn cannot_open(store: &Path, error: &JournalError) -> Failure {
+    let dir: PathBuf = store.join(DIR);
+    let failure = Failure::from(Refused::from(error.clone()));
+    let failure = failure.within(&format!("cannot open the authority {}", dir.display()));
+    match error {
+        JournalError::InUse { .. } => failure.hint(
+            "it is another command, or a service that is just starting or ending: try again when it is done",
+        ),
+        _ => failure,
+    }
+}
+
+/// A length of time on the command line, in seconds: `90m`, `1d12h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Life(pub u64);
+
+impl Life {
+    /// When it is over.
+    pub fn from(self, now: Timestamp) -> Timestamp {
+        now.plus(i64::try_from(self.0).unwrap_or(i64::MAX))
+    }
+}
+
+impl std::str::FromStr for Life {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        words::seconds(text).map(Self)
+    }
+}
+
+/// The text at a place of a record; nothing when there is none.
+pub(super) fn text_at<'b>(body: &'b Value, pointer: &str) -> &'b str {
+    body.pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}

@@ -1,0 +1,179 @@
+//! `muster lock add|ls|rm`: keeps somebody or something out, at once.
+
+use clap::{ArgGroup, Args, Subcommand};
+use muster_model::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    Common, Failure, ListFormat,
+    authority::{Life, Reached, text_at},
+    context::now,
+    print,
+};
+use crate::{
+    authority::{Command, Document, How, Kind, chance},
+    exit::Exit,
+    report::{
+        escape::shown,
+        table::{Column, table},
+    },
+};
+
+/// What a lock may keep out, in the words of the record.
+const TARGETS: [&str; 4] = ["user", "role", "target", "node"];
+
+/// Subcommands of `muster lock`.
+#[derive(Subcommand, Debug)]
+pub enum Lock {
+    /// Keep a user, a role, a database or a node out. Sessions that are open end at once.
+    Add(Add),
+    /// List locks.
+    Ls(Ls),
+    /// Remove a lock.
+    Rm(Rm),
+}
+
+/// Arguments of `muster lock add`.
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("out").required(true).args(["user", "role", "target", "node"])))]
+pub struct Add {
+    /// A user.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Everybody who has this role.
+    #[arg(long, value_name = "NAME")]
+    role: Option<String>,
+    /// An enrolled database.
+    #[arg(long, value_name = "NAME", alias = "database")]
+    target: Option<String>,
+    /// A node.
+    #[arg(long, value_name = "ID")]
+    node: Option<String>,
+    /// What the people concerned are told.
+    #[arg(long)]
+    message: Option<String>,
+    /// How long it holds: `2h`, `30d`. Without it, until it is removed.
+    #[arg(long)]
+    ttl: Option<Life>,
+    /// The lock's name. Without it, one is made.
+    #[arg(long)]
+    name: Option<String>,
+}
+
+/// Arguments of `muster lock ls`.
+#[derive(Args, Debug)]
+pub struct Ls {
+    /// How the list is written.
+    #[arg(short, long, alias = "format", value_enum, default_value_t)]
+    output: ListFormat,
+}
+
+/// Arguments of `muster lock rm`.
+#[derive(Args, Debug)]
+pub struct Rm {
+    /// The lock's name, from `muster lock ls`.
+    name: String,
+}
+
+impl Lock {
+    pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
+        match self {
+            Self::Add(args) => args.run(common),
+            Self::Ls(args) => args.run(common),
+            Self::Rm(args) => args.run(common),
+        }
+    }
+}
+
+impl Add {
+    fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let out = [&self.user, &self.role, &self.target, &self.node];
+        let out = TARGETS.into_iter().zip(out);
+        let (word, who) = out
+            .filter_map(|(word, name)| Some((word, name.as_ref()?)))
+            .next()
+            .ok_or_else(|| Failure::new("cannot lock nothing").exits(Exit::Usage))?;
+        let name = match self.name {
+            Some(name) => name,
+            None => format!("{word}-{}", chance::hex(4).map_err(no_chance)?),
+        };
+        let mut spec = serde_json::Map::new();
+        spec.insert("target".to_owned(), json!({ word: who }));
+        if let Some(message) = &self.message {
+            spec.insert("message".to_owned(), json!(message));
+        }
+        if let Some(life) = self.ttl {
+            spec.insert("expires".to_owned(), json!(life.from(now())));
+        }
+        let record =
+            json!({"kind": "lock", "version": "v2", "metadata": {"name": name}, "spec": spec});
+        let (records, how) = (vec![record], How::Create);
+        Reached::open(common)?.ask(Command::Put { records, how })?;
+        print(|out| writeln!(out, "{word} {} is locked: {}", shown(who), shown(&name)))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Ls {
+    fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let kind = Some(Kind::Lock);
+        let locks = Reached::look(common)?.documents(Command::List { kind })?;
+        let columns = [
+            Column {
+                title: "name",
+                wide: false,
+                cell: |lock: &Document| lock.name.as_str().into(),
+            },
+            Column {
+                title: "locks",
+                wide: false,
+                cell: |lock| locked(&lock.body).into(),
+            },
+            Column {
+                title: "until",
+                wide: false,
+                cell: |lock| until(&lock.body).into(),
+            },
+            Column {
+                title: "message",
+                wide: false,
+                cell: |lock| text_at(&lock.body, "/spec/message").into(),
+            },
+        ];
+        print(|out| table(&columns, &locks, self.output, out))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Rm {
+    fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let (kind, revision) = (Kind::Lock, None);
+        let name = self.name.clone();
+        Reached::look(common)?.ask(Command::Remove {
+            kind,
+            name,
+            revision,
+        })?;
+        print(|out| writeln!(out, "removed the lock {}", shown(&self.name)))?;
+        Ok(Exit::Done)
+    }
+}
+
+fn locked(body: &Value) -> String {
+    let target = body.pointer("/spec/target").and_then(Value::as_object);
+    let words = target.into_iter().flatten();
+    let words = words.filter_map(|(word, name)| Some(format!("{word} {}", name.as_str()?)));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn until(body: &Value) -> String {
+    let expires = text_at(body, "/spec/expires");
+    match expires.parse::<Timestamp>() {
+        Ok(expires) if expires <= now() => format!("{expires} (over)"),
+        _ => expires.to_owned(),
+    }
+}
+
+fn no_chance(error: chance::NoChance) -> Failure {
+    Failure::new("cannot make a name").cause(&error)
+}
