@@ -141,10 +141,10 @@ pub fn credentials() -> Vec<Row> {
     cross(providers(), &outcomes())
 }
 
-/// Kinds of databases, with their providers.
+/// Kinds of databases that scans find, with their providers.
 pub fn kinds() -> Vec<Row> {
-    let row = |kind: &Kind| vec![kind.service().provider().as_str(), kind.as_str()];
-    Kind::ALL.iter().map(row).collect()
+    let row = |kind: &Kind| Some(vec![kind.service()?.provider().as_str(), kind.as_str()]);
+    Kind::ALL.iter().filter_map(row).collect()
 }
 
 /// Why databases are not enrolled.

@@ -23,6 +23,8 @@ pub enum Kind {
     AzureMysql,
     /// Azure Database for MySQL, flexible server.
     AzureMysqlFlexible,
+    /// A database that no cloud runs. No scan finds it: a person wrote it down.
+    SelfHosted,
 }
 
 /// A wire protocol: what a client of the database speaks.
@@ -48,13 +50,14 @@ words!(Kind, "kind":
     AzurePostgresqlFlexible = "azure-postgresql-flexible",
     AzureMysql = "azure-mysql",
     AzureMysqlFlexible = "azure-mysql-flexible",
+    SelfHosted = "self-hosted",
 );
 words!(Protocol, "protocol": Postgres = "postgres", Mysql = "mysql", Mongodb = "mongodb", Redis = "redis");
 
 impl Kind {
-    /// The service whose scan finds it.
-    pub const fn service(self) -> Service {
-        match self {
+    /// The service whose scan finds it; none for those that no scan finds.
+    pub const fn service(self) -> Option<Service> {
+        Some(match self {
             Self::Rds | Self::Aurora => Service::Rds,
             Self::Docdb => Service::Docdb,
             Self::Elasticache => Service::Elasticache,
@@ -63,7 +66,8 @@ impl Kind {
             Self::AzurePostgresqlFlexible => Service::PostgresqlFlexible,
             Self::AzureMysql => Service::Mysql,
             Self::AzureMysqlFlexible => Service::MysqlFlexible,
-        }
+            Self::SelfHosted => return None,
+        })
     }
 
     /// The matcher type, as Teleport's `teleport.dev/discovery-type` label and name suffix spell it.
@@ -75,6 +79,7 @@ impl Kind {
             Self::ElasticacheServerless => "elasticache-serverless",
             Self::AzurePostgresql | Self::AzurePostgresqlFlexible => "postgres",
             Self::AzureMysql | Self::AzureMysqlFlexible => "mysql",
+            Self::SelfHosted => "self-hosted",
         }
     }
 }

@@ -105,7 +105,7 @@ impl Product {
     pub fn of(service: Service) -> Option<&'static Self> {
         PRODUCTS
             .iter()
-            .find(|product| product.kind.service() == service)
+            .find(|product| product.kind.service() == Some(service))
     }
 
     /// The ARM resource type, which is the engine's name in labels.

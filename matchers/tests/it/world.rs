@@ -54,7 +54,7 @@ impl Default for Db {
 
 impl Db {
     pub fn build(&self) -> Database {
-        let service = self.kind.service();
+        let service = self.kind.service().unwrap();
         let azure = service.provider() == Provider::Azure;
         let engine = self.engine.clone().unwrap_or_else(|| {
             match self.kind {
@@ -66,6 +66,7 @@ impl Db {
                 Kind::AzurePostgresqlFlexible => "Microsoft.DBforPostgreSQL/flexibleServers",
                 Kind::AzureMysql => "Microsoft.DBforMySQL/servers",
                 Kind::AzureMysqlFlexible => "Microsoft.DBforMySQL/flexibleServers",
+                Kind::SelfHosted => panic!("no matcher is asked about one"),
             }
             .to_owned()
         });

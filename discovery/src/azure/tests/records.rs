@@ -142,7 +142,7 @@ fn every_azure_service_has_a_product_and_no_other() {
             service.provider() == muster_model::Provider::Azure
         );
         assert_eq!(
-            product.map(|product| product.kind.service()),
+            product.and_then(|product| product.kind.service()),
             product.map(|_| *service)
         );
     }

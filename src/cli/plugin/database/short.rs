@@ -57,7 +57,13 @@ impl Short {
     /// The whole.
     pub(super) fn complete(self) -> Result<Sample, Wrong> {
         let kind = self.kind.unwrap_or_else(|| self.guess_kind());
-        let provider = kind.service().provider();
+        let service = kind.service().ok_or_else(|| Wrong {
+            path: "kind".to_owned(),
+            message: format!(
+                "no scan finds a database of kind `{kind}`, so no plugin is asked about one"
+            ),
+        })?;
+        let provider = service.provider();
         if let Some(other) = self.provider.filter(|other| *other != provider) {
             return Err(Wrong {
                 path: "provider".to_owned(),
@@ -132,8 +138,8 @@ impl Short {
             None => ResourceId::of(&provider_id, &role.to_string()),
         };
         let scope = match aws {
-            true => Scope::aws(&account, &region, kind.service()),
-            false => Scope::azure(&account, kind.service(), None),
+            true => Scope::aws(&account, &region, service),
+            false => Scope::azure(&account, service, None),
         };
         let mut derived = BTreeMap::new();
         let mut derive = |key: &str, value: &str| {
@@ -255,6 +261,7 @@ const fn family(kind: Kind) -> &'static str {
         Kind::AzurePostgresqlFlexible => "Microsoft.DBforPostgreSQL/flexibleServers",
         Kind::AzureMysql => "Microsoft.DBforMySQL/servers",
         Kind::AzureMysqlFlexible => "Microsoft.DBforMySQL/flexibleServers",
+        Kind::SelfHosted => "",
     }
 }
 
