@@ -5,6 +5,7 @@
 
 mod admin;
 pub mod kinds;
+mod statement;
 mod write;
 
 pub(crate) use self::write::{Limits, field};

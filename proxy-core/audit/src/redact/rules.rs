@@ -1,0 +1,417 @@
+//! Where secrets stand in a statement.
+//!
+//! The rules look for the words that secrets follow, wherever they are, and not for statements that they know: a
+//! statement of tomorrow, one that is wrong, or half of one is redacted as well. Masking too much is the safe side.
+
+use std::ops::Range;
+
+use super::lex::{Dialect, Kind, Token, is_word, lex};
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Parts that nobody may read.
+    pub(super) masks: Vec<Range<usize>>,
+    /// Whether a secret is bound to the statement.
+    pub(super) bound: bool,
+}
+
+/// Literals within literals that are looked into.
+const DEEPEST: usize = 4;
+
+/// Looks for secrets. `cut` says that the text is only the beginning of one.
+pub(super) fn find(text: &[u8], cut: bool) -> Found {
+    let mut found = Found::default();
+    for dialect in [Dialect::Standard, Dialect::Backslash] {
+        Search {
+            text,
+            dialect,
+            found: &mut found,
+        }
+        .sql(0..text.len(), 0);
+    }
+    urls(text, cut, &mut found.masks);
+    found
+}
+
+struct Search<'t, 'f> {
+    text: &'t [u8],
+    dialect: Dialect,
+    found: &'f mut Found,
+}
+
+/// Words that may stand between the word and its secret.
+const BETWEEN: [&[u8]; 16] = [
+    b"encrypted",
+    b"unencrypted",
+    b"as",
+    b"by",
+    b"to",
+    b"is",
+    b"using",
+    b"hash",
+    b"with",
+    b"in",
+    b"like",
+    b"ilike",
+    b"not",
+    b"password",
+    b"concat",
+    b"quote_literal",
+];
+
+/// Words after PASSWORD that are none.
+const NO_SECRET: [&[u8]; 12] = [
+    b"null", b"disable", b"expire", b"history", b"reuse", b"require", b"default", b"random",
+    b"for", b"valid", b"login", b"from",
+];
+
+impl Search<'_, '_> {
+    fn bytes(&self, range: &Range<usize>) -> &[u8] {
+        self.text.get(range.clone()).unwrap_or(&[])
+    }
+
+    /// Searches SQL; answers whether it makes SQL with a secret out of pieces, so that any literal could be it.
+    fn sql(&mut self, range: Range<usize>, depth: usize) -> bool {
+        let tokens = lex(self.text, range, self.dialect);
+        let mut pieces = false;
+        let about_users = self.is_about_users(&tokens);
+        let mut identified = false;
+        for (index, token) in tokens.iter().enumerate() {
+            let before = index.checked_sub(1).and_then(|at| tokens.get(at));
+            let after = tokens.get(index + 1);
+            match token.kind {
+                Kind::Punct(b';') => identified = false,
+                Kind::Word if self.bytes(&token.all).eq_ignore_ascii_case(b"identified") => {
+                    identified = true;
+                    self.found.bound = true;
+                }
+                Kind::Word | Kind::Quoted if !identified && is_secret(self.bytes(&token.inner)) => {
+                    self.value(tokens.get(index + 1..).unwrap_or(&[]), about_users);
+                }
+                _ => {}
+            }
+            let is_host =
+                |token: Option<&Token>| token.is_some_and(|token| token.kind == Kind::Punct(b'@'));
+            let hex = token.kind == Kind::Number && self.bytes(&token.all).starts_with(b"0x");
+            let literal = token.is_literal() || token.kind == Kind::Quoted || hex;
+            if identified && literal && !is_host(before) && !is_host(after) {
+                self.found.masks.push(token.inner.clone());
+            }
+            match token.kind {
+                Kind::Dollar if depth < DEEPEST && is_suspicious(self.bytes(&token.inner)) => {
+                    pairs(self.text, token.inner.clone(), &mut self.found.masks);
+                    pieces |= self.sql(token.inner.clone(), depth + 1);
+                }
+                Kind::Text | Kind::Quoted | Kind::Dollar | Kind::Comment
+                    if is_suspicious(self.bytes(&token.inner)) =>
+                {
+                    pairs(self.text, token.inner.clone(), &mut self.found.masks);
+                    if token.kind != Kind::Comment {
+                        pieces |= self.quoted_sql(token.inner.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        if pieces {
+            let literals = tokens.iter().filter(|token| token.kind == Kind::Text);
+            let kept = |token: &&Token| !is_suspicious(self.bytes(&token.inner));
+            let masks: Vec<_> = literals
+                .filter(kept)
+                .map(|token| token.inner.clone())
+                .collect();
+            self.found.masks.extend(masks);
+            self.found.bound = true;
+        }
+        pieces
+    }
+
+    fn is_about_users(&self, tokens: &[Token]) -> bool {
+        tokens.iter().any(|token| {
+            let word = self.bytes(&token.all);
+            token.kind == Kind::Word
+                && [&b"role"[..], b"user", b"group"]
+                    .iter()
+                    .any(|about| word.eq_ignore_ascii_case(about))
+        })
+    }
+
+    /// Masks what follows the word.
+    fn value(&mut self, tokens: &[Token], about_users: bool) {
+        let mut rest = tokens
+            .iter()
+            .filter(|token| token.kind != Kind::Comment)
+            .peekable();
+        let mut steps = 0;
+        let mut assigned = false;
+        while let Some(token) = rest.next() {
+            steps += 1;
+            let word = self.bytes(&token.all).to_ascii_lowercase();
+            match token.kind {
+                Kind::Text | Kind::Dollar => return self.literals(token, rest),
+                Kind::Quoted if assigned || about_users => return self.literals(token, rest),
+                Kind::Quoted => return,
+                Kind::Placeholder => {
+                    self.found.bound = true;
+                    return;
+                }
+                Kind::Punct(b'=') => assigned = true,
+                Kind::Punct(b':' | b'(' | b'<' | b'>' | b'!' | b'~' | b'%') if steps < 8 => {}
+                Kind::Punct(b'$') if about_users => return self.bare(token),
+                // SET PASSWORD FOR somebody = 'secret'
+                Kind::Word if word == b"for" && steps == 1 => {
+                    let end = |token: &&Token| {
+                        token.kind == Kind::Punct(b'=')
+                            || (token.kind == Kind::Word
+                                && self.bytes(&token.all).eq_ignore_ascii_case(b"to"))
+                    };
+                    if rest.find(end).is_none() {
+                        return;
+                    }
+                    assigned = true;
+                }
+                Kind::Word
+                    if steps < 8 && (BETWEEN.contains(&&*word) || word.starts_with(b"_")) => {}
+                Kind::Word | Kind::Number
+                    if about_users && !assigned && !NO_SECRET.contains(&&*word) =>
+                {
+                    return self.bare(token);
+                }
+                Kind::Number if assigned => return self.bare(token),
+                _ => return,
+            }
+        }
+    }
+
+    /// A literal, and those that are put together with it.
+    fn literals<'a>(&mut self, first: &Token, rest: impl Iterator<Item = &'a Token>) {
+        self.found.masks.push(first.inner.clone());
+        for token in rest {
+            match token.kind {
+                Kind::Text | Kind::Dollar => self.found.masks.push(token.inner.clone()),
+                Kind::Punct(b'|' | b'+') => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// What somebody took for a password without quotes: all up to the next blank.
+    fn bare(&mut self, token: &Token) {
+        let rest = self.text.get(token.all.start..).unwrap_or(&[]);
+        let len = rest
+            .iter()
+            .position(|byte| byte.is_ascii_whitespace() || *byte == b';')
+            .unwrap_or(rest.len());
+        let end = (token.all.start + len).max(token.all.end);
+        self.found.masks.push(token.all.start..end);
+    }
+
+    /// SQL within a literal in single quotes, where the quotes of its literals are doubled or escaped: answers whether
+    /// it is one of several pieces.
+    fn quoted_sql(&mut self, range: Range<usize>) -> bool {
+        let inner = self.bytes(&range);
+        let is_statement = [
+            &b"alter"[..],
+            b"create",
+            b"grant",
+            b"set",
+            b"identified",
+            b"change",
+        ]
+        .iter()
+        .any(|word| contains(inner, word));
+        if !is_statement {
+            return false;
+        }
+        let mut pieces = false;
+        for word in [&b"password"[..], b"identified"] {
+            let mut from = range.start;
+            while let Some(at) = position(self.bytes(&(from..range.end)), word) {
+                let mut at = from + at + word.len();
+                from = at;
+                if self.text.get(at).copied().is_some_and(is_word) {
+                    continue;
+                }
+                // Blanks and words up to the quote.
+                loop {
+                    let rest = self.bytes(&(at..range.end));
+                    let blank = |byte: &u8| byte.is_ascii_whitespace() || b"=(".contains(byte);
+                    at += rest.iter().take_while(|byte| blank(byte)).count();
+                    let rest = self.bytes(&(at..range.end));
+                    let len = rest.iter().take_while(|byte| is_word(**byte)).count();
+                    let between = rest.get(..len).unwrap_or(&[]).to_ascii_lowercase();
+                    if len == 0 || !BETWEEN.contains(&&*between) {
+                        break;
+                    }
+                    at += len;
+                }
+                let rest = self.bytes(&(at..range.end));
+                let quotes = rest.iter().take_while(|byte| **byte == b'\'').count();
+                let quote: Vec<u8> = match rest {
+                    [b'\\', quote @ (b'\'' | b'"'), ..] => vec![b'\\', *quote],
+                    [b'"', ..] => vec![b'"'],
+                    [b'$', rest @ ..] => {
+                        let len = rest.iter().take_while(|byte| is_word(**byte)).count();
+                        match rest.get(len) {
+                            Some(b'$') => self.bytes(&(at..at + len + 2)).to_vec(),
+                            _ => Vec::new(),
+                        }
+                    }
+                    _ => vec![b'\''; quotes],
+                };
+                if quote.is_empty() {
+                    // The secret is in another literal, or comes from somewhere else.
+                    let bare = rest.first().is_some_and(|byte| is_word(*byte));
+                    let next = rest.get(..4).unwrap_or(rest);
+                    if !(bare && next.eq_ignore_ascii_case(b"null")) {
+                        pieces = true;
+                    }
+                    continue;
+                }
+                let start = at + quote.len();
+                let rest = self.bytes(&(start..range.end));
+                let end = memchr::memmem::find(rest, &quote).map_or(range.end, |at| start + at);
+                if end == range.end {
+                    pieces = true;
+                }
+                self.found.masks.push(start..end);
+                from = end;
+            }
+        }
+        pieces
+    }
+}
+
+/// Whether the name of a column, an option or a setting says that its value is a secret.
+fn is_secret(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    let ends = |end: &[u8]| name.ends_with(end);
+    if [&b"password_encryption"[..], b"passwords"]
+        .iter()
+        .any(|end| ends(end))
+    {
+        return false;
+    }
+    contains(&name, b"passw")
+        || ends(b"pwd")
+        || ends(b"secret_access_key")
+        || ends(b"secret_key")
+        || ends(b"session_token")
+}
+
+fn is_suspicious(text: &[u8]) -> bool {
+    [
+        &b"passw"[..],
+        b"pwd",
+        b"identified",
+        b"secret_",
+        b"session_token",
+    ]
+    .iter()
+    .any(|word| contains(text, word))
+}
+
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    position(text, word).is_some()
+}
+
+/// Where `word`, in lower case, is first in `text`, in any case.
+fn position(text: &[u8], word: &[u8]) -> Option<usize> {
+    text.windows(word.len())
+        .position(|window| window.eq_ignore_ascii_case(word))
+}
+
+/// Masks the values of `password=secret` and `"password": "secret"` in what may be a connection string.
+fn pairs(text: &[u8], range: Range<usize>, masks: &mut Vec<Range<usize>>) {
+    let get = |range: Range<usize>| text.get(range).unwrap_or(&[]);
+    for word in [&b"passw"[..], b"pwd", b"secret_", b"session_token"] {
+        let mut from = range.start;
+        while let Some(at) = position(get(from..range.end), word) {
+            let mut at = from + at + word.len();
+            let skip = |at: &mut usize, is: &dyn Fn(u8) -> bool| {
+                *at += get(*at..range.end)
+                    .iter()
+                    .take_while(|byte| is(**byte))
+                    .count();
+            };
+            skip(&mut at, &is_word);
+            from = at;
+            // The quote of a name in JSON, in a literal perhaps.
+            skip(&mut at, &|byte| b"\\'\"".contains(&byte));
+            skip(&mut at, &|byte| byte.is_ascii_whitespace());
+            let sign = text.get(at).copied().filter(|_| at < range.end);
+            if !matches!(sign, Some(b'=' | b':')) {
+                continue;
+            }
+            at += 1;
+            skip(&mut at, &|byte| {
+                byte.is_ascii_whitespace() || byte == b'>' || byte == b'='
+            });
+            let rest = get(at..range.end);
+            let quotes = rest.iter().take_while(|byte| **byte == b'\'').count();
+            let (quote, end): (usize, Vec<u8>) = match rest {
+                [b'\\', quote @ (b'\'' | b'"'), ..] => (2, vec![b'\\', *quote]),
+                [b'"', ..] => (1, vec![b'"']),
+                [b'{', ..] => (1, vec![b'}']),
+                _ => (quotes, vec![b'\''; quotes]),
+            };
+            let start = at + quote;
+            let rest = get(start..range.end);
+            let end = if quote == 0 {
+                bare_len(rest)
+            } else {
+                memchr::memmem::find(rest, &end).unwrap_or(rest.len())
+            };
+            masks.push(start..start + end);
+            from = start + end;
+        }
+    }
+}
+
+/// The length of a value without quotes in a connection string: to the next blank that is not escaped.
+fn bare_len(rest: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(byte) = rest.get(at) {
+        match byte {
+            b'\\' => at += 2,
+            b'\'' | b'"' => return at,
+            byte if byte.is_ascii_whitespace() => return at,
+            _ => at += 1,
+        }
+    }
+    rest.len()
+}
+
+/// Masks the password of `scheme://user:password@host`, wherever it is.
+fn urls(text: &[u8], cut: bool, masks: &mut Vec<Range<usize>>) {
+    for found in memchr::memmem::find_iter(text, b"://") {
+        let start = found + 3;
+        let rest = text.get(start..).unwrap_or(&[]);
+        let end = rest
+            .iter()
+            .position(|byte| byte.is_ascii_whitespace() || b"'\"`<>\\".contains(byte))
+            .unwrap_or(rest.len());
+        let url = rest.get(..end).unwrap_or(rest);
+        let slash = url
+            .iter()
+            .position(|byte| b"/?#".contains(byte))
+            .unwrap_or(url.len());
+        let authority = url.get(..slash).unwrap_or(url);
+        let Some(colon) = memchr::memchr(b':', authority) else {
+            continue;
+        };
+        let is_port = authority
+            .get(colon + 1..)
+            .is_some_and(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit));
+        let at = memchr::memrchr(b'@', authority)
+            // A password with a slash in it that somebody forgot to encode.
+            .or_else(|| memchr::memrchr(b'@', url).filter(|_| !is_port && slash < url.len()));
+        let at = match at {
+            Some(at) if at > colon => at,
+            None if cut && end == rest.len() && (slash == url.len() || !is_port) => url.len(),
+            _ => continue,
+        };
+        masks.push(start + colon + 1..start + at);
+    }
+}

@@ -1,0 +1,170 @@
+//! The table of `fixtures/audit/redaction`: a file is a case. `case.sql` holds the statement, a line `-- =>` and what may
+//! be read of it; a first line `-- cut` says that the statement is only the beginning of one, `-- bound` that what is
+//! bound to it is masked though nothing in it is. Every secret in the files has `hunter` in it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+use std::{fs, path::Path};
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn cases() -> Vec<(String, String)> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/audit/redaction");
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        cases.push((name, fs::read_to_string(&path).unwrap()));
+    }
+    cases.sort();
+    assert!(cases.len() > 10);
+    cases
+}
+
+struct Case<'a> {
+    text: &'a str,
+    expected: &'a str,
+    cut: bool,
+    bound: bool,
+}
+
+fn case(file: &str) -> Case<'_> {
+    let (mut text, expected) = file.split_once("\n-- =>\n").expect("a line `-- =>`");
+    let mut flag = |name: &str| match text.strip_prefix(name) {
+        Some(rest) => {
+            text = rest;
+            true
+        }
+        None => false,
+    };
+    let (cut, bound) = (flag("-- cut\n"), flag("-- bound\n"));
+    Case {
+        text,
+        expected: expected.trim_end_matches('\n'),
+        cut,
+        bound,
+    }
+}
+
+#[test]
+fn secrets_are_taken_out_and_nothing_else() {
+    let mut wrong = String::new();
+    for (name, file) in cases() {
+        let case = case(&file);
+        let redacted = statement(case.text.as_bytes(), case.cut, false);
+        let shown = String::from_utf8_lossy(&redacted.text).into_owned();
+        let sensitive = case.bound || case.text != case.expected;
+        if shown != case.expected || (redacted.sensitive == Sensitive::Yes) != sensitive {
+            wrong += &format!(
+                "== {name}\nexpected {}\ngot      {shown} ({:?})\n",
+                case.expected, redacted.sensitive
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Wherever a statement is cut off, and whether or not the reader knows it, no piece of a secret is left.
+#[test]
+fn a_statement_that_is_cut_anywhere_keeps_its_secret() {
+    for (name, file) in cases() {
+        let case = case(&file);
+        for end in 0..=case.text.len() {
+            let Some(part) = case.text.get(..end) else {
+                continue;
+            };
+            // A secret that is put into a variable long before it is used cannot be told from any other text.
+            if name == "postgres-concatenated.sql" && !part.contains("PASSWORD") {
+                continue;
+            }
+            let redacted = statement(part.as_bytes(), true, false);
+            let shown = String::from_utf8_lossy(&redacted.text);
+            assert!(!shown.contains("hunter"), "{name}, cut at {end}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn literals_become_placeholders_and_one_fingerprint() {
+    let mask = |text: &str| {
+        let redacted = statement(text.as_bytes(), false, true);
+        (
+            String::from_utf8_lossy(&redacted.text).into_owned(),
+            redacted.fingerprint.unwrap(),
+        )
+    };
+    let (text, one) =
+        mask("SELECT  * FROM t WHERE a = 'x''y' AND b IN (1, 2.5e-3) AND c = $$z$$ -- bob");
+    assert_eq!(
+        text,
+        "SELECT  * FROM t WHERE a = ? AND b IN (?, ?) AND c = ? ?"
+    );
+    let (_, two) = mask("select * from T\nwhere a = E'\\'' and b in (7) and c = $1");
+    assert_eq!(one, two);
+    let (_, three) = mask("select * from t where a = 'x'");
+    assert_ne!(one, three);
+    let (text, _) = mask(r"select 'a\' or b = 'secret'");
+    assert!(!text.contains("secret"), "{text}");
+}
+
+proptest! {
+    /// Nothing that anybody sends makes it fall over, and what is left out is all that is left out.
+    #[test]
+    fn any_bytes_are_read(
+        bytes in proptest::collection::vec(
+            prop_oneof![
+                Just(b"password".to_vec()), Just(b" '".to_vec()), Just(b"\\".to_vec()), Just(b"$a$".to_vec()),
+                Just(b"identified by ".to_vec()), Just(b"://u:p@".to_vec()), Just(b"alter role ".to_vec()),
+                Just(b"/*".to_vec()), Just(b"*/".to_vec()), Just(b"=".to_vec()), Just(b"''".to_vec()),
+                proptest::collection::vec(any::<u8>(), 0..6),
+            ],
+            0..40,
+        ),
+        cut: bool,
+        mask: bool,
+    ) {
+        let text = bytes.concat();
+        let redacted = statement(&text, cut, mask);
+        prop_assert!(redacted.text.len() <= text.len() * 3 + 3);
+        if !may_have_secret(&text) {
+            prop_assert_eq!(redacted.sensitive, Sensitive::No);
+        }
+    }
+
+    /// The quick look passes nothing that the rules would find.
+    #[test]
+    fn the_quick_look_misses_nothing(
+        pieces in proptest::collection::vec("[a-zA-Z '=:/@$_;]{0,8}|PassWord|pwd|IDENTIFIED|secret_access_key|://u:p@h|session_token", 0..12),
+    ) {
+        let text = pieces.concat();
+        let found = rules::find(text.as_bytes(), false);
+        if found.bound || !found.masks.is_empty() {
+            prop_assert!(may_have_secret(text.as_bytes()), "{}", text);
+        }
+    }
+
+    #[test]
+    fn a_password_in_any_literal_is_gone(secret in "hunter[a-z0-9'$\\\\]{0,12}", role in "[a-z]{1,8}") {
+        let quoted = format!("'{}'", secret.replace('\'', "''"));
+        let escaped = format!("E'{}'", secret.replace('\\', "\\\\").replace('\'', "\\'"));
+        let dollars = format!("$tag${secret}$tag$");
+        for literal in [quoted, escaped, dollars] {
+            for text in [
+                format!("ALTER ROLE {role} PASSWORD {literal}"),
+                format!("create user {role} with login encrypted password/* x */\n{literal} valid until 'infinity'"),
+                format!("CREATE USER MAPPING FOR {role} SERVER s OPTIONS (user 'u', password {literal})"),
+            ] {
+                let redacted = statement(text.as_bytes(), false, false);
+                let shown = String::from_utf8_lossy(&redacted.text).into_owned();
+                prop_assert!(!shown.contains("hunter"), "{} -> {}", text, shown);
+                prop_assert_eq!(redacted.sensitive, Sensitive::Yes);
+            }
+        }
+    }
+}
