@@ -4,8 +4,7 @@
 //!   sessions is an [`AdminEvent`].
 //! - [`Log`] is the log. A worker thread writes with a [`Pen`] of its own into a queue; one thread takes what is queued,
 //!   chains it and writes it to the file.
-
-#![allow(dead_code, reason = "what reads the log follows")]
+//! - [`verify`], [`search`], [`follow`] and [`play`] read it back, whether or not it is being written.
 
 mod chain;
 mod event;
@@ -24,6 +23,10 @@ pub use self::{
         Parameters, Statement, Value, Values, kinds,
     },
     log::{AuditError, Ended, Health, Keep, Log, NotWritten, Pen, Rotate, Settings, Sink, Tally},
+    read::{
+        Follow, Found, Matches, Note, Order, Problem, Query, Report, Scene, Wrong, follow, play,
+        script, search, verify,
+    },
     redact::{Redaction, Sensitive},
     subject::{Subject, SubjectParts},
     time::Micros,

@@ -72,10 +72,13 @@ impl Scribe {
             field(&mut to, name, *value);
         }
         to.text("cluster_name", &self.cluster_name);
-        if !event.by.user.is_empty() {
+        let given = |name: &str| event.fields.iter().any(|(field, _)| *field == name);
+        if !event.by.user.is_empty() && !given("user") {
             to.text("user", event.by.user);
         }
-        to.address("addr.remote", event.by.remote);
+        if !given("addr.remote") {
+            to.address("addr.remote", event.by.remote);
+        }
         out.push(b'\n');
     }
 

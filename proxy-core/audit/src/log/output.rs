@@ -7,7 +7,6 @@ use std::{
     fs::File,
     io::{self, Write as _},
     os::fd::AsFd as _,
-    path::Path,
     sync::Arc,
 };
 
@@ -138,13 +137,6 @@ impl Output {
             self.append(&line);
         }
         Ok(())
-    }
-
-    pub(super) fn dir(&self) -> Option<&Path> {
-        match &self.to {
-            To::Stdout(_) => None,
-            To::Files(files) => Some(&files.dir),
-        }
     }
 }
 
