@@ -23,6 +23,7 @@ mod identity;
 mod lock;
 mod permit;
 mod policy;
+mod records;
 mod role;
 mod template;
 mod token;
@@ -35,6 +36,9 @@ pub use self::{
     lock::{Lock, LockTarget},
     permit::{Ask, EndsBy, Permit, Replication, SessionOptions},
     policy::{Policy, Terms},
+    records::{
+        Aws, Azure, DbRecord, MAX_FILE, Problem, Record, Severity, TlsMode, export, parse_records,
+    },
     role::{
         Audit, LabelRules, Options, Role, RoleVersion, Rules, WordError, Words, labels::LabelError,
     },
