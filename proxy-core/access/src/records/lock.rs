@@ -75,8 +75,11 @@ pub(super) fn read(
     })
 }
 
+/// Makes what is locked of its name.
+type Make = fn(String) -> LockTarget;
+
 fn read_target(mut map: Fields<'_>, found: &mut Findings) -> Option<LockTarget> {
-    let make: [(&str, fn(String) -> LockTarget); 7] = [
+    let make: [(&str, Make); 7] = [
         ("user", LockTarget::User),
         ("role", LockTarget::Role),
         ("database", LockTarget::Target),
