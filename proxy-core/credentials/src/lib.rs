@@ -5,6 +5,7 @@
 //! | [`Credentials`] | what the proxy asks: a login, TLS settings, and what a failure means |
 //! | [`method`] | which way of logging in a target gets, and why: a pure function |
 //! | [`endpoint`] | whether a host belongs to the provider, so that a token may go there |
+//! | [`token`] | the tokens themselves, from keys and a time: pure functions |
 //!
 //! Opens no connection to a database and speaks no wire protocol. Knows no roles and no sessions: whoever asks for a
 //! login has already been permitted.
@@ -14,6 +15,11 @@ pub mod endpoint;
 mod error;
 pub mod method;
 mod settings;
+#[cfg(test)]
+mod testkit;
+#[cfg(test)]
+mod tests;
+pub mod token;
 
 pub use muster_cloud::Secret;
 
