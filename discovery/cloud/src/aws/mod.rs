@@ -68,7 +68,8 @@ pub struct AwsOptions {
 #[derive(Clone)]
 pub struct AwsAccess {
     ambient: Ambient,
-    roles: Arc<Mutex<HashMap<AssumeRole, Cached>>>,
+    /// By the roles that lead to them, the first one first.
+    roles: Arc<Mutex<HashMap<Vec<AssumeRole>, Cached>>>,
 }
 
 /// Who the ambient credentials belong to, as `sts:GetCallerIdentity` says.
@@ -111,6 +112,11 @@ struct Shared {
     budgets: Budgets,
     caller: OnceCell<Caller>,
 }
+
+/// The longest chain of roles.
+const MAX_CHAIN: usize = 4;
+/// How many roles' keys are kept before those at the ends of chains are dropped.
+const MAX_ROLES: usize = 1024;
 
 // === impl AwsAccess ===
 
@@ -196,7 +202,7 @@ impl AwsAccess {
             });
         };
         let (id, partition) = role.checked()?;
-        let credentials = self.role(role);
+        let credentials = self.role(std::slice::from_ref(role));
         credentials.get().await?;
         Ok(AwsAccount {
             id: id.to_owned(),
@@ -214,15 +220,42 @@ impl AwsAccess {
         self.ambient.caller().await
     }
 
-    fn role(&self, role: &AssumeRole) -> Cached {
-        let mut roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Keys to sign with: the ambient ones, or those of the last of `roles`, each of which is assumed as the one before
+    /// it. They are fetched once, shared, and renewed before they expire.
+    ///
+    /// # Errors
+    /// As [`AwsAccess::account`]; [`Reason::Rejected`] for more than four roles.
+    pub async fn credentials(&self, roles: &[AssumeRole]) -> Result<Credentials, CallError> {
+        self.ambient.endpoints.clone()?;
+        if roles.is_empty() {
+            return self.ambient.credentials.get().await;
+        }
+        if roles.len() > MAX_CHAIN {
+            let message = format!("a chain of {} roles is too long", roles.len());
+            return Err(CallError::new(Reason::Rejected, "sts:AssumeRole", message));
+        }
+        self.role(roles).get().await
+    }
+
+    /// Whoever holds what `roles` lead to; asks nobody. `roles` is not empty.
+    fn role(&self, roles: &[AssumeRole]) -> Cached {
+        let Some((role, before)) = roles.split_last() else {
+            return self.ambient.credentials.clone();
+        };
+        let before = before.last().map(|last| (last.clone(), self.role(before)));
+        let mut all = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MAX_ROLES && !all.contains_key(roles) {
+            // Chains end in roles that people name when they connect. Those that accounts are scanned with stay.
+            all.retain(|roles, _| roles.len() == 1);
+        }
         let source = || RoleSource {
             ambient: self.ambient.clone(),
+            before,
             role: role.clone(),
         };
         let observer = &self.ambient.budgets.config().observer;
         let cached = || Cached::new(source(), SharedTimeSource::default(), observer);
-        roles.entry(role.clone()).or_insert_with(cached).clone()
+        all.entry(roles.to_vec()).or_insert_with(cached).clone()
     }
 }
 

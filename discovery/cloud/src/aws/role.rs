@@ -1,19 +1,23 @@
 //! Taking a role in another account, and what to say when that is refused.
 
 use async_trait::async_trait;
-use aws_credential_types::Credentials;
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_sts::{Client, error::SdkError, operation::assume_role::AssumeRoleError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use serde_json::json;
 
-use super::{Ambient, cache::Source, partition::Partition};
+use super::{
+    Ambient,
+    cache::{Cached, Source},
+    partition::Partition,
+};
 use crate::error::{CallError, Classified, Classify, Reason};
 
 const CALL: &str = "sts:AssumeRole";
 /// The name that the other account's audit log shows.
 const SESSION: &str = "muster";
 
-/// A role to take on the ambient credentials.
+/// A role to take: on the ambient credentials, or on those of the role before it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AssumeRole {
     /// `arn:aws:iam::111111111111:role/muster`.
@@ -26,6 +30,8 @@ pub struct AssumeRole {
 #[derive(Debug)]
 pub(super) struct RoleSource {
     pub ambient: Ambient,
+    /// The role to ask as, and its credentials; none for the ambient ones.
+    pub before: Option<(AssumeRole, Cached)>,
     pub role: AssumeRole,
 }
 
@@ -66,9 +72,16 @@ impl AssumeRole {
 impl Source for RoleSource {
     async fn fetch(&self) -> Result<Credentials, CallError> {
         let (account, partition) = self.role.checked()?;
-        // Without ambient credentials there is nothing to ask with: say that, not a refusal.
-        self.ambient.credentials.get().await?;
-        let sdk = self.ambient.sdk_in(partition);
+        // Without credentials there is nothing to ask with: say that, not a refusal.
+        let mut sdk = self.ambient.sdk_in(partition);
+        match &self.before {
+            None => drop(self.ambient.credentials.get().await?),
+            Some((_, credentials)) => {
+                credentials.get().await?;
+                let provider = SharedCredentialsProvider::new(credentials.clone());
+                sdk = sdk.to_builder().credentials_provider(provider).build();
+            }
+        }
         let client = Client::new(&sdk);
         let budget = self.ambient.budget("sts");
         let answer = budget
@@ -125,9 +138,10 @@ impl Source for RoleSource {
 impl RoleSource {
     /// A refusal, with who asked for what, and the two places where it can be allowed.
     async fn explain(&self, error: CallError) -> CallError {
-        let caller = match named_caller(&error.message) {
-            Some(caller) => caller.to_owned(),
-            None => match self.ambient.caller().await {
+        let caller = match (named_caller(&error.message), &self.before) {
+            (Some(caller), _) => caller.to_owned(),
+            (None, Some((before, _))) => before.arn.clone(),
+            (None, None) => match self.ambient.caller().await {
                 Ok(caller) => caller.arn.clone(),
                 Err(_) => "the caller".to_owned(),
             },

@@ -53,7 +53,8 @@ pub struct AzureOptions {
     pub authority: Option<Url>,
     /// Azure Resource Manager; default `https://management.azure.com`.
     pub management: Option<Url>,
-    /// A token to use as it is, in place of the credential chain.
+    /// A token for the management endpoint, to use as it is, in place of the credential chain. Databases are not
+    /// logged in to with it.
     pub token: Option<Secret>,
     /// The metadata service; default `http://169.254.169.254`.
     pub imds: Option<Url>,
@@ -217,7 +218,11 @@ impl AzureAccess {
     /// [`Reason::NoCredentials`], with every source that was tried and why it gave none.
     pub async fn token(&self, scope: &str) -> Result<Secret, CallError> {
         if let Some(token) = &self.fixed {
-            return Ok(token.clone());
+            if scope == self.management_scope() {
+                return Ok(token.clone());
+            }
+            let message = format!("the token that was given is not for {scope}");
+            return Err(CallError::new(Reason::NoCredentials, chain::CALL, message));
         }
         let slot = Arc::clone(self.slots.lock().await.entry(scope.to_owned()).or_default());
         let mut slot = slot.lock().await;

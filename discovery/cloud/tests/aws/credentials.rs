@@ -239,3 +239,66 @@ async fn a_given_endpoint_that_is_no_url_is_refused_at_once() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_chain_asks_for_each_role_as_the_one_before_it() {
+    let server = Server::start(|request, _| match request.action() {
+        "AssumeRole" if request.body.contains("222222222222") => granted("222222222222"),
+        "AssumeRole" => granted("333333333333"),
+        _ => aws(request),
+    })
+    .await;
+    let access = AwsAccess::load(options(&server)).await;
+    let chain = [
+        role("arn:aws:iam::222222222222:role/muster", Some("x-1")),
+        role("arn:aws:iam::333333333333:role/alice", None),
+    ];
+    for _ in 0..2 {
+        let keys = access.credentials(&chain).await.unwrap();
+        assert_eq!(keys.access_key_id(), "ASIAROLE333333333333");
+    }
+    let keys = access.credentials(&chain[..1]).await.unwrap();
+    assert_eq!(keys.access_key_id(), "ASIAROLE222222222222");
+    let keys = access.credentials(&[]).await.unwrap();
+    assert_eq!(keys.access_key_id(), "AKIDAMBIENT");
+
+    let asked = server.asked("AssumeRole");
+    let [first, second] = asked.as_slice() else {
+        panic!("{asked:?}");
+    };
+    assert!(first.header("authorization").contains("AKIDAMBIENT/"));
+    assert!(first.body.contains("ExternalId=x-1"));
+    assert!(
+        second
+            .header("authorization")
+            .contains("ASIAROLE222222222222/")
+    );
+    assert!(!second.body.contains("ExternalId"), "{}", second.body);
+
+    let long = vec![chain[0].clone(); 5];
+    let error = access.credentials(&long).await.unwrap_err();
+    assert_eq!(error.reason, Reason::Rejected);
+}
+
+#[tokio::test]
+async fn a_refusal_in_a_chain_names_the_role_that_asked() {
+    let server = Server::start(|request, _| match request.action() {
+        "AssumeRole" if request.body.contains("222222222222") => granted("222222222222"),
+        "AssumeRole" => status(403, refusal("AccessDenied", "Access denied")),
+        _ => aws(request),
+    })
+    .await;
+    let access = AwsAccess::load(options(&server)).await;
+    let chain = [
+        role("arn:aws:iam::222222222222:role/muster", None),
+        role("arn:aws:iam::333333333333:role/alice", None),
+    ];
+    let error = access.credentials(&chain).await.unwrap_err();
+    assert_eq!(error.reason, Reason::Denied);
+    assert!(
+        error.message.starts_with(
+            "arn:aws:iam::222222222222:role/muster may not assume arn:aws:iam::333333333333:role/alice"
+        ),
+        "{error}"
+    );
+}

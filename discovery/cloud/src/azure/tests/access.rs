@@ -236,3 +236,17 @@ fn now() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     now.unwrap().as_secs()
 }
+
+#[tokio::test]
+async fn a_given_token_is_for_the_management_endpoint_alone() {
+    let management = Url::parse("http://127.0.0.1:1").unwrap();
+    let access = access(&management);
+    let token = access.token(&access.management_scope()).await.unwrap();
+    assert_eq!(token.expose(), TOKEN);
+    let error = access
+        .token("https://ossrdbms-aad.database.windows.net/.default")
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.reason, Reason::NoCredentials);
+}
