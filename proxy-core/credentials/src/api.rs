@@ -133,6 +133,12 @@ pub trait DatabaseCa: Send + Sync {
     /// # Errors
     /// Why there is none, in one line without a secret.
     fn issue(&self, db_user: &str, target: &Target) -> Result<Issued, String>;
+
+    /// The authority's own certificates, old and new while it is rotated: servers that are no cloud's may show
+    /// certificates that it signed. Asked for each connection, so it hands out what it holds.
+    fn roots(&self) -> Arc<[CertificateDer<'static>]> {
+        Arc::from([])
+    }
 }
 
 /// A client certificate.

@@ -13,12 +13,15 @@ use std::{
 };
 
 use muster_model::{
-    Availability, Endpoint, Kind, Labels, Owner, Protocol, Provider, ResourceId, Scope, State,
-    Target,
+    Availability, Endpoint, Kind, Labels, Owner, Protocol, Provider, ResourceId, Scope, Service,
+    State, Target,
 };
 use serde::de::DeserializeOwned;
 
 use crate::Clock;
+
+/// The tests' time: 2026-11-21T00:00:00Z.
+pub const NOW: u64 = 1_795_219_200;
 
 /// A table in `fixtures/credentials/`.
 pub fn table<T: DeserializeOwned>(path: &str) -> T {
@@ -51,10 +54,12 @@ impl Hand {
 
 /// An available PostgreSQL of this kind that a person wrote down.
 pub fn target(kind: Kind, host: &str) -> Target {
-    let service = kind.service();
-    let scope = match service.provider() {
-        Provider::Aws => Scope::aws("111111111111", "eu-west-1", service),
-        Provider::Azure => Scope::azure("00000000-0000-0000-0000-000000000001", service, None),
+    let scope = match kind.service() {
+        Some(service) if service.provider() == Provider::Azure => {
+            Scope::azure("00000000-0000-0000-0000-000000000001", service, None)
+        }
+        Some(service) => Scope::aws("111111111111", "eu-west-1", service),
+        None => Scope::aws("", "", Service::Rds),
     };
     Target {
         id: ResourceId::of("static/orders", "server"),
