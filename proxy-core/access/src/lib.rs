@@ -35,7 +35,10 @@ pub use self::{
     identity::{IDENTITY_OID, Identity, IdentityError, MAX_IDENTITY, Route, Usage},
     lock::{Lock, LockTarget},
     permit::{Ask, EndsBy, Permit, Replication, SessionOptions},
-    policy::{Policy, Terms},
+    policy::{
+        Policy, Terms,
+        explain::{Check, Checks, Explanation, RoleStep, SessionTerms, Verdict},
+    },
     records::{
         Aws, Azure, DbRecord, MAX_FILE, Problem, Record, Severity, TlsMode, export, parse_records,
     },

@@ -11,7 +11,7 @@
 )]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write,
     fs,
     path::{Path, PathBuf},
@@ -19,7 +19,7 @@ use std::{
 };
 
 use muster_access::{
-    Ask, Denial, Identity, Policy, Record, Replication, Route, Usage, parse_records,
+    Ask, Denial, Identity, Policy, Record, Replication, Route, Usage, Verdict, parse_records,
 };
 use muster_model::{
     Availability, Endpoint, Kind, Labels, Owner, Protocol, ResourceId, Scope, Service, State,
@@ -236,7 +236,7 @@ fn names(names: &muster_access::Names) -> Vec<String> {
 fn every_case_is_decided_as_its_file_says() {
     let mut wrong = String::new();
     let files = files("cases");
-    assert!(files.len() >= 2, "only {} cases were found", files.len());
+    assert!(files.len() >= 40, "only {} cases were found", files.len());
     for (file, text) in files {
         let (head, tail) = text.split_once("\n---\n").unwrap_or((&text, ""));
         let case: Case =
@@ -263,6 +263,21 @@ fn every_case_is_decided_as_its_file_says() {
                 },
             };
             let decision = policy.permit(&who, &target, &ask, now());
+            let explained = policy.explain(&who, &target, &ask, now());
+            assert_eq!(explained.allowed, decision.is_ok(), "{file}");
+            let by: BTreeSet<_> = explained
+                .roles
+                .iter()
+                .filter(|step| step.verdict == Verdict::Allows)
+                .map(|step| step.role.as_str())
+                .collect();
+            if let Ok(permit) = &decision {
+                assert!(
+                    permit.roles().iter().all(|role| by.contains(&**role)),
+                    "{file}"
+                );
+                assert_eq!(permit.roles().len(), by.len(), "{file}");
+            }
             let is = outcome(&decision, &asked.expect);
             if is != asked.expect {
                 let _ = writeln!(

@@ -1,6 +1,7 @@
 //! [`Policy`]: an immutable snapshot of roles, users and locks, and the decisions that follow from it.
 
 mod decide;
+pub mod explain;
 mod list;
 
 use std::{sync::Arc, time::Duration};
