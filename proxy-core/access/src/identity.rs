@@ -6,8 +6,9 @@
 use muster_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The arcs of the extension's object identifier: below `2.25` stands a UUID whose upper half is zero.
-pub const IDENTITY_OID: &[u64] = &[2, 25, 0x9f4c_6a1d_37b2_5e83];
+/// The arcs of the extension's object identifier: below `2.25` stands a UUID whose upper half is
+/// zero, and so is its highest bit: parsers that count the bits of an arc in sevens take no more than 63.
+pub const IDENTITY_OID: &[u64] = &[2, 25, 0x1f4c_6a1d_37b2_5e83];
 
 /// The most bytes that an encoded identity may have.
 pub const MAX_IDENTITY: usize = 16 * 1024;
