@@ -18,8 +18,6 @@ pub mod endpoint;
 mod error;
 mod explain;
 mod keyring;
-#[cfg(test)]
-mod keyring_tests;
 pub mod method;
 mod password;
 mod settings;

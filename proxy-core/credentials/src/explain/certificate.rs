@@ -189,21 +189,21 @@ fn issuer(target: &Target) -> String {
         {
             format!(
                 "The bundle for {} is not among the certificates that come with muster: download it from AWS and name it \
-                 under `ca_files`.",
+                 under `proxy.trust`.",
                 name(region)
             )
         }
         kind if is_rds(kind) || kind == Kind::Docdb => format!(
             "muster trusts the roots of RDS (G1) and of Amazon Trust Services. The authorities of 2019 have ended. {}\nA \
-             newer root than muster has can be named under `ca_files`.",
+             newer root than muster has can be named under `proxy.trust`.",
             rotate(target, false)
         ),
         kind if is_azure(kind) || is_cache(kind) => {
             "muster trusts the public authorities here. Something between muster and the database may open TLS; if it is \
-             to, name its certificate under `ca_files`."
+             to, name its certificate under `proxy.trust`."
                 .to_owned()
         }
-        _ => "Name the authority's certificate in the record (`tls.ca_cert`) or under `ca_files`.".to_owned(),
+        _ => "Name the authority's certificate in the record (`tls.ca_cert`) or under `proxy.trust`.".to_owned(),
     }
 }
 

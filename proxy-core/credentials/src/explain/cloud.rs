@@ -39,7 +39,7 @@ pub(super) fn credentials(case: &Case<'_>, error: &CredentialError) -> Advice {
         ),
         CredentialError::NoSecret => (
             error.to_string(),
-            "Its record says `auth: password`: name a file for this database and user under `secrets`."
+            "Its record says `auth: password`: name a file for this database and user under `proxy.secrets`."
                 .to_owned(),
             String::new(),
         ),
@@ -89,7 +89,7 @@ fn method(target: &Target, error: &MethodError) -> String {
             format!(
                 "Switch it on (\"password and IAM authentication\"); muster sees it at its next scan:\n  aws rds {what} \
                  --region {} {flag} {} --enable-iam-database-authentication --apply-immediately\nOr store a password for \
-                 this database and user under `secrets`.",
+                 this database and user under `proxy.secrets`.",
                 argument(target.scope.region.as_str()),
                 argument(resource(target))
             )
@@ -113,14 +113,14 @@ fn method(target: &Target, error: &MethodError) -> String {
             };
             format!(
                 "Switch it on, and set an Entra administrator; muster sees it at its next scan:\n  {how}\nOr store a \
-                 password for this database and user under `secrets`."
+                 password for this database and user under `proxy.secrets`."
             )
         }
         MethodError::Unknown { .. } | MethodError::NotOfKind { .. } => {
             "Correct the hint `auth` of the database's record, or take it away.".to_owned()
         }
         MethodError::NotYet { .. } => {
-            "Store a password for this database and user under `secrets`.".to_owned()
+            "Store a password for this database and user under `proxy.secrets`.".to_owned()
         }
     }
 }

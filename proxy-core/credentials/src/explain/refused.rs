@@ -63,11 +63,11 @@ pub(super) fn unanswerable(case: &Case<'_>, asked: &str) -> Advice {
             entra_statement(target, case.db_user)
         ),
         Some(Method::Certificate) => format!(
-            "{}\nOr store a password for this database and user under `secrets`.",
+            "{}\nOr store a password for this database and user under `proxy.secrets`.",
             certificate_entry(case)
         ),
         Some(Method::None) => "Say how muster logs in to this database: the hint `auth`, or a stored password under \
-             `secrets`."
+             `proxy.secrets`."
             .to_owned(),
         Some(Method::Password) | None => {
             "muster answers SCRAM-SHA-256, MD5, and clear text inside verified TLS. Set one of them for this user."
@@ -113,7 +113,7 @@ fn not_accepted(case: &Case<'_>) -> String {
         }
         Some(Method::Certificate) => certificate_entry(case),
         Some(Method::None) | None => {
-            "The database wants a proof and muster has none: give it the hint `auth`, or store a password under `secrets`."
+            "The database wants a proof and muster has none: give it the hint `auth`, or store a password under `proxy.secrets`."
                 .to_owned()
         }
     }

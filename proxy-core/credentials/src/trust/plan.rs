@@ -57,7 +57,7 @@ pub(super) fn plan<'a>(target: &'a Target, rules: &[TlsRule]) -> Result<Plan<'a>
     ] {
         if found && less {
             return Err(CredentialError::Trust(format!(
-                "the hint `{name}` is not followed for a database that muster found: write a rule under `tls`"
+                "the hint `{name}` is not followed for a database that muster found: only a record that a person wrote can say it"
             )));
         }
     }

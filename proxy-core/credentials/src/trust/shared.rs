@@ -191,7 +191,7 @@ impl Trust {
             .map_err(|error| CredentialError::Trust(error.to_string()))?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let (config, until) = if key.client.is_some() {
+        let (mut config, until) = if key.client.is_some() {
             let ca = self.ca.as_ref().ok_or_else(|| {
                 CredentialError::Certificate("there is no database authority".to_owned())
             })?;
@@ -203,15 +203,16 @@ impl Trust {
             let end = UNIX_EPOCH + Duration::from_secs(end);
             let left = end.duration_since(now).unwrap_or_default();
             let until = end.checked_sub(MARGIN.min(left / 10)).unwrap_or(now);
-            let mut config = builder
+            let config = builder
                 .with_client_auth_cert(issued.chain, issued.key)
                 .map_err(wrong)?;
-            // A session that is resumed brings no certificate: it must not be another user's.
-            config.resumption = Resumption::disabled();
             (config, Some(until))
         } else {
             (builder.with_no_client_auth(), None)
         };
+        // A session that is resumed has its certificates from the one before it: for longer than they are remembered here,
+        // and maybe as another user. PostgreSQL's servers resume none anyway.
+        config.resumption = Resumption::disabled();
         let config = Arc::new(config);
         let mut configs = lock(&self.configs);
         if configs.len() >= MOST {

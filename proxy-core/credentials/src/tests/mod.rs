@@ -1,6 +1,9 @@
-//! Tables of what needs no clock and no cloud: methods and endpoints.
+//! Tables of what needs no clock and no cloud: methods and endpoints. Logins are in the modules below.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod clouds;
+mod passwords;
 
 use std::collections::BTreeMap;
 

@@ -7,25 +7,21 @@
     clippy::panic
 )]
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+mod clients;
 
-use muster_model::{Kind, Selector, Target, Timestamp, hint};
-use rcgen::{DnType, ExtendedKeyUsagePurpose, KeyPair};
+use std::{path::PathBuf, sync::Arc};
+
+use muster_model::{Kind, Selector, Target, hint};
+use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
 use rustls::{CertificateError, Error};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::PrivateKeyDer;
 
 use super::{
     Trust, roots,
     testkit::{Authority, Leaf, meet, params},
 };
 use crate::{
-    CredentialError, DatabaseCa, Issued, Settings, TlsMode, TlsRule,
+    CredentialError, Settings, TlsMode, TlsRule,
     testkit::{Hand, NOW, found, target},
 };
 
@@ -341,69 +337,4 @@ fn settings_are_shared_by_all_that_are_treated_alike() {
         &record,
         &config(&with_ca(&ours, Some("verify-ca")))
     ));
-}
-
-/// Issues certificates that are good for an hour.
-struct Issuer {
-    authority: Authority,
-    issued: AtomicUsize,
-}
-
-impl DatabaseCa for Issuer {
-    fn issue(&self, db_user: &str, _: &Target) -> Result<Issued, String> {
-        if db_user == "nobody" {
-            return Err("no certificates for nobody".to_owned());
-        }
-        self.issued.fetch_add(1, Ordering::SeqCst);
-        let mut params = params(&[]);
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.distinguished_name.push(DnType::CommonName, db_user);
-        let leaf = self.authority.sign(&params);
-        Ok(Issued {
-            chain: leaf.chain,
-            key: leaf.key,
-            expires: Timestamp::from_unix(i64::try_from(NOW).unwrap() + 3600),
-        })
-    }
-
-    fn roots(&self) -> Arc<[CertificateDer<'static>]> {
-        Arc::from([self.authority.der.clone()])
-    }
-}
-
-#[test]
-fn client_certificates_name_the_database_user_and_are_used_again() {
-    let ca = Arc::new(Issuer {
-        authority: Authority::new("databases"),
-        issued: AtomicUsize::new(0),
-    });
-    let server = Authority::new("servers");
-    let hand = Hand::at(NOW);
-    let trust = Trust::new(&Settings::default(), hand.clock(), Some(ca.clone())).unwrap();
-    let target = with_ca(&server, None);
-    let cn = |user: &str| {
-        let tls = trust.tls(&target, user, true).unwrap();
-        let met = meet(&tls, &server.server(HOST), Some(&ca.authority));
-        assert_eq!(met.client, Ok(()));
-        let (_, shown) = x509_parser::parse_x509_certificate(&met.shown[0]).unwrap();
-        let name = shown.subject().iter_common_name().last().unwrap();
-        name.as_str().unwrap().to_owned()
-    };
-    for user in ["alice", "bob", "alice", "bob"] {
-        assert_eq!(cn(user), user);
-    }
-    assert_eq!(ca.issued.load(Ordering::SeqCst), 2);
-    hand.set(NOW + 3600 - 300);
-    assert_eq!(cn("alice"), "alice");
-    assert_eq!(ca.issued.load(Ordering::SeqCst), 3);
-    // Who needs none shows none, whatever the server asks for.
-    let tls = trust.tls(&target, "alice", false).unwrap();
-    let met = meet(&tls, &server.server(HOST), Some(&ca.authority));
-    assert!(met.client.is_ok() && met.shown.is_empty());
-
-    let error = trust.tls(&target, "nobody", true).err().unwrap();
-    assert_eq!(
-        error,
-        CredentialError::Certificate("no certificates for nobody".to_owned())
-    );
 }
