@@ -76,6 +76,9 @@ pub trait Relay: Send {
     /// How many statements the session has run.
     fn statements(&self) -> u64;
 
+    /// Lets go of memory that the next message would only have to get again. For sessions that do nothing.
+    fn rest(&mut self);
+
     /// Puts what tells the client why its session ends behind `out`. Only [between messages](Self::between_messages).
     fn farewell(&self, why: &Farewell, out: &mut Vec<u8>);
 

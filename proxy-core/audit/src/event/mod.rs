@@ -193,6 +193,11 @@ impl<'a> Statement<'a> {
             digest,
         }
     }
+
+    /// The text or its beginning, the length of all of it, and the SHA-256 where it was given.
+    pub const fn parts(&self) -> (&'a [u8], u64, Option<[u8; 32]>) {
+        (self.text, self.length, self.digest)
+    }
 }
 
 impl<'a> From<&'a str> for Statement<'a> {
