@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use crate::{
-    AwsKeys, CredentialError, Credentials as _, EntraTokens, Keyring, Login, Parts, Proof,
+    AwsKeys, CredentialError, Credentials as _, EntraTokens, Failure, Keyring, Login, Parts, Proof,
     Settings,
     testkit::{Hand, NOW, found, target},
     token::{
@@ -345,4 +345,39 @@ async fn a_managed_identity_logs_in_to_azures_databases() {
     );
     let without = keyring.login(&found(Kind::Rds, HOST), "alice").await.err();
     assert_eq!(without, Some(CredentialError::NoAccess { cloud: "AWS" }));
+}
+
+/// A database that is not what it seems may repeat what it was sent.
+#[tokio::test]
+async fn a_token_that_a_database_repeats_is_not_shown() {
+    let keyring = keyring(Settings::default(), &Arc::new(Cloud::default()));
+    let entra = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiIsIng1dCI6IkwxS2ZLRkkifQ.\
+        eyJhdWQiOiJodHRwczovL29zc3JkYm1zLWFhZC5kYXRhYmFzZS53aW5kb3dzLm5ldCJ9.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg";
+    for (kind, token, secret) in [
+        (Kind::AzurePostgresqlFlexible, entra.to_owned(), "eyJhdWQ"),
+        (
+            Kind::Rds,
+            rds_token("alice", &[]),
+            "X-Amz-Signature=0123456789",
+        ),
+    ] {
+        let signature = token.rsplit('=').next().unwrap().to_owned();
+        for message in [
+            format!("password authentication failed: {token}"),
+            format!("user \"alice\" said \"{token}\""),
+            format!("{token}\0\n"),
+        ] {
+            let advice = keyring.explain(
+                &found(kind, HOST),
+                "alice",
+                &Failure::Refused {
+                    severity: "FATAL",
+                    code: "28000",
+                    message: &message,
+                },
+            );
+            let all = format!("{advice:?}");
+            assert!(!all.contains(secret) && !all.contains(&signature), "{all}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 mod clouds;
 mod passwords;
+mod properties;
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! [`Trust`]: TLS settings that are made once and shared by all targets that are treated alike.
 //!
-//! A set of roots takes some 60 kB and a millisecond to build; a session takes a reference.
+//! A set of roots takes some 50 kB and a millisecond to build; a session takes a reference.
 
 use std::{
     collections::HashMap,
