@@ -52,11 +52,10 @@ pub(crate) fn parts(line: &[u8]) -> Option<(&[u8], Chain)> {
     let (body, end) = line.split_at_checked(line.len().checked_sub(END)?)?;
     let digits = end.strip_prefix(SEAM)?.strip_suffix(b"\"}")?;
     let link = unhex(digits)?;
-    let at = memchr::memmem::rfind(body, b",\"seq\":")?;
-    let seq = std::str::from_utf8(body.get(at + 7..)?)
-        .ok()?
-        .parse()
-        .ok()?;
+    let count = body.iter().rev().take_while(|byte| byte.is_ascii_digit());
+    let (before, number) = body.split_at_checked(body.len() - count.count())?;
+    before.strip_suffix(b",\"seq\":")?;
+    let seq = std::str::from_utf8(number).ok()?.parse().ok()?;
     Some((body, Chain { seq, link }))
 }
 

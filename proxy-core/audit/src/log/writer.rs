@@ -24,6 +24,11 @@ use crate::{Actor, AdminEvent, Value, kinds, read::lines, scribe::Scribe};
 
 /// How long it collects between two writes.
 const COLLECT: Duration = Duration::from_millis(2);
+/// Bytes that are taken from a queue at once, so that they are still in the processor's cache when they are hashed and
+/// written. A longer line is taken as a whole.
+const PIECE: usize = 128 << 10;
+/// Pieces that are taken before it looks after other things.
+const PIECES: usize = 64;
 /// How often it looks whether its file is still there, and brings it to the disk, while there is something to do.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often it looks when there is nothing to do.
@@ -39,6 +44,8 @@ pub(super) struct Writer {
     /// What was taken from the queues, queue by queue, and where each one's part ends.
     taken: Vec<u8>,
     ends: Vec<usize>,
+    /// Whether there is more in a queue than was taken.
+    more: bool,
     synced: Instant,
     looked: Instant,
     retry: Duration,
@@ -66,6 +73,7 @@ impl Writer {
             pens: Vec::new(),
             taken: Vec::new(),
             ends: Vec::new(),
+            more: false,
             synced: now,
             looked: now,
             retry: COLLECT,
@@ -81,6 +89,7 @@ impl Writer {
             let stop = self.shared.stop();
             let took = self.round();
             match (took, stop) {
+                (Ok(true), _) if self.more => {}
                 (Ok(true), _) => thread::park_timeout(COLLECT),
                 (Ok(false), Some(until)) => return self.finish(until),
                 (Ok(false), None) => {
@@ -102,21 +111,22 @@ impl Writer {
         let mut took = false;
         let mut trouble = None;
         let mut wrote = Wrote::default();
-        // Lines that follow from lines: of a file that ends and the next that begins.
-        for _ in 0..8 {
+        self.more = false;
+        for _ in 0..PIECES {
             if let Err(error) = self.output.write(&mut wrote) {
                 trouble = Some(error);
                 break;
             }
             self.turn();
+            // Lines may have followed from lines: of a file that ends and the next that begins.
             if self.output.is_clear() {
-                if took {
+                if took && !self.more {
                     break;
                 }
-                took = self.take();
-                if !took {
+                if !self.take() {
                     break;
                 }
+                took = true;
             }
         }
         let tally = &self.shared.tally;
@@ -203,6 +213,7 @@ impl Writer {
         self.taken.clear();
         self.ends.clear();
         let (taken, ends) = (&mut self.taken, &mut self.ends);
+        let mut more = false;
         {
             let mut admin = lock(&self.shared.admin);
             if !admin.waiting.is_empty() {
@@ -215,17 +226,15 @@ impl Writer {
             // Asked before the queue is emptied: what a pen wrote before it was dropped is in the queue.
             let dropped = pen.is_abandoned();
             fence(Ordering::Acquire);
-            if let Ok(chunk) = pen.read_chunk(pen.slots())
-                && !chunk.is_empty()
-            {
-                let (one, two) = chunk.as_slices();
-                taken.extend_from_slice(one);
-                taken.extend_from_slice(two);
-                chunk.commit_all();
+            let there = pen.slots();
+            let took = piece(pen, there, taken);
+            if took > 0 {
                 ends.push(taken.len());
             }
-            !dropped
+            more |= took < there;
+            !dropped || took < there
         });
+        self.more = more;
         let skipped = self.shared.skipped.swap(0, Ordering::Relaxed);
         if skipped > 0 {
             let event = AdminEvent::new(&kinds::LOG_SKIPPED, self.shared.now(), Actor::default())
@@ -300,4 +309,25 @@ impl Writer {
         drop(self);
         shared.has_ended(lost);
     }
+}
+
+/// Takes whole lines from a queue that has so many bytes: how many were taken.
+fn piece(pen: &mut Consumer<u8>, there: usize, taken: &mut Vec<u8>) -> usize {
+    let start = taken.len();
+    for most in [PIECE, there] {
+        let Ok(chunk) = pen.read_chunk(there.min(most)) else {
+            return 0;
+        };
+        let (one, two) = chunk.as_slices();
+        taken.extend_from_slice(one);
+        taken.extend_from_slice(two);
+        let read = taken.get(start..).unwrap_or(&[]);
+        if let Some(last) = memchr::memrchr(b'\n', read) {
+            taken.truncate(start + last + 1);
+            chunk.commit(last + 1);
+            return last + 1;
+        }
+        taken.truncate(start);
+    }
+    0
 }

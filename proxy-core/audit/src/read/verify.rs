@@ -173,6 +173,7 @@ pub fn verify(dir: &Path, noted: &[String]) -> io::Result<Report> {
         begins: None,
         head: head.as_ref().ok().cloned().flatten(),
         head_seen: false,
+        own: memchr::memmem::Finder::new(b"\"code\":\"MAU"),
     };
     for (index, file) in files.iter().enumerate() {
         let last = index + 1 == files.len();
@@ -200,6 +201,8 @@ struct Walk {
     begins: Option<(String, Chain)>,
     head: Option<Head>,
     head_seen: bool,
+    /// What is in events of the log about itself.
+    own: memchr::memmem::Finder<'static>,
 }
 
 impl Walk {
@@ -300,7 +303,7 @@ impl Walk {
                 .push_str(std::str::from_utf8(time).unwrap_or(""));
         }
         let start = line.get(..160).unwrap_or(line);
-        if memchr::memmem::find(start, b"\"code\":\"MAU").is_some() {
+        if self.own.find(start).is_some() {
             self.own(name, number, line);
         }
     }
