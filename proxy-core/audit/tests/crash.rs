@@ -213,7 +213,7 @@ fn child_with_a_full_disk() {
     let before = getrlimit(Resource::Fsize);
     let limit = Rlimit {
         current: Some(100_001),
-        ..before.clone()
+        ..before
     };
     setrlimit(Resource::Fsize, limit).unwrap();
     let mut pen = log.pen();
