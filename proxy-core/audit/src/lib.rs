@@ -11,6 +11,8 @@ mod event;
 mod files;
 mod json;
 mod log;
+#[cfg(test)]
+mod page;
 mod read;
 mod redact;
 mod scribe;

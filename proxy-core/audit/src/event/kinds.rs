@@ -61,6 +61,130 @@ pub const SESSION: &[(&str, &str)] = &[
     ("server_id", "the instance of muster"),
 ];
 
+/// What the fields mean that only some events have.
+pub const MEANINGS: &[(&str, &str)] = &[
+    (
+        "affected_records",
+        "rows that the statement returned or changed, as the database says",
+    ),
+    ("attributes", "what the joining service proved about itself"),
+    (
+        "bytes",
+        "bytes: of rows without their messages' headers, or of a file",
+    ),
+    ("bytes_from_client", "bytes from the client, without TLS"),
+    ("bytes_to_client", "bytes to the client, without TLS"),
+    ("cert_type", "whose certificate: `user`, `database`, `host`"),
+    (
+        "command_tag",
+        "what the database calls that which it did: `SELECT 5`",
+    ),
+    ("count", "how many"),
+    ("db_labels", "the target's labels"),
+    ("db_query", "the statement, without its secrets"),
+    (
+        "detail",
+        "how the two sides are linked: versions of the protocol and of TLS",
+    ),
+    ("direction", "`in` to the database, `out` of it, or `both`"),
+    (
+        "duration_us",
+        "microseconds from the statement's arrival to the end of its result",
+    ),
+    ("end_time", "when it ended"),
+    ("error", "why not: muster's reason, or the database's text"),
+    ("error_code", "the database's code: PostgreSQL's SQLSTATE"),
+    ("expected_chain", "the chain that the head has"),
+    ("expected_seq", "the number that the head has"),
+    ("expires", "until when it holds"),
+    ("file", "a file's name"),
+    ("files", "files' names"),
+    ("format", "of the rows: `text` or `binary`"),
+    ("found_chain", "the chain of the last line that was found"),
+    ("found_seq", "the number of the last line that was found"),
+    ("from", "the earliest time in the file"),
+    ("function_args", "the function's arguments"),
+    ("function_oid", "the function's number"),
+    ("host_id", "the id of the machine that joins"),
+    ("join_method", "how one may join with it"),
+    ("last_chain", "the chain of the last line that was removed"),
+    ("last_seq", "the number of the last line that was removed"),
+    ("lines", "lines of the file, with this one"),
+    ("message", "what the person concerned was told"),
+    ("messages", "messages with rows"),
+    ("method", "how: `local`, `token`, `totp`"),
+    ("name", "the name of that which the event is about"),
+    ("node_name", "the name of the machine that joins"),
+    (
+        "parameters",
+        "what was bound: texts as they are, binary values in base64, `null` for NULL; `***` where the statement takes a secret",
+    ),
+    (
+        "payload",
+        "the bytes, or as many as are recorded: in base64, but for a line that was cut off",
+    ),
+    ("payload_length", "how many bytes there were"),
+    ("phase", "of the rotation"),
+    ("pid", "the process that writes"),
+    ("portal_name", "the portal; empty is the unnamed one"),
+    (
+        "postgres_pid",
+        "the process of the database that serves the session",
+    ),
+    (
+        "previous_chain",
+        "the chain of the line before, in the file before",
+    ),
+    ("previous_file", "the file before"),
+    ("query", "the statement, without its secrets"),
+    ("query_ei", "the number of the statement's event"),
+    ("reason", "why"),
+    ("role", "the role that the service joins in"),
+    ("roles", "roles"),
+    ("rows_limit", "the most rows that were asked for"),
+    ("serial", "the certificate's number"),
+    ("start_time", "when it began"),
+    (
+        "statement_name",
+        "the prepared statement; empty is the unnamed one",
+    ),
+    ("statements", "statements that were run"),
+    ("success", "whether it was done"),
+    ("target", "who or what is locked out"),
+    ("to", "the latest time in the file"),
+    ("token_name", "the token's name, without the secret"),
+    ("ttl", "how long it holds"),
+    ("user_agent", "what the client calls itself"),
+    ("version", "muster's version"),
+];
+
+/// What the ends of names mean that follow a statement's field or a field with values.
+pub const ENDINGS: &[(&str, &str)] = &[
+    (
+        "_length",
+        "how many bytes the statement has, where it was cut",
+    ),
+    (
+        "_sha256",
+        "SHA-256 of the whole statement, where it was cut; not where it has a secret",
+    ),
+    ("_truncated", "`true`: the statement was cut"),
+    (
+        "_redacted",
+        "`true`: there is a secret in the statement, or a place for one",
+    ),
+    ("_base64", "the statement as bytes, where it is not UTF-8"),
+    (
+        "_fingerprint",
+        "by which statements are one that differ in literals only; with `mask_literals`",
+    ),
+    ("_parameters", "as `parameters`"),
+    (
+        "_cut",
+        "which values were cut, by their index from 0, and how many bytes they have; `more` values were left out",
+    ),
+];
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $code:literal $event:literal, $when:literal, [$($field:literal),* $(,)?];)*) => {
         $($(#[$doc])* #[doc = $when]

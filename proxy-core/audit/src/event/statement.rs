@@ -4,6 +4,7 @@ use ring::digest;
 
 use super::{Limits, Parameter, Parameters, Statement};
 use crate::{
+    Redaction,
     json::{self, Members},
     redact::{self, MASK, Redacted, Sensitive},
 };
@@ -53,9 +54,13 @@ pub(super) fn statement(
     let truncated = statement.length > text.len() as u64;
     let Redacted {
         text: shown,
-        sensitive,
+        mut sensitive,
         fingerprint,
     } = redact::statement(text, truncated, limits.mask_literals);
+    if text.len() < statement.text.len() {
+        // A secret behind the cut is not recorded; what tells of it must not be either.
+        sensitive = sensitive.or(Redaction::of(statement.text));
+    }
     to.bytes(names.text, &shown);
     if let Some(fingerprint) = fingerprint {
         to.hex(names.fingerprint, &fingerprint);

@@ -48,11 +48,8 @@ impl Redaction {
     /// Whether what is bound to a statement of this text must not be recorded. An engine asks when the statement is
     /// prepared, and keeps the answer with it.
     pub fn of(text: &[u8]) -> Sensitive {
-        if !may_have_secret(text) {
-            return Sensitive::No;
-        }
-        let found = rules::find(text, false);
-        if found.bound || !found.masks.is_empty() {
+        let found = find(text, false);
+        if found.is_some_and(|found| found.bound || !found.masks.is_empty()) {
             Sensitive::Yes
         } else {
             Sensitive::No
@@ -67,12 +64,12 @@ impl Redaction {
 
 /// Takes the secrets out of a statement. `cut` says that it is only the beginning of one.
 pub(crate) fn statement(text: &[u8], cut: bool, mask_literals: bool) -> Redacted<'_> {
-    let (shown, sensitive) = if may_have_secret(text) {
-        let found = rules::find(text, cut);
-        let sensitive = found.bound || !found.masks.is_empty();
-        (masked(text, found.masks, MASK), sensitive)
-    } else {
-        (Cow::Borrowed(text), false)
+    let (shown, sensitive) = match find(text, cut) {
+        None => (Cow::Borrowed(text), false),
+        Some(found) => {
+            let sensitive = found.bound || !found.masks.is_empty();
+            (masked(text, found.masks, MASK), sensitive)
+        }
     };
     let sensitive = if sensitive {
         Sensitive::Yes
@@ -117,20 +114,49 @@ fn masked<'t>(text: &'t [u8], mut parts: Vec<Range<usize>>, mask: &str) -> Cow<'
     Cow::Owned(out)
 }
 
-/// Whether any rule could find something: false is certain.
-fn may_have_secret(text: &[u8]) -> bool {
+/// What the rules could find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// Nothing, for certain.
+    Nothing,
+    /// An address with a password in it.
+    Address,
+    /// Anything.
+    Words,
+}
+
+/// A look at the letters that are in every word of the rules and in few others.
+fn look(text: &[u8]) -> Look {
     let is = |start: Option<usize>, word: &[u8]| {
         start
             .and_then(|start| text.get(start..start + word.len()))
             .is_some_and(|part| part.eq_ignore_ascii_case(word))
     };
-    let rare = memchr::memchr3_iter(b'w', b'W', b':', text).any(|at| {
-        is(at.checked_sub(4), b"passw") || is(at.checked_sub(1), b"pwd") || is(Some(at), b"://")
-    });
-    rare || memchr::memchr2_iter(b'f', b'F', text).any(|at| is(at.checked_sub(6), b"identified"))
+    let mut address = false;
+    for at in memchr::memchr3_iter(b'w', b'W', b':', text) {
+        if is(at.checked_sub(4), b"passw") || is(at.checked_sub(1), b"pwd") {
+            return Look::Words;
+        }
+        address |= is(Some(at), b"://");
+    }
+    let words = memchr::memchr2_iter(b'f', b'F', text)
+        .any(|at| is(at.checked_sub(6), b"identified"))
         || memchr::memchr2_iter(b'k', b'K', text).any(|at| {
             is(at.checked_sub(14), b"secret_access_k")
                 || is(at.checked_sub(7), b"secret_k")
                 || is(at.checked_sub(10), b"session_tok")
-        })
+        });
+    match (words, address) {
+        (true, _) => Look::Words,
+        (false, true) => Look::Address,
+        (false, false) => Look::Nothing,
+    }
+}
+
+/// What the rules find, where they can find anything.
+fn find(text: &[u8], cut: bool) -> Option<rules::Found> {
+    match look(text) {
+        Look::Nothing => None,
+        seen => Some(rules::find(text, cut, seen == Look::Words)),
+    }
 }

@@ -19,9 +19,14 @@ pub(super) struct Found {
 /// Literals within literals that are looked into.
 const DEEPEST: usize = 4;
 
-/// Looks for secrets. `cut` says that the text is only the beginning of one.
-pub(super) fn find(text: &[u8], cut: bool) -> Found {
+/// Looks for secrets. `cut` says that the text is only the beginning of one; `words` that there are words in it that
+/// secrets follow, and not just an address.
+pub(super) fn find(text: &[u8], cut: bool, words: bool) -> Found {
     let mut found = Found::default();
+    urls(text, cut, &mut found.masks);
+    if !words {
+        return found;
+    }
     for dialect in [Dialect::Standard, Dialect::Backslash] {
         Search {
             text,
@@ -30,7 +35,6 @@ pub(super) fn find(text: &[u8], cut: bool) -> Found {
         }
         .sql(0..text.len(), 0);
     }
-    urls(text, cut, &mut found.masks);
     found
 }
 
@@ -318,8 +322,15 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
 
 /// Where `word`, in lower case, is first in `text`, in any case.
 fn position(text: &[u8], word: &[u8]) -> Option<usize> {
-    text.windows(word.len())
-        .position(|window| window.eq_ignore_ascii_case(word))
+    // By the letter of the word that texts have least of.
+    let rare = word.iter().position(|byte| b"wfk_".contains(byte));
+    let offset = rare.unwrap_or(0);
+    let letter = *word.get(offset)?;
+    let rest = text.get(offset..)?;
+    memchr::memchr2_iter(letter, letter.to_ascii_uppercase(), rest).find(|at| {
+        let part = text.get(*at..*at + word.len());
+        part.is_some_and(|part| part.eq_ignore_ascii_case(word))
+    })
 }
 
 /// Masks the values of `password=secret` and `"password": "secret"` in what may be a connection string.
