@@ -16,3 +16,6 @@ pub mod relay;
 pub mod scram;
 pub mod server;
 pub mod start;
+
+#[cfg(test)]
+mod real_tests;

@@ -2,27 +2,19 @@
 
 use std::collections::VecDeque;
 
-use muster_audit::{
-    Closed, Direction, Event, Failure, Micros, NotWritten, Outcome, Parameters, Redaction,
-    Sensitive,
-};
+use muster_audit::{Direction, Event, Micros, NotWritten, Outcome};
 
 use super::{
     Copy, Settings,
-    client::bind,
+    done::{Done, SKIPPED},
+    events::{PASSED_OVER, without_text},
     names::Names,
-    queue::{Kind, Queue, Waiting},
-    values::Bound,
+    queue::{Kind, Queue},
 };
 use crate::engine::Record;
 
 /// Microseconds that a statement may wait for its result before it is recorded without.
 const PATIENCE: u64 = 1_000_000;
-/// How far back a statement that is not prepared yet is looked for.
-const LOOK_BACK: usize = 64;
-/// The place of a message that the server passes over: its names may stand for anything.
-const PASSED_OVER: usize = usize::MAX;
-
 /// Whether all that was due is in the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -52,81 +44,6 @@ pub(super) enum Action {
     Loose,
 }
 
-/// How what is first in the queue ended, as far as is known.
-#[derive(Debug, Default)]
-pub(super) struct Done {
-    pub(super) at: Micros,
-    /// Of all statements of a Query together.
-    rows: Option<u64>,
-    last_rows: Option<u64>,
-    tag: Vec<u8>,
-    failed: bool,
-    code: Vec<u8>,
-    text: Vec<u8>,
-}
-
-impl Done {
-    pub(super) fn complete(&mut self, tag: &[u8], at: Micros) {
-        self.at = at;
-        self.tag.clear();
-        self.tag.extend_from_slice(tag);
-        self.last_rows = rows(tag);
-        if let Some(rows) = self.last_rows {
-            self.rows = Some(self.rows.unwrap_or(0).saturating_add(rows));
-        }
-    }
-
-    pub(super) fn fail(&mut self, code: &[u8], text: &[u8], at: Micros) {
-        self.at = at;
-        self.failed = true;
-        self.code.clear();
-        self.code.extend_from_slice(code.get(..5).unwrap_or(code));
-        self.text.clear();
-        self.text.extend_from_slice(text);
-    }
-
-    fn outcome(&self, since: Micros) -> Outcome<'_> {
-        Outcome {
-            rows: self.rows,
-            tag: &self.tag,
-            duration_us: self.at.since(since),
-            error: self.failed.then_some(Failure {
-                code: &self.code,
-                message: &self.text,
-            }),
-        }
-    }
-
-    fn clear(&mut self) {
-        self.rows = None;
-        self.last_rows = None;
-        self.failed = false;
-        self.tag.clear();
-        self.code.clear();
-        self.text.clear();
-    }
-}
-
-/// The number at the end of a command's tag: `INSERT 0 5`, `SELECT 5`.
-fn rows(tag: &[u8]) -> Option<u64> {
-    let digits = tag
-        .rsplit(|byte| *byte == b' ')
-        .next()
-        .filter(|digits| digits.len() < tag.len())?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// How a message ended that the server passed over.
-const SKIPPED: Outcome<'static> = Outcome {
-    rows: None,
-    tag: b"",
-    duration_us: 0,
-    error: Some(Failure {
-        code: b"skipped",
-        message: b"not executed: an earlier message of the pipeline failed",
-    }),
-};
-
 /// What is known of a session.
 pub(super) struct Core {
     pub(super) settings: Settings,
@@ -141,7 +58,7 @@ pub(super) struct Core {
     pub(super) transaction: u8,
     pub(super) statements: u64,
     /// The number of the last statement's event.
-    last: Option<u64>,
+    pub(super) last: Option<u64>,
     due: VecDeque<Action>,
 }
 
@@ -190,10 +107,7 @@ impl Core {
         if self.is_idle() {
             self.queue.rest();
             self.due = VecDeque::new();
-            self.done = Done {
-                at: self.done.at,
-                ..Done::default()
-            };
+            self.done = Done::default();
         }
     }
 
@@ -321,12 +235,10 @@ impl Core {
             return Ok(());
         };
         let mut outcome = self.done.outcome(waiting.at);
-        if let Some(error) = &mut outcome.error
-            && matches!(waiting.kind, Kind::Query | Kind::Execute | Kind::Bind)
+        if matches!(waiting.kind, Kind::Query | Kind::Execute | Kind::Bind)
             && self.is_sensitive(waiting)
         {
-            // A database likes to quote what it did not understand.
-            error.message = b"[redacted]";
+            outcome = without_text(outcome);
         }
         let of = waiting
             .kind
@@ -335,25 +247,6 @@ impl Core {
             .or(self.last);
         record.write(self.done.at, &Event::Result { of, outcome })?;
         Ok(())
-    }
-
-    fn is_sensitive(&self, waiting: &Waiting) -> bool {
-        let (name, text) = self.queue.texts(waiting);
-        let sensitive = match waiting.kind {
-            Kind::Query if waiting.shed => waiting.sensitive,
-            Kind::Query if waiting.cut => Redaction::of(super::queue::cut_statement(text).2),
-            Kind::Query => Redaction::of(text),
-            Kind::Execute => self
-                .names
-                .portal(name)
-                .map_or(Sensitive::Yes, |prepared| prepared.sensitive),
-            _ => bind(text).map_or(Sensitive::Yes, |(_, statement, _)| {
-                self.names
-                    .statement(statement)
-                    .map_or(Sensitive::Yes, |prepared| prepared.sensitive)
-            }),
-        };
-        sensitive == Sensitive::Yes
     }
 
     /// Passes over the queue up to the next Sync.
@@ -400,133 +293,6 @@ impl Core {
             waiting.ei = ei;
         }
         Ok(())
-    }
-
-    /// Makes the event of the one at `index` and writes it. What its names stand for is known of the first alone: to
-    /// others, what stands before them may still happen.
-    fn write_event(
-        &self,
-        index: usize,
-        waiting: &Waiting,
-        outcome: Option<Outcome<'_>>,
-        record: &mut dyn Record,
-    ) -> Result<u64, NotWritten> {
-        let (name, text) = self.queue.texts(waiting);
-        let write = |record: &mut dyn Record, event: Event<'_>| record.write(waiting.at, &event);
-        match waiting.kind {
-            Kind::Query => {
-                let query = self.queue.statement(waiting);
-                write(
-                    record,
-                    Event::Query {
-                        query,
-                        parameters: None,
-                        outcome,
-                    },
-                )
-            }
-            Kind::Parse => {
-                let query = self.queue.statement(waiting);
-                write(
-                    record,
-                    Event::Parse {
-                        statement: name,
-                        query,
-                        outcome,
-                    },
-                )
-            }
-            Kind::Bind => {
-                let (portal, statement, values) = bind(text).unwrap_or_default();
-                let sensitive = self.sensitivity(index, statement);
-                let bound = Bound::read(values, waiting.cut).filter(Bound::fits);
-                let parameters = bound.as_ref().map(|bound| Parameters {
-                    values: bound,
-                    sensitive,
-                });
-                write(
-                    record,
-                    Event::Bind {
-                        portal,
-                        statement,
-                        parameters,
-                    },
-                )
-            }
-            Kind::Execute => {
-                let prepared = if index == 0 {
-                    self.names.portal(name)
-                } else {
-                    None
-                };
-                let event = Event::Execute {
-                    portal: name,
-                    statement: prepared.map(|prepared| prepared.name.as_slice()),
-                    query: prepared.and_then(super::names::Prepared::statement),
-                    parameters: None,
-                    limit: waiting.number,
-                    outcome,
-                };
-                write(record, event)
-            }
-            Kind::CloseStatement => write(
-                record,
-                Event::Close {
-                    what: Closed::Statement(name),
-                },
-            ),
-            Kind::ClosePortal => write(
-                record,
-                Event::Close {
-                    what: Closed::Portal(name),
-                },
-            ),
-            Kind::Function => {
-                let bound = Bound::read(text, waiting.cut).filter(Bound::fits);
-                let arguments = bound.as_ref().map(|bound| Parameters {
-                    values: bound,
-                    sensitive: Sensitive::No,
-                });
-                write(
-                    record,
-                    Event::Function {
-                        oid: waiting.number,
-                        arguments,
-                        outcome,
-                    },
-                )
-            }
-            Kind::Describe | Kind::Sync | Kind::IgnoredSync => Ok(self.last.unwrap_or(0)),
-        }
-    }
-
-    /// Whether what is bound to the statement of this name may be recorded. Where that cannot be known, it is not.
-    fn sensitivity(&self, index: usize, statement: &[u8]) -> Sensitive {
-        if index == PASSED_OVER {
-            return Sensitive::Yes;
-        }
-        let before = index.min(self.queue.len());
-        for index in (before.saturating_sub(LOOK_BACK)..before).rev() {
-            let Some(waiting) = self
-                .queue
-                .get(index)
-                .filter(|waiting| waiting.kind == Kind::Parse)
-            else {
-                continue;
-            };
-            let (name, text) = self.queue.texts(waiting);
-            if name == statement {
-                return if waiting.shed {
-                    waiting.sensitive
-                } else {
-                    Redaction::of(text)
-                };
-            }
-        }
-        match self.names.statement(statement) {
-            Some(prepared) if before <= LOOK_BACK => prepared.sensitive,
-            _ => Sensitive::Yes,
-        }
     }
 
     /// Records what has waited for too long.

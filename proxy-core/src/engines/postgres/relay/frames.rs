@@ -174,6 +174,11 @@ impl Frames {
         self.open = Some(open);
     }
 
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.kept.capacity()
+    }
+
     /// Lets go of memory, between messages.
     pub(super) fn rest(&mut self) {
         if self.at_boundary() {

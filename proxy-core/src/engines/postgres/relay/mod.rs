@@ -15,7 +15,9 @@
 //! Rows cost five bytes of attention each.
 
 mod client;
+mod done;
 mod emit;
+mod events;
 mod frames;
 mod long;
 mod names;
@@ -24,7 +26,7 @@ mod server;
 mod values;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use muster_audit::{Direction, Micros, NotWritten};
 
@@ -73,6 +75,16 @@ impl Relay {
             clean: true,
             terminated: false,
         }
+    }
+
+    /// Bytes of memory that it holds, without what the look-up tables of names cost.
+    #[cfg(test)]
+    fn memory(&self) -> usize {
+        self.client.memory()
+            + self.server.memory()
+            + self.ask.queue.memory()
+            + self.long.head.capacity()
+            + self.long.text.capacity()
     }
 
     /// Remembers where the bytes that went to the client end.
@@ -255,4 +267,12 @@ impl Moved {
         self.bytes += bytes as u64;
         self.messages += 1;
     }
+}
+
+/// A message, for the tests of the neighbours.
+#[cfg(test)]
+pub(super) fn test_message(tag: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put(&mut out, tag, |out| out.extend_from_slice(body));
+    out
 }

@@ -261,6 +261,11 @@ impl Queue {
         Statement::part(prefix, length, Some(sha256))
     }
 
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.texts.capacity() + self.waiting.capacity() * size_of::<Waiting>()
+    }
+
     /// Lets go of memory while nothing waits.
     pub(super) fn rest(&mut self) {
         if self.waiting.is_empty() {

@@ -8,6 +8,11 @@
 )]
 
 mod cases;
+mod copy;
+pub(crate) mod fuzz;
+mod limits;
+mod splits;
+pub(crate) mod transcripts;
 
 use std::fmt::Write as _;
 
@@ -311,3 +316,29 @@ pub(super) fn all(messages: &[(u8, &[u8])]) -> Vec<u8> {
         .flat_map(|(tag, body)| m(*tag, body))
         .collect()
 }
+
+fn play() -> Play {
+    Play::new(SETTINGS)
+}
+
+pub(super) const SELECT: &[(u8, &[u8])] =
+    &[(b'T', b"\0\0"), (b'D', b"\0\0"), (b'C', b"SELECT 1\0")];
+const READY: (u8, &[u8]) = (b'Z', b"I");
+
+const PREPARE: &[(u8, &[u8])] = &[
+    (b'P', b"s1\0SELECT $1\0\0\0"),
+    (b'D', b"Ss1\0"),
+    (b'S', b""),
+];
+const PREPARED: &[(u8, &[u8])] = &[
+    (b'1', b""),
+    (b't', b"\0\x01\0\0\0\x17"),
+    (b'T', b"\0\0"),
+    READY,
+];
+const RUN: &[(u8, &[u8])] = &[
+    (b'B', b"\0s1\0\0\x01\0\0\0\x01\0\0\0\x0242\0\0"),
+    (b'E', b"\0\0\0\0\0"),
+    (b'S', b""),
+];
+const RAN: &[(u8, &[u8])] = &[(b'2', b""), (b'D', b"\0\0"), (b'C', b"SELECT 1\0"), READY];
