@@ -13,6 +13,10 @@ use super::{files, lock, open::OpenError};
 /// What a file system makes in its topmost directory by itself.
 const OF_FILE_SYSTEM: &str = "lost+found";
 
+/// What other parts of muster keep in the store's directory, and may have made before there was a store: users and roles are
+/// often written first.
+const OF_MUSTER: [&str; 2] = ["authority", "audit"];
+
 /// Makes the directory for its owner alone, or looks whether the one that is there may be used.
 ///
 /// # Errors
@@ -69,9 +73,11 @@ fn may_hold_store(dir: &Path) -> io::Result<bool> {
     }
     let begun = dir.join(lock::NAME).is_file();
     for entry in fs::read_dir(dir)? {
-        let name = entry?.file_name();
+        let entry = entry?;
+        let name = entry.file_name();
         let begins_store = name == lock::NAME || name == files::DATA;
-        if name != OF_FILE_SYSTEM && !(begun && begins_store) {
+        let is_ours = OF_MUSTER.iter().any(|known| name == *known) && entry.file_type()?.is_dir();
+        if name != OF_FILE_SYSTEM && !is_ours && !(begun && begins_store) {
             return Ok(false);
         }
     }
