@@ -1,16 +1,21 @@
 //! The commands. This file is the table of contents; each command is a file of its own.
 
+mod access;
 mod apply;
 mod args;
 mod authority;
 mod completions;
 mod config;
 mod context;
+mod create;
 mod db;
 mod demo;
 pub mod docs;
+mod edit;
 mod error;
 mod explain;
+mod export;
+mod get;
 mod history;
 mod install;
 mod lock;
@@ -18,7 +23,10 @@ mod opened;
 mod plan;
 mod plans;
 mod plugin;
+mod records;
 mod reload;
+mod rm;
+mod role;
 mod run;
 mod scan;
 mod scope;
@@ -90,6 +98,22 @@ enum Command {
     /// Check the store, or repair a damaged one.
     #[command(subcommand)]
     Store(store::Store),
+    /// Write records from files: roles, users, databases, join tokens, locks. All of them or none.
+    Create(create::Create),
+    /// Show records, as files that `create` takes.
+    Get(get::Get),
+    /// Change a record in an editor.
+    Edit(edit::Edit),
+    /// Remove records.
+    Rm(rm::Rm),
+    /// List, show and remove roles.
+    #[command(subcommand)]
+    Role(role::Role),
+    /// Say who may open which database as whom, and why.
+    #[command(subcommand)]
+    Access(access::Access),
+    /// Write the enrolled databases for another tool.
+    Export(export::Export),
     /// Keep a user, a role, a database or a node out, at once.
     #[command(subcommand)]
     Lock(lock::Lock),
@@ -168,6 +192,13 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Explain(args) => block_on(args.run(common)),
         Command::History(args) => args.run(common),
         Command::Store(args) => args.run(common),
+        Command::Create(args) => args.run(common),
+        Command::Get(args) => args.run(common),
+        Command::Edit(args) => args.run(common),
+        Command::Rm(args) => args.run(common),
+        Command::Role(args) => args.run(common),
+        Command::Access(args) => args.run(common),
+        Command::Export(args) => args.run(common),
         Command::Lock(args) => args.run(common),
         Command::Plugin(args) => args.run(common),
         Command::Install(args) => args.run(common),

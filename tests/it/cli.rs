@@ -1,5 +1,6 @@
 //! The commands as a person runs them: the real program, against recorded clouds on this machine.
 
+mod access;
 mod kept;
 mod streams;
 

@@ -353,3 +353,23 @@ fn every_problem_of_a_file_is_told_at_once_with_its_line() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+/// What the page for people shows can be created as it stands there.
+#[test]
+fn the_examples_of_the_page_are_records() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/access.md");
+    let page = fs::read_to_string(page).unwrap();
+    let blocks: Vec<&str> = page
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split_once("```").unwrap().0)
+        .collect();
+    assert!(blocks.len() >= 2);
+    let mut kinds = BTreeSet::new();
+    for block in blocks {
+        let (records, problems) = parse_records(block, now());
+        assert!(problems.is_empty(), "{problems:?}");
+        kinds.extend(records.iter().map(Record::kind));
+    }
+    assert_eq!(kinds.len(), 5, "{kinds:?}");
+}

@@ -160,6 +160,10 @@ impl Policy {
         if let Some(lock) = self.lock_on(user, None, now) {
             return Err(locked(lock));
         }
+        Ok(self.terms_of(user, now))
+    }
+
+    fn terms_of(&self, user: &User, now: Timestamp) -> Terms {
         let mut terms = Terms {
             roles: Vec::new(),
             max_ttl: None,
@@ -182,20 +186,21 @@ impl Policy {
         }
         terms.roles.sort_unstable();
         terms.roles.dedup();
-        Ok(terms)
+        terms
     }
 
-    /// The identity that a login of this user would get now, good for `ttl` seconds at most: for asking what would be.
+    /// The identity that a login of this user would get now, good for `ttl` at most: for asking what would be. Locks are
+    /// left to the asking.
     ///
     /// # Errors
-    /// As [`terms`](Self::terms).
+    /// When there is no such user.
     pub fn as_if_logged_in(
         &self,
         user: &str,
         ttl: Duration,
         now: Timestamp,
     ) -> Result<Identity, Denial> {
-        let terms = self.terms(user, now)?;
+        let terms = self.terms_of(self.find_user(user, now)?, now);
         let ttl = terms.max_ttl.map_or(ttl, |(most, _)| most.min(ttl));
         Ok(Identity {
             user: user.to_owned(),
