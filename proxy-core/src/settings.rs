@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use crate::engines::postgres::cancel::InClear;
+
 /// How the door listens and what it bears. [`Default`] is fit for production but for the addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -24,6 +26,8 @@ pub struct Settings {
     pub handshake_timeout: Duration,
     /// How long the way to the database may take: name, connection, TLS and login together.
     pub connect_timeout: Duration,
+    /// Which requests to cancel a query are taken that come in clear, as plain `psql` sends them.
+    pub cancel_in_clear: InClear,
     /// How often one address may ask for a query to be cancelled, in a second.
     pub cancels_per_second: u32,
     /// After how long without a byte the system asks whether the peer still lives.
@@ -44,6 +48,7 @@ impl Default for Settings {
             handshakes_per_address: 1_024,
             handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(20),
+            cancel_in_clear: InClear::default(),
             cancels_per_second: 50,
             keepalive: Duration::from_secs(60),
             spare_buffers: 16,

@@ -129,6 +129,12 @@ impl Leg {
         self.inbox.consume(count);
     }
 
+    /// Gives plain text back that was consumed, in front of what was not opened yet. False when there is other plain text
+    /// or too much of it.
+    pub fn give_back(&mut self, plain: &[u8]) -> bool {
+        self.inbox.give_back(plain)
+    }
+
     /// Whether the peer has ended its side.
     pub const fn ended(&self) -> bool {
         self.ended

@@ -171,6 +171,19 @@ impl Inbox {
         true
     }
 
+    /// Puts plain text in front of the records that are not opened. False when there is other plain text, or no room.
+    pub fn give_back(&mut self, plain: &[u8]) -> bool {
+        if self.plain.0 != self.plain.1 {
+            return plain.is_empty();
+        }
+        let sealed = self.sealed().to_vec();
+        self.plain = (0, 0);
+        self.sealed = (0, 0);
+        let fits = self.preload(plain, &sealed);
+        self.rest();
+        fits
+    }
+
     /// Opens the next record if it is whole. Application data becomes plain text; any other content is answered.
     pub fn open(&mut self, key: &mut Key) -> Result<Option<Opened>, BadRecord> {
         let Some(length) = Key::record_length(self.sealed())? else {

@@ -1,0 +1,184 @@
+//! How many connections the door bears: in total, before they are a session, and from one address.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// What is counted. Shared by the acceptor and all sessions; locked once when a connection comes and twice later.
+#[derive(Debug, Default)]
+pub(crate) struct Limits {
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    connections: usize,
+    handshakes: usize,
+    by_address: HashMap<IpAddr, usize>,
+    cancels: HashMap<IpAddr, u32>,
+    cancels_in: i64,
+}
+
+/// What bounds the counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    pub(crate) connections: usize,
+    pub(crate) handshakes: usize,
+    pub(crate) handshakes_per_address: usize,
+}
+
+/// Why a connection is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    Connections,
+    Handshakes,
+    Address,
+}
+
+/// The right to be connected; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    limits: Arc<Limits>,
+    /// The address, while the connection is not a session yet.
+    address: Option<IpAddr>,
+}
+
+impl Limits {
+    pub(crate) fn enter(self: &Arc<Self>, from: IpAddr, most: Most) -> Result<Ticket, Full> {
+        let address = network(from);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.connections >= most.connections {
+            return Err(Full::Connections);
+        }
+        if counts.handshakes >= most.handshakes {
+            return Err(Full::Handshakes);
+        }
+        let mine = counts.by_address.entry(address).or_default();
+        if *mine >= most.handshakes_per_address {
+            return Err(Full::Address);
+        }
+        *mine += 1;
+        counts.connections += 1;
+        counts.handshakes += 1;
+        Ok(Ticket {
+            limits: Arc::clone(self),
+            address: Some(address),
+        })
+    }
+
+    /// Whether this address may ask for one more query to be cancelled in this second.
+    pub(crate) fn may_cancel(&self, from: IpAddr, second: i64, most: u32) -> bool {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.cancels_in != second {
+            counts.cancels_in = second;
+            counts.cancels.clear();
+        }
+        let mine = counts.cancels.entry(network(from)).or_default();
+        *mine += 1;
+        *mine <= most
+    }
+}
+
+impl Ticket {
+    /// The handshake is over: the connection is a session now.
+    pub(crate) fn is_session(&mut self) {
+        if let Some(address) = self.address.take() {
+            let mut counts = self
+                .limits
+                .counts
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            counts.leave(address);
+        }
+    }
+}
+
+impl Counts {
+    fn leave(&mut self, address: IpAddr) {
+        self.handshakes = self.handshakes.saturating_sub(1);
+        if let Some(mine) = self.by_address.get_mut(&address) {
+            *mine = mine.saturating_sub(1);
+            if *mine == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut counts = self
+            .limits
+            .counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        counts.connections = counts.connections.saturating_sub(1);
+        if let Some(address) = self.address.take() {
+            counts.leave(address);
+        }
+    }
+}
+
+/// What one host can take for itself: an address, or with version 6 its network of 64 bits.
+fn network(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
+            address.to_bits() & !u128::from(u64::MAX),
+        )),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const MOST: Most = Most {
+        connections: 4,
+        handshakes: 3,
+        handshakes_per_address: 2,
+    };
+
+    #[test]
+    fn each_limit_holds_and_what_is_given_back_counts_again() {
+        let limits = Arc::new(Limits::default());
+        let (one, two) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let mut first = limits.enter(one, MOST).unwrap();
+        let second = limits.enter(one, MOST).unwrap();
+        assert_eq!(limits.enter(one, MOST).unwrap_err(), Full::Address);
+        let third = limits.enter(two, MOST).unwrap();
+        assert_eq!(limits.enter(two, MOST).unwrap_err(), Full::Handshakes);
+        first.is_session();
+        let fourth = limits.enter(one, MOST).unwrap();
+        assert_eq!(limits.enter(two, MOST).unwrap_err(), Full::Connections);
+        drop((first, second, third, fourth));
+        let counts = limits.counts.lock().unwrap();
+        assert_eq!((counts.connections, counts.handshakes), (0, 0));
+        assert!(counts.by_address.is_empty());
+    }
+
+    #[test]
+    fn a_network_of_version_6_is_one_address() {
+        let limits = Arc::new(Limits::default());
+        let host = |last: u128| IpAddr::V6(Ipv6Addr::from_bits((0x2001_0db8 << 96) | last));
+        let held = (
+            limits.enter(host(1), MOST).unwrap(),
+            limits.enter(host(2), MOST).unwrap(),
+        );
+        assert_eq!(limits.enter(host(3), MOST).unwrap_err(), Full::Address);
+        drop(held);
+    }
+
+    #[test]
+    fn requests_to_cancel_are_counted_by_the_second() {
+        let limits = Limits::default();
+        let from = IpAddr::from([192, 0, 2, 1]);
+        assert!(limits.may_cancel(from, 7, 2) && limits.may_cancel(from, 7, 2));
+        assert!(!limits.may_cancel(from, 7, 2));
+        assert!(limits.may_cancel(from, 8, 2));
+    }
+}

@@ -1,0 +1,132 @@
+//! The thread that takes connections.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tracing::{debug, warn};
+
+use super::{Shared, limits::Most, worker::Hand};
+
+/// Connections that the system keeps until they are taken.
+const BACKLOG: i32 = 4096;
+/// How long nothing is taken after the system could not give a connection.
+const PAUSE: Duration = Duration::from_millis(50);
+
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+pub(super) fn start(
+    shared: &Arc<Shared>,
+    listeners: Vec<TcpListener>,
+    hands: Vec<Hand>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("door".to_owned())
+        .spawn(move || runtime.block_on(listen(shared, listeners, hands)))
+}
+
+async fn listen(shared: Arc<Shared>, listeners: Vec<TcpListener>, hands: Vec<Hand>) {
+    let hands = Arc::new(hands);
+    let mut all = tokio::task::JoinSet::new();
+    for listener in listeners {
+        let (shared, hands) = (Arc::clone(&shared), Arc::clone(&hands));
+        all.spawn(async move {
+            let stop = shared.no_more.clone();
+            // Dropping the future closes the socket.
+            stop.run_until_cancelled(take(&shared, listener, &hands))
+                .await;
+        });
+    }
+    // The hands must live until the end: a worker without one stops.
+    shared.stop.cancelled().await;
+    all.shutdown().await;
+}
+
+async fn take(shared: &Arc<Shared>, listener: TcpListener, hands: &[Hand]) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            warn!(%error, "cannot wait for connections");
+            return;
+        }
+    };
+    loop {
+        let accepted = listener.accept().await;
+        match accepted.and_then(|(socket, peer)| Ok((socket.into_std()?, peer))) {
+            Ok((socket, peer)) => taken(shared, socket, peer, hands),
+            Err(error) if is_of_one_connection(&error) => {
+                debug!(%error, "a connection was gone before it was taken");
+            }
+            Err(error) => {
+                shared.tally.accept_errors.fetch_add(1, Relaxed);
+                warn!(%error, "cannot take a connection; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn taken(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr, hands: &[Hand]) {
+    let settings = &shared.parts.settings;
+    shared.tally.accepted.fetch_add(1, Relaxed);
+    let most = Most {
+        connections: settings.connections,
+        handshakes: settings.handshakes,
+        handshakes_per_address: settings.handshakes_per_address,
+    };
+    let ticket = match shared.limits.enter(peer.ip(), most) {
+        Ok(ticket) => ticket,
+        Err(full) => {
+            shared.tally.turned_away.fetch_add(1, Relaxed);
+            debug!(%peer, ?full, "a connection was turned away");
+            return;
+        }
+    };
+    if let Err(error) = prepare(&socket, settings.keepalive) {
+        debug!(%peer, %error, "a connection could not be prepared");
+        return;
+    }
+    if let Some(hand) = hands.iter().min_by_key(|hand| hand.load()) {
+        hand.give(socket, peer, ticket);
+    }
+}
+
+fn prepare(socket: &TcpStream, keepalive: Duration) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    SockRef::from(socket).set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(keepalive)
+            .with_interval(Duration::from_secs(10))
+            .with_retries(6),
+    )
+}

@@ -1,0 +1,426 @@
+//! A session, in stages that consume each other: accepted, identified, routed, permitted, linked, then the relay.
+
+pub(crate) mod postgres;
+mod relay;
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use muster_access::{Ask, Denial, Permit};
+use muster_audit::{Actor, AdminEvent, Event, NotWritten, Subject, SubjectParts, Value, kinds};
+use muster_credentials::Advice;
+use muster_model::{Availability, Protocol, Target};
+use tokio::time::Instant;
+use tracing::{debug, info};
+
+use crate::{
+    catalog::NoTarget,
+    door::{Arrival, Caller, Shared, with_pen},
+    tls::{Leg, Shown},
+    trust::{Identified, NotIdentified},
+};
+
+/// Why there is no session, whatever the protocol. The protocol makes its own error of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) kind: Kind,
+    /// What the client is told.
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+    /// What the record says.
+    pub(crate) error: String,
+    /// The database's own code, where it was the database that refused.
+    pub(crate) code: Option<String>,
+}
+
+/// What sort of refusal, which becomes the protocol's own code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Who it is, or what that one may.
+    NotAllowed,
+    /// There is no such database, or none was named.
+    NoDatabase,
+    /// Too many sessions.
+    TooMany,
+    /// The database cannot be reached, or not logged in at.
+    Unreachable,
+    /// Stopped, or muster is stopping.
+    NotNow,
+    /// The record cannot be written.
+    Unrecorded,
+}
+
+impl Refusal {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self {
+            kind,
+            error: message.clone(),
+            message,
+            hint: None,
+            code: None,
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        let hint = hint.into();
+        self.hint = (!hint.is_empty()).then_some(hint);
+        self
+    }
+
+    pub(crate) fn error(mut self, error: impl Into<String>) -> Self {
+        self.error = error.into();
+        self
+    }
+
+    fn unidentified(why: &NotIdentified) -> Self {
+        Self::new(Kind::NotAllowed, why.to_string()).hint(why.hint())
+    }
+
+    fn denied(denial: &Denial) -> Self {
+        Self::new(Kind::NotAllowed, denial.person()).error(denial.to_string())
+    }
+
+    pub(crate) fn advised(advice: Advice) -> Self {
+        if !advice.log.is_empty() {
+            info!(
+                message = advice.message,
+                detail = advice.log,
+                "a database could not be reached"
+            );
+        }
+        Self::new(Kind::Unreachable, advice.message).hint(advice.hint)
+    }
+}
+
+/// A connection whose TLS is up, and what its client showed.
+pub(crate) struct Accepted {
+    pub(crate) leg: Leg,
+    pub(crate) shown: Shown,
+    pub(crate) arrival: Context,
+}
+
+/// What a connection keeps through all stages.
+pub(crate) struct Context {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) peer: std::net::SocketAddr,
+    pub(crate) ticket: crate::door::Ticket,
+    pub(crate) load: crate::door::Load,
+    pub(crate) deadline: Instant,
+}
+
+/// Serves one connection: from its first byte to the start of its relay, which is a task of its own.
+pub(crate) async fn serve(shared: Arc<Shared>, arrival: Arrival) {
+    let deadline = Instant::now() + shared.parts.settings.handshake_timeout;
+    let Ok(socket) = tokio::net::TcpStream::from_std(arrival.socket) else {
+        return;
+    };
+    let context = Context {
+        shared,
+        peer: arrival.peer,
+        ticket: arrival.ticket,
+        load: arrival.load,
+        deadline,
+    };
+    postgres::serve(socket, context).await;
+}
+
+/// Hands a connection to whoever answers HTTP.
+async fn serve_http(accepted: Accepted) {
+    let Accepted {
+        leg,
+        shown,
+        arrival: mut context,
+    } = accepted;
+    let shared = Arc::clone(&context.shared);
+    let Some(http) = shared.parts.http.as_ref() else {
+        return;
+    };
+    let identity = identify(&shared, &shown).map(|who| Arc::clone(who.identity()));
+    context.ticket.is_session();
+    let caller = Caller {
+        address: context.peer,
+        identity,
+    };
+    tokio::select! {
+        biased;
+        () = shared.stop.cancelled() => {}
+        () = http.serve(leg, caller) => {}
+    }
+}
+
+/// Accepted to identified.
+fn identify(shared: &Shared, shown: &Shown) -> Result<Identified, NotIdentified> {
+    let trust = shared.parts.trust.load();
+    trust.identify(&shown.certificates, shared.timestamp())
+}
+
+/// Identified to routed: the certificate's route, else the server name.
+fn route(
+    shared: &Shared,
+    who: &Identified,
+    shown: &Shown,
+    protocol: Protocol,
+) -> Result<Arc<Target>, Refusal> {
+    let identity = who.identity();
+    let host = shared.parts.settings.host.as_deref();
+    let name = match (&identity.route, shown.server_name.as_deref()) {
+        (Some(route), _) => route.target.clone(),
+        (None, Some(server)) => named(server, host).map(str::to_owned).ok_or_else(nowhere)?,
+        (None, None) => return Err(nowhere()),
+    };
+    let catalog = shared.parts.catalog.load();
+    let target = match catalog.find(&name) {
+        Ok(target) => Arc::clone(target),
+        // Whoever names one that is not there is told the same as whoever names one that is not for them.
+        Err(error @ NoTarget::Unknown(_)) => {
+            let denial = Denial::UnknownTarget { name };
+            return Err(Refusal {
+                kind: Kind::NoDatabase,
+                ..Refusal::denied(&denial).error(error.to_string())
+            });
+        }
+        Err(error @ NoTarget::Ambiguous { .. }) => {
+            return Err(Refusal::new(
+                Kind::NoDatabase,
+                format!("the short name `{name}` is not unique"),
+            )
+            .hint("Use the full name, as `muster db ls` shows it.")
+            .error(error.to_string()));
+        }
+    };
+    if target.protocol != protocol {
+        // Told only to those who may see it: the permit comes first for all others.
+        let policy = shared.parts.policy.load();
+        if policy.sees(identity, &target, shared.timestamp()) {
+            return Err(Refusal::new(
+                Kind::NoDatabase,
+                format!(
+                    "the database `{}` speaks {}, not {protocol}",
+                    target.name, target.protocol
+                ),
+            )
+            .hint(format!("Use a client for {}.", target.protocol)));
+        }
+        return Err(Refusal::denied(&Denial::UnknownTarget { name }));
+    }
+    Ok(target)
+}
+
+/// The target that a server name begins with: `{target}.{host}`.
+fn named<'a>(server: &'a str, host: Option<&str>) -> Option<&'a str> {
+    let server = server.strip_suffix('.').unwrap_or(server);
+    let name = match host {
+        Some(host) => {
+            let cut = server.len().checked_sub(host.len() + 1)?;
+            let (name, rest) = server.split_at_checked(cut)?;
+            let rest = rest.strip_prefix('.')?;
+            rest.eq_ignore_ascii_case(host).then_some(name)?
+        }
+        None => server.split_once('.')?.0,
+    };
+    (!name.is_empty()).then_some(name)
+}
+
+fn nowhere() -> Refusal {
+    Refusal::new(
+        Kind::NoDatabase,
+        "the connection does not say which database it is for",
+    )
+    .hint("Get a certificate for one database with `muster db login NAME`, or connect to the host NAME.HOST.")
+}
+
+/// Routed to permitted, and what the state of the target has to say.
+fn permit(
+    shared: &Shared,
+    who: &Identified,
+    target: &Arc<Target>,
+    ask: &Ask<'_>,
+) -> Result<Permit, Refusal> {
+    if shared.draining.load(Relaxed) {
+        return Err(
+            Refusal::new(Kind::NotNow, "muster is stopping").hint("Connect again in a moment.")
+        );
+    }
+    let policy = shared.parts.policy.load();
+    let permit = policy
+        .permit(who.identity(), target, ask, shared.timestamp())
+        .map_err(|denial| Refusal::denied(&denial))?;
+    let state = &target.state;
+    if target.endpoint.is_none() || state.availability == Availability::Stopped {
+        let why = if target.endpoint.is_none() {
+            " and has no address"
+        } else {
+            ""
+        };
+        return Err(Refusal::new(
+            Kind::NotNow,
+            format!("the database `{}` is {}{why}", target.name, state.name),
+        )
+        .hint("Start it at its provider; it is served here again as soon as it runs."));
+    }
+    Ok(permit)
+}
+
+/// Whose session it is, for the record.
+fn subject(
+    context: &Context,
+    sid: &str,
+    who: &Identified,
+    permit: &Permit,
+    wanted: &Wanted<'_>,
+) -> Subject {
+    let identity = who.identity();
+    let roles: Vec<&str> = identity.roles.iter().map(String::as_str).collect();
+    let db_roles: Vec<&str> = permit.roles().iter().map(String::as_str).collect();
+    subject_of(
+        context,
+        sid,
+        who,
+        &roles,
+        &db_roles,
+        permit.target(),
+        wanted,
+    )
+}
+
+/// What a client asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) db_user: &'a str,
+    pub(crate) db_name: &'a str,
+    pub(crate) user_agent: Option<&'a str>,
+}
+
+fn subject_of(
+    context: &Context,
+    sid: &str,
+    who: &Identified,
+    roles: &[&str],
+    db_roles: &[&str],
+    target: &Target,
+    wanted: &Wanted<'_>,
+) -> Subject {
+    let uri = target
+        .endpoint
+        .as_ref()
+        .map(|endpoint| format!("{}:{}", endpoint.host, endpoint.port))
+        .unwrap_or_default();
+    Subject::new(&SubjectParts {
+        cluster_name: context.shared.parts.trust.load().cluster(),
+        sid,
+        user: &who.identity().user,
+        service: who.identity().usage == muster_access::Usage::Service,
+        roles,
+        db_service: &target.name,
+        db_protocol: target.protocol.as_str(),
+        db_type: target.kind.as_str(),
+        db_origin: &target.owner.by,
+        db_uri: &uri,
+        db_name: wanted.db_name,
+        db_user: wanted.db_user,
+        db_roles,
+        client: Some(context.peer),
+        upstream: None,
+        server_id: "",
+    })
+}
+
+/// Records that somebody was not let in at the door: there is no target yet that it could be a session of.
+fn record_stranger(context: &Context, user: &str, refusal: &Refusal, wanted: &Wanted<'_>) {
+    let by = Actor {
+        user,
+        remote: Some(context.peer),
+    };
+    let event = AdminEvent::new(&kinds::AUTH_FAILED, context.shared.now(), by)
+        .with("success", Value::Flag(false))
+        .with("error", Value::Text(&refusal.error))
+        .with("db_user", Value::Text(wanted.db_user))
+        .with("db_name", Value::Text(wanted.db_name));
+    if let Err(error) = context.shared.parts.audit.emit(&event) {
+        debug!(%error, "a refusal at the door was not recorded");
+    }
+}
+
+/// Records that a session was refused.
+fn record_refusal(
+    context: &Context,
+    mut subject: Subject,
+    refusal: &Refusal,
+    user_agent: Option<&str>,
+) {
+    context.shared.tally.refused.fetch_add(1, Relaxed);
+    let event = Event::SessionRefused {
+        error: &refusal.error,
+        message: &refusal.message,
+        user_agent,
+    };
+    if let Err(error) = with_pen(&mut subject, context.shared.now(), &event, true) {
+        debug!(%error, "a refused session was not recorded");
+    }
+}
+
+/// Writes what must be written before anything goes on. Waits while the record's queue is full, for as long as a client may
+/// wait.
+async fn must_write(mut write: impl FnMut() -> Result<u64, NotWritten>) -> Result<(), NotWritten> {
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
+    for _ in 0..400 {
+        match write() {
+            Err(NotWritten::Busy) => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error),
+            Ok(_) => return Ok(()),
+        }
+    }
+    Err(NotWritten::Busy)
+}
+
+/// A session's id: a random UUID.
+fn new_id(shared: &Shared) -> Option<String> {
+    let bytes = shared.random::<16>()?;
+    let number = u128::from_be_bytes(bytes);
+    // Version 4, variant 1 (RFC 9562 5.4).
+    let number = number & !(0xf << 76) | (0x4 << 76);
+    let number = number & !(0x3 << 62) | (0x2 << 62);
+    let hex = format!("{number:032x}");
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    Some(format!(
+        "{}-{}-{}-{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(12, 16),
+        part(16, 20),
+        part(20, 32)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::named;
+
+    #[test]
+    fn a_server_name_begins_with_the_target() {
+        for (server, host, name) in [
+            (
+                "orders.db.example.com",
+                Some("db.example.com"),
+                Some("orders"),
+            ),
+            (
+                "ORDERS.DB.example.com.",
+                Some("db.example.com"),
+                Some("ORDERS"),
+            ),
+            ("a.b.db.example.com", Some("db.example.com"), Some("a.b")),
+            ("db.example.com", Some("db.example.com"), None),
+            (".db.example.com", Some("db.example.com"), None),
+            ("ordersdb.example.com", Some("db.example.com"), None),
+            ("orders.else.example.com", Some("db.example.com"), None),
+            ("", Some("db.example.com"), None),
+            ("orders.anything", None, Some("orders")),
+            ("localhost", None, None),
+        ] {
+            assert_eq!(named(server, host), name, "{server} {host:?}");
+        }
+    }
+}
