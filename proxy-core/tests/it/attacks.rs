@@ -1,0 +1,149 @@
+//! What the door bears: slow clients, half-open connections, and bytes that are no protocol.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use muster_proxy::Settings;
+
+use crate::bed::{Bed, bed, run, until};
+
+/// Reads until the other side closes; what came.
+fn rest(socket: &mut TcpStream) -> Vec<u8> {
+    socket
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let mut bytes = Vec::new();
+    let _ = socket.read_to_end(&mut bytes);
+    bytes
+}
+
+#[test]
+fn a_thousand_slow_clients_disturb_nobody_and_are_dropped() {
+    let settings = Settings {
+        handshake_timeout: Duration::from_secs(8),
+        ..Settings::default()
+    };
+    let bed = Bed::new(settings, None);
+    let user = bed.person(|_| {});
+    let certificate = bed.login(&user, "app");
+    let mut slow: Vec<TcpStream> = (0u32..1000)
+        .map(|number| {
+            let mut socket = TcpStream::connect(bed.door.local_addr()).unwrap();
+            // Nothing; a part of a request; a part of a hello; a hello that goes on for ever.
+            let part: &[u8] = match number % 4 {
+                0 => b"",
+                1 => &[0, 0, 0, 8, 4],
+                2 => &[0x16, 3, 1, 2],
+                _ => &[0x16, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc],
+            };
+            socket.write_all(part).unwrap();
+            socket
+        })
+        .collect();
+    assert_eq!(bed.sql(&certificate, &["select 'in'"]), "in\n");
+    // The address has used up its handshakes.
+    let more: Vec<TcpStream> = (0..100)
+        .map(|_| TcpStream::connect(bed.door.local_addr()).unwrap())
+        .collect();
+    until("some are turned away", || {
+        bed.door.numbers().turned_away > 0
+    });
+    drop(more);
+    for socket in &mut slow {
+        rest(socket);
+    }
+    assert_eq!(bed.sql(&certificate, &["select 'again'"]), "again\n");
+    bed.door.stop();
+}
+
+#[test]
+fn bytes_that_are_no_protocol_are_answered_or_dropped() {
+    let bed = bed();
+    let long: Vec<u8> = [0u8, 0, 0x40, 0]
+        .into_iter()
+        .chain(std::iter::repeat_n(b'a', 5000))
+        .collect();
+    let cases: Vec<(Vec<u8>, &[u8])> = vec![
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), b""),
+        (b"\x00\x00\x00\x07abc".to_vec(), b"E"),
+        (long, b"E"),
+        (b"\x16\x03\x01\x00\x05hello".to_vec(), b""),
+        (b"\x00\x00\x00\x08\x04\xd2\x16\x2fSELECT".to_vec(), b"E"),
+        (b"\xff\xfe\xfd\xfc".to_vec(), b""),
+    ];
+    for (sent, first) in cases {
+        let mut socket = TcpStream::connect(bed.door.local_addr()).unwrap();
+        socket.write_all(&sent).unwrap();
+        let got = rest(&mut socket);
+        assert!(got.starts_with(first), "{sent:?}: {got:?}");
+    }
+    // Kerberos encryption is declined on the same connection, then TLS is taken.
+    let mut socket = TcpStream::connect(bed.door.local_addr()).unwrap();
+    let mut answer = [0; 1];
+    socket
+        .write_all(b"\x00\x00\x00\x08\x04\xd2\x16\x30")
+        .unwrap();
+    socket.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"N");
+    socket
+        .write_all(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")
+        .unwrap();
+    socket.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"S");
+}
+
+#[test]
+fn a_cancel_key_of_nobody_is_never_answered() {
+    let bed = bed();
+    let before = bed.door.numbers().cancels_ignored;
+    let mut socket = TcpStream::connect(bed.door.local_addr()).unwrap();
+    socket
+        .write_all(b"\x00\x00\x00\x10\x04\xd2\x16\x2e\x00\x00\x00\x01abcd")
+        .unwrap();
+    assert_eq!(rest(&mut socket), b"");
+    assert!(bed.door.numbers().cancels_ignored > before);
+}
+
+#[test]
+fn a_client_that_vanishes_takes_its_session_along() {
+    let bed = bed();
+    let user = bed.person(|_| {});
+    let certificate = bed.login(&user, "app");
+    run(async {
+        let session = bed.connect(&certificate, "alice").await;
+        session.client.batch_execute("begin").await.unwrap();
+        assert_eq!(bed.sessions_of(&user), 1);
+        // Without a word of TLS or of PostgreSQL.
+        session.ended.abort();
+        drop(session.client);
+    });
+    until("the session is gone", || bed.sessions_of(&user) == 0);
+}
+
+#[test]
+fn a_reader_that_does_not_read_holds_up_only_itself() {
+    let bed = bed();
+    let user = bed.person(|_| {});
+    let certificate = bed.login(&user, "app");
+    let child = bed
+        .psql(Some(&certificate), "")
+        .args([
+            "-c",
+            "copy (select repeat('x', 1000) from generate_series(1, 200000)) to stdout",
+        ])
+        .spawn()
+        .unwrap();
+    // psql stops at a full pipe, which nobody reads.
+    until("some bytes have passed", || {
+        bed.door
+            .sessions()
+            .iter()
+            .any(|view| view.user == user && view.to_client > 100_000)
+    });
+    assert_eq!(bed.sql(&certificate, &["select 'free'"]), "free\n");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.stdout.len(), 200_000 * 1001);
+}

@@ -1,0 +1,718 @@
+//! What the tests stand on: a PostgreSQL, authorities, certificates, a door, and clients.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use muster_access::{
+    IDENTITY_OID, Identity, LabelRules, Policy, Role, Route, Rules, Usage, User, Words,
+};
+use muster_audit::{Log, Micros};
+use muster_credentials::{
+    Advice, CredentialError, Credentials, Failure, Login, Proof, Secret, UpstreamTls,
+};
+use muster_model::{
+    Availability, Endpoint, Kind, Labels, Owner, Protocol, ResourceId, Scope, Service, State,
+    Target, Timestamp,
+};
+use muster_proxy::{Catalog, Door, HttpService, Parts, Settings, SystemResolver, Trust};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tempfile::TempDir;
+
+const BIN: &str = "/usr/lib/postgresql/15/bin";
+
+/// A program of PostgreSQL. A test that cannot run is a failed one.
+pub fn program(name: &str) -> PathBuf {
+    let path = Path::new(BIN).join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: install postgresql-15",
+        path.display()
+    );
+    path
+}
+
+/// A certificate authority.
+pub struct Ca {
+    pub der: CertificateDer<'static>,
+    pub pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Ca {
+    pub fn new(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let certificate = params.self_signed(&key).unwrap();
+        Self {
+            der: certificate.der().clone(),
+            pem: certificate.pem(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    pub fn sign(&self, params: &CertificateParams) -> (rcgen::Certificate, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+}
+
+/// A server's certificate for `localhost`.
+fn server(ca: &Ca) -> (rcgen::Certificate, KeyPair) {
+    let names = [
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "*.door.test".to_owned(),
+    ];
+    let mut params = CertificateParams::new(names).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    ca.sign(&params)
+}
+
+/// The PostgreSQL of this test run.
+pub struct Postgres {
+    pub port: u16,
+    pub ca: Ca,
+    _dir: TempDir,
+}
+
+pub fn postgres() -> &'static Postgres {
+    static SERVER: OnceLock<Postgres> = OnceLock::new();
+    SERVER.get_or_init(Postgres::start)
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output().unwrap();
+    output.stdout == b"0\n"
+}
+
+/// PostgreSQL does not run as root; and it ends when the thread that started it does.
+fn as_postgres(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    if is_root() {
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+    }
+    command.args(["--pdeathsig", "QUIT", "--"]).arg(program);
+    command
+}
+
+impl Postgres {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let ca = Ca::new("databases");
+        let (certificate, key) = server(&ca);
+        fs::write(dir.path().join("server.crt"), certificate.pem()).unwrap();
+        fs::write(dir.path().join("server.key"), key.serialize_pem()).unwrap();
+        fs::set_permissions(
+            dir.path().join("server.key"),
+            fs::Permissions::from_mode(0o600),
+        )
+        .unwrap();
+        if is_root() {
+            let status = Command::new("chown")
+                .args(["-R", "postgres:"])
+                .arg(dir.path())
+                .status()
+                .unwrap();
+            assert!(status.success());
+        }
+        let output = as_postgres(&program("initdb"))
+            .args([
+                "-N",
+                "-A",
+                "trust",
+                "-U",
+                "postgres",
+                "-E",
+                "UTF8",
+                "--no-locale",
+                "-D",
+            ])
+            .arg(&data)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let hba = "host all postgres 127.0.0.1/32 trust\n\
+                   hostssl all token 127.0.0.1/32 password\n\
+                   hostssl all md5 127.0.0.1/32 md5\n\
+                   hostssl all all 127.0.0.1/32 scram-sha-256\n";
+        fs::write(data.join("pg_hba.conf"), hba).unwrap();
+        let port = free_port();
+        let home = dir.path().to_owned();
+        // The thread lives as long as the server does, which is as long as the process.
+        std::thread::spawn(move || {
+            let set = |name: &str, value: &str| format!("{name}={value}");
+            let file = |name: &str| home.join(name).display().to_string();
+            let mut child = as_postgres(&program("postgres"))
+                .arg("-D")
+                .arg(home.join("data"))
+                .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""])
+                .args([
+                    "-c",
+                    "ssl=on",
+                    "-c",
+                    "fsync=off",
+                    "-c",
+                    "max_connections=200",
+                ])
+                .args(["-c", &set("ssl_cert_file", &file("server.crt"))])
+                .args(["-c", &set("ssl_key_file", &file("server.key"))])
+                .stdout(Stdio::null())
+                .stderr(fs::File::create(home.join("log")).unwrap())
+                .spawn()
+                .unwrap();
+            child.wait().unwrap();
+        });
+        let server = Self {
+            port,
+            ca,
+            _dir: dir,
+        };
+        until("PostgreSQL answers", || {
+            server.direct("select 1").status.success()
+        });
+        let sql =
+            "create role alice login password 'secret'; create role bob login password 'secret';
+                   create role token login password 'secret'; set password_encryption = md5;
+                   create role md5 login password 'secret'; create database app;";
+        let script = sql.split(';').map(str::trim).filter(|one| !one.is_empty());
+        let mut command = server.psql_direct();
+        for statement in script {
+            command.args(["-c", statement]);
+        }
+        let output = command.output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        server
+    }
+
+    fn psql_direct(&self) -> Command {
+        let mut command = Command::new(program("psql"));
+        command.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d"]);
+        command.arg(format!(
+            "host=127.0.0.1 port={} user=postgres dbname=postgres",
+            self.port
+        ));
+        command
+    }
+
+    /// Runs a statement past the door.
+    pub fn direct(&self, sql: &str) -> Output {
+        self.psql_direct().args(["-c", sql]).output().unwrap()
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// Waits for something to become true; long, because machines may be busy.
+pub fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is() {
+        assert!(Instant::now() < end, "never came: {what}");
+        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+/// The same inside of a runtime, whose other tasks go on meanwhile.
+pub async fn until_async(what: &str, mut is: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is() {
+        assert!(Instant::now() < end, "never came: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Logs in with the one password of the tests.
+pub struct Login1 {
+    tls: UpstreamTls,
+    password: &'static str,
+}
+
+#[async_trait]
+impl Credentials for Login1 {
+    async fn login(&self, _: &Target, user: &str) -> Result<Login, CredentialError> {
+        let secret = Secret::new(self.password);
+        Ok(Login {
+            user: user.to_owned(),
+            proof: match user {
+                "token" => Proof::Token(secret),
+                _ => Proof::Password(secret),
+            },
+        })
+    }
+
+    fn tls(&self, _: &Target, _: &str) -> Result<UpstreamTls, CredentialError> {
+        Ok(self.tls.clone())
+    }
+
+    fn explain(&self, target: &Target, user: &str, failure: &Failure<'_>) -> Advice {
+        let why = match failure {
+            Failure::Refused { message, .. } => (*message).to_owned(),
+            Failure::Unreachable { why, .. } => (*why).to_owned(),
+            Failure::Tls { error, .. } => error.to_string(),
+            _ => "it failed".to_owned(),
+        };
+        Advice {
+            message: format!("cannot open {} as {user}: {why}", target.name),
+            hint: "ask the bed".to_owned(),
+            log: String::new(),
+        }
+    }
+}
+
+/// A door with all that belongs to it.
+pub struct Bed {
+    pub door: Door,
+    pub catalog: Arc<ArcSwap<Catalog>>,
+    pub policy: Arc<ArcSwap<Policy>>,
+    pub trust: Arc<ArcSwap<Trust>>,
+    pub audit: Log,
+    pub users: Ca,
+    pub doors: Ca,
+    /// Seconds that the door's clock is ahead.
+    pub ahead: Arc<AtomicI64>,
+    pub dir: TempDir,
+    names: AtomicU64,
+}
+
+pub fn target(id: &str, name: &str, endpoint: Option<SocketAddr>) -> Target {
+    Target {
+        id: ResourceId::of(id, "instance"),
+        name: name.to_owned(),
+        short_name: name.to_owned(),
+        kind: Kind::Rds,
+        protocol: Protocol::Postgres,
+        endpoint: endpoint.map(|address| Endpoint {
+            host: address.ip().to_string(),
+            port: address.port(),
+        }),
+        tls_server_name: None,
+        engine: "postgres".into(),
+        engine_version: "15".into(),
+        state: State {
+            name: "available".into(),
+            availability: Availability::Available,
+        },
+        labels: Labels::default(),
+        hints: BTreeMap::new(),
+        facts: BTreeMap::new(),
+        scope: Arc::new(Scope::aws("1", "eu-west-1", Service::Rds)),
+        owner: Owner {
+            by: "config".into(),
+            group: String::new(),
+        },
+        reason: String::new(),
+    }
+}
+
+pub fn role(name: &str) -> Role {
+    let allow = Rules {
+        labels: LabelRules::all(),
+        db_users: Words::parse(["alice", "carl", "md5", "token"]).unwrap(),
+        db_names: Words::any(),
+        ..Rules::default()
+    };
+    Role::new(name, allow)
+}
+
+pub fn user(name: &str, roles: &[&str]) -> User {
+    User {
+        name: name.to_owned(),
+        roles: roles.iter().map(|&role| role.to_owned()).collect(),
+        traits: Default::default(),
+        meta: Default::default(),
+    }
+}
+
+/// The door that most tests share.
+pub fn bed() -> &'static Bed {
+    static BED: OnceLock<Bed> = OnceLock::new();
+    BED.get_or_init(|| Bed::new(Settings::default(), None))
+}
+
+impl Bed {
+    pub fn new(settings: Settings, http: Option<Arc<dyn HttpService>>) -> Self {
+        let postgres = postgres();
+        let dir = tempfile::tempdir().unwrap();
+        let (users, doors) = (Ca::new("users"), Ca::new("doors"));
+        let (certificate, key) = server(&doors);
+        fs::write(dir.path().join("door.pem"), &doors.pem).unwrap();
+        let trust = Trust::new(
+            "test",
+            std::slice::from_ref(&users.der),
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], postgres.port));
+        let stopped = Target {
+            state: State {
+                name: "stopped".into(),
+                availability: Availability::Stopped,
+            },
+            ..target("stopped", "stopped", None)
+        };
+        let catalog: Catalog = [
+            target("app", "app", Some(address)),
+            target(
+                "gone",
+                "gone",
+                Some(SocketAddr::from(([127, 0, 0, 1], free_port()))),
+            ),
+            stopped,
+        ]
+        .into_iter()
+        .map(Arc::new)
+        .collect();
+        let policy = Policy::new()
+            .with_role(role("dev"))
+            .with_user(user("ann", &["dev"]));
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(postgres.ca.der.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let credentials = Login1 {
+            tls: UpstreamTls {
+                config: Arc::new(config),
+                name: ServerName::try_from("localhost").unwrap(),
+                verified: true,
+            },
+            password: "secret",
+        };
+        let audit = Log::open(muster_audit::Settings::new(
+            dir.path().join("audit"),
+            "test",
+        ))
+        .unwrap();
+        let ahead = Arc::new(AtomicI64::new(0));
+        let (catalog, policy, trust) = (
+            Arc::new(ArcSwap::from_pointee(catalog)),
+            Arc::new(ArcSwap::from_pointee(policy)),
+            Arc::new(ArcSwap::from_pointee(trust)),
+        );
+        let clock = Arc::clone(&ahead);
+        let seed = AtomicU64::new(1);
+        let door = Door::start(Parts {
+            settings: Settings {
+                listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+                host: Some("door.test".into()),
+                workers: 2,
+                ..settings
+            },
+            catalog: Arc::clone(&catalog),
+            policy: Arc::clone(&policy),
+            trust: Arc::clone(&trust),
+            credentials: Arc::new(credentials),
+            audit: audit.clone(),
+            http,
+            clock: Arc::new(move || Micros(Micros::now().0 + clock.load(Relaxed) * 1_000_000)),
+            // As random as a test needs it, and never twice the same.
+            random: Arc::new(move |bytes| {
+                for chunk in bytes.chunks_mut(32) {
+                    let number = seed.fetch_add(1, Relaxed).to_be_bytes();
+                    let hash = ring::digest::digest(&ring::digest::SHA256, &number);
+                    chunk.copy_from_slice(&hash.as_ref()[..chunk.len()]);
+                }
+                true
+            }),
+            resolver: Arc::new(SystemResolver),
+        })
+        .unwrap();
+        Self {
+            door,
+            catalog,
+            policy,
+            trust,
+            audit,
+            users,
+            doors,
+            ahead,
+            dir,
+            names: AtomicU64::new(0),
+        }
+    }
+
+    pub fn now(&self) -> i64 {
+        Micros::now().seconds() + self.ahead.load(Relaxed)
+    }
+
+    /// A user and a role of its own, so that tests do not disturb each other.
+    pub fn person(&self, change: impl FnOnce(&mut Role)) -> String {
+        let name = format!("user-{}", self.names.fetch_add(1, Relaxed));
+        let mut role = role(&name);
+        change(&mut role);
+        self.policy.rcu(|policy| {
+            policy
+                .with_role(role.clone())
+                .with_user(user(&name, &[&name]))
+        });
+        name
+    }
+
+    pub fn identity(&self, user: &str, target: Option<&str>) -> Identity {
+        Identity {
+            user: user.to_owned(),
+            roles: vec![user.to_owned()],
+            usage: Usage::User,
+            route: target.map(|target| Route {
+                target: target.to_owned(),
+                db_user: None,
+                db_name: None,
+            }),
+            cluster: "test".into(),
+            issued: Timestamp::from_unix(self.now() - 60),
+            expires: Timestamp::from_unix(self.now() + 12 * 3600),
+            serial: "1".into(),
+            totp: false,
+        }
+    }
+
+    /// What a certificate of this identity is made of.
+    pub fn params(&self, identity: &Identity) -> CertificateParams {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        let at = |time: Timestamp| time::OffsetDateTime::from_unix_timestamp(time.unix()).unwrap();
+        params.not_before = at(identity.issued);
+        params.not_after = at(identity.expires);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.custom_extensions = vec![CustomExtension::from_oid_content(
+            IDENTITY_OID,
+            identity.encode().unwrap(),
+        )];
+        params
+    }
+
+    /// Writes a certificate and its key into files; their common beginning.
+    pub fn certificate(&self, ca: &Ca, params: &CertificateParams) -> Certificate {
+        let (certificate, key) = ca.sign(params);
+        let name = format!("client-{}", self.names.fetch_add(1, Relaxed));
+        let base = self.dir.path().join(name);
+        fs::write(base.with_extension("crt"), certificate.pem()).unwrap();
+        fs::write(base.with_extension("key"), key.serialize_pem()).unwrap();
+        fs::set_permissions(
+            base.with_extension("key"),
+            fs::Permissions::from_mode(0o600),
+        )
+        .unwrap();
+        Certificate {
+            base,
+            der: certificate.der().clone(),
+            key: key.serialize_der(),
+        }
+    }
+
+    /// A certificate for a user that leads to the target.
+    pub fn login(&self, user: &str, target: &str) -> Certificate {
+        let identity = self.identity(user, Some(target));
+        self.certificate(&self.users, &self.params(&identity))
+    }
+
+    /// `psql` through the door.
+    pub fn psql(&self, certificate: Option<&Certificate>, more: &str) -> Command {
+        let mut command = Command::new(program("psql"));
+        let ca = self.dir.path().join("door.pem");
+        let shown = certificate.map_or_else(
+            || "sslcert=/nonexistent".to_owned(),
+            |certificate| {
+                let base = &certificate.base;
+                format!(
+                    "sslcert={} sslkey={}",
+                    base.with_extension("crt").display(),
+                    base.with_extension("key").display()
+                )
+            },
+        );
+        let text = format!(
+            "host=localhost hostaddr=127.0.0.1 port={} user=alice dbname=app sslmode=verify-full sslrootcert={} {shown} \
+             connect_timeout=50 {more}",
+            self.door.local_addr().port(),
+            ca.display()
+        );
+        command
+            .args(["-XAtq", "-d", &text])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs statements in one session, and gives what came out. Panics when it failed.
+    pub fn sql(&self, certificate: &Certificate, statements: &[&str]) -> String {
+        let mut command = self.psql(Some(certificate), "");
+        for statement in statements {
+            command.args(["-c", statement]);
+        }
+        let output = command.output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What `psql` complains of.
+    pub fn complaint(&self, certificate: Option<&Certificate>, more: &str) -> String {
+        let output = self
+            .psql(certificate, more)
+            .args(["-c", "select 1"])
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "it worked");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// A session of `tokio-postgres`.
+    pub async fn connect(&self, certificate: &Certificate, user: &str) -> Client {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.doors.der.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(
+                vec![certificate.der.clone()],
+                PrivateKeyDer::try_from(certificate.key.clone()).unwrap(),
+            )
+            .unwrap();
+        // TLS from the first byte on: the door's port needs no request for it.
+        let socket = tokio::net::TcpStream::connect(self.door.local_addr())
+            .await
+            .unwrap();
+        let stream = tokio_rustls::TlsConnector::from(Arc::new(config))
+            .connect(ServerName::try_from("localhost").unwrap(), socket)
+            .await
+            .unwrap();
+        let mut settings = tokio_postgres::Config::new();
+        settings
+            .user(user)
+            .dbname("app")
+            .ssl_mode(tokio_postgres::config::SslMode::Disable);
+        let (client, mut connection) = settings
+            .connect_raw(stream, tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        let (sender, messages) = tokio::sync::mpsc::unbounded_channel();
+        let ended = tokio::spawn(async move {
+            loop {
+                match std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+                    Some(Ok(message)) => {
+                        let _ = sender.send(message);
+                    }
+                    Some(Err(error)) => return Some(error),
+                    None => return None,
+                }
+            }
+        });
+        Client {
+            client,
+            messages,
+            ended,
+        }
+    }
+
+    /// The sessions of one user.
+    pub fn sessions_of(&self, user: &str) -> usize {
+        self.door
+            .sessions()
+            .iter()
+            .filter(|one| one.user == user)
+            .count()
+    }
+
+    /// The events of one user, as they stand in the log.
+    pub fn events_of(&self, user: &str) -> Vec<serde_json::Value> {
+        assert!(self.audit.flush(Duration::from_secs(20)));
+        let mut events = Vec::new();
+        for entry in fs::read_dir(self.dir.path().join("audit")).unwrap() {
+            let path = entry.unwrap().path();
+            let Ok(text) = fs::read_to_string(&path) else {
+                continue;
+            };
+            for line in text.lines() {
+                if let Ok(event) = serde_json::from_str::<serde_json::Value>(line)
+                    && event["user"] == user
+                {
+                    events.push(event);
+                }
+            }
+        }
+        events
+    }
+}
+
+/// A client's certificate.
+pub struct Certificate {
+    pub base: PathBuf,
+    pub der: CertificateDer<'static>,
+    pub key: Vec<u8>,
+}
+
+/// A session of `tokio-postgres`.
+pub struct Client {
+    pub client: tokio_postgres::Client,
+    pub messages: tokio::sync::mpsc::UnboundedReceiver<tokio_postgres::AsyncMessage>,
+    pub ended: tokio::task::JoinHandle<Option<tokio_postgres::Error>>,
+}
+
+impl Client {
+    /// Waits for the end of the session, and says what the server said last.
+    pub async fn end(self) -> String {
+        match tokio::time::timeout(Duration::from_secs(60), self.ended).await {
+            Ok(Ok(Some(error))) => match error.as_db_error() {
+                Some(said) => format!("{} {}", said.code().code(), said.message()),
+                None => error.to_string(),
+            },
+            Ok(Ok(None)) => "closed".to_owned(),
+            other => panic!("the session did not end: {other:?}"),
+        }
+    }
+}
+
+pub fn run<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}

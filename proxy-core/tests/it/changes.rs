@@ -1,0 +1,197 @@
+//! What changes while a session is open: roles, locks, targets, authorities, time, and the end of muster itself.
+
+use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+
+use muster_access::{Lock, LockTarget, Rules, Words};
+use muster_model::ResourceId;
+use muster_proxy::{Changed, Settings, Trust};
+
+use crate::bed::{Bed, bed, postgres, run, target, until, until_async};
+
+#[test]
+fn a_lock_a_role_and_a_removed_target_end_the_sessions_that_they_concern() {
+    let bed = bed();
+    let endpoint = std::net::SocketAddr::from(([127, 0, 0, 1], postgres().port));
+    bed.catalog
+        .rcu(|catalog| catalog.with(Arc::new(target("leaving", "leaving", Some(endpoint)))));
+    let [locked, changed, removed, staying] = [(); 4].map(|()| bed.person(|_| {}));
+    run(async {
+        let one = bed.connect(&bed.login(&locked, "app"), "alice").await;
+        let two = bed.connect(&bed.login(&changed, "app"), "alice").await;
+        let three = bed.connect(&bed.login(&removed, "leaving"), "alice").await;
+        let four = bed.connect(&bed.login(&staying, "app"), "alice").await;
+
+        let lock = Lock {
+            message: Some("lost laptop".into()),
+            ..Lock::new("lock-1", LockTarget::User(locked.clone()))
+        };
+        bed.policy.rcu(|policy| policy.with_lock(lock.clone()));
+        assert_eq!(
+            bed.door
+                .changed(&Changed::Lock(LockTarget::User(locked.clone()))),
+            1
+        );
+        assert_eq!(one.end().await, "57P01 access is locked: lost laptop");
+
+        let mut role = crate::bed::role(&changed);
+        role.deny = Rules {
+            db_names: Words::parse(["app"]).unwrap(),
+            ..Rules::default()
+        };
+        bed.policy.rcu(|policy| policy.with_role(role.clone()));
+        assert_eq!(bed.door.changed(&Changed::Role(changed.clone())), 1);
+        let said = two.end().await;
+        assert!(
+            said.starts_with("57P01 there is no such database, or your roles"),
+            "{said}"
+        );
+
+        let id = ResourceId::of("leaving", "instance");
+        bed.catalog.rcu(|catalog| catalog.without(&id));
+        assert_eq!(bed.door.changed(&Changed::Target(id)), 1);
+        assert_eq!(
+            three.end().await,
+            "57P01 the database `leaving` is no longer served here"
+        );
+
+        assert_eq!(bed.door.changed(&Changed::Role(staying.clone())), 0);
+        four.client.batch_execute("select 1").await.unwrap();
+    });
+    until("the record is whole", || {
+        bed.events_of(&locked)
+            .iter()
+            .any(|event| event["event"] == "db.session.end")
+    });
+    let events = bed.events_of(&locked);
+    let end = events
+        .iter()
+        .find(|event| event["event"] == "db.session.end")
+        .unwrap();
+    assert!(end["reason"].as_str().unwrap().contains("lock-1"), "{end}");
+}
+
+#[test]
+fn a_session_ends_while_its_query_runs() {
+    let bed = bed();
+    let user = bed.person(|_| {});
+    run(async {
+        let session = bed.connect(&bed.login(&user, "app"), "alice").await;
+        let busy = session.client.batch_execute("select pg_sleep(300)");
+        let lock = Lock::new(format!("lock of {user}"), LockTarget::User(user.clone()));
+        let end = async {
+            tokio::task::yield_now().await;
+            bed.policy.rcu(|policy| policy.with_lock(lock.clone()));
+            bed.door
+                .changed(&Changed::Lock(LockTarget::User(user.clone())));
+        };
+        let (result, ()) = tokio::join!(busy, end);
+        assert_eq!(result.unwrap_err().code().unwrap().code(), "57P01");
+    });
+}
+
+#[test]
+fn idle_sessions_and_expired_certificates_end() {
+    // A door of its own: hours pass for all of its sessions.
+    let bed = Bed::new(Settings::default(), None);
+    let idle = bed.person(|role| role.options.client_idle_timeout = Some(Duration::from_secs(600)));
+    let other = bed.person(|_| {});
+    run(async {
+        let (one, two) = (
+            bed.connect(&bed.login(&idle, "app"), "alice").await,
+            bed.connect(&bed.login(&other, "app"), "alice").await,
+        );
+        bed.ahead.fetch_add(601, Relaxed);
+        let said = one.end().await;
+        assert!(
+            said.starts_with("57P05 nothing was done for 600 s"),
+            "{said}"
+        );
+        two.client.batch_execute("select 1").await.unwrap();
+        bed.ahead.fetch_add(13 * 3600, Relaxed);
+        let said = two.end().await;
+        assert!(said.contains("the certificate has expired"), "{said}");
+    });
+    bed.door.stop();
+}
+
+#[test]
+fn an_authority_that_is_no_longer_trusted_ends_its_sessions() {
+    let bed = Bed::new(Settings::default(), None);
+    let user = bed.person(|_| {});
+    run(async {
+        let session = bed.connect(&bed.login(&user, "app"), "alice").await;
+        assert_eq!(bed.door.changed(&Changed::Trust), 0);
+        let next = crate::bed::Ca::new("next users");
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key =
+            rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let trust = Trust::new(
+            "test",
+            std::slice::from_ref(&next.der),
+            vec![made.cert.der().clone()],
+            key,
+        )
+        .unwrap();
+        bed.trust.store(Arc::new(trust));
+        assert_eq!(bed.door.changed(&Changed::Trust), 1);
+        assert!(session.end().await.contains("no longer trusted"));
+    });
+    bed.door.stop();
+}
+
+#[test]
+fn draining_lets_work_finish_and_tells_the_others() {
+    let bed = Bed::new(Settings::default(), None);
+    let user = bed.person(|_| {});
+    run(async {
+        let certificate = bed.login(&user, "app");
+        let idle = bed.connect(&certificate, "alice").await;
+        let working = bed.connect(&certificate, "alice").await;
+        let stuck = bed.connect(&certificate, "alice").await;
+        let work = tokio::spawn(async move {
+            let row = working
+                .client
+                .query_one("select pg_sleep(1.5), 42", &[])
+                .await
+                .unwrap();
+            (row.get::<_, i32>(1), working.end().await)
+        });
+        let never = tokio::spawn(async move {
+            let error = stuck
+                .client
+                .batch_execute("select pg_sleep(300)")
+                .await
+                .unwrap_err();
+            error.code().map(|code| code.code().to_owned())
+        });
+        let running = "select count(*) from pg_stat_activity where query like 'select pg_sleep(%' and usename = 'alice' and state = 'active'";
+        until_async("both work", || {
+            let output = postgres().direct(running);
+            String::from_utf8_lossy(&output.stdout)
+                .trim()
+                .parse::<u32>()
+                .unwrap_or(0)
+                >= 2
+        })
+        .await;
+        let drain = bed
+            .door
+            .drain(Duration::from_secs(6), "muster is being updated");
+        let (forced, idle) = tokio::join!(drain, idle.end());
+        assert_eq!(idle, "57P01 muster is being updated");
+        assert_eq!(
+            work.await.unwrap(),
+            (42, "57P01 muster is being updated".to_owned())
+        );
+        assert_eq!(never.await.unwrap().as_deref(), Some("57P01"));
+        assert_eq!(forced, 1);
+        assert_eq!(bed.door.numbers().open, 0);
+        // Nobody comes in any more.
+        assert!(
+            tokio::net::TcpStream::connect(bed.door.local_addr())
+                .await
+                .is_err()
+        );
+    });
+    bed.door.stop();
+}

@@ -1,0 +1,241 @@
+//! Who is let in, and what the others read.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use muster_access::Identity;
+use muster_model::Timestamp;
+use muster_proxy::{Caller, HttpService, Settings, tls::Leg};
+use rcgen::{CustomExtension, ExtendedKeyUsagePurpose};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::bed::{Bed, Ca, Certificate, bed, run, target, until, user};
+
+#[test]
+fn whoever_cannot_be_identified_reads_why() {
+    let bed = bed();
+    let name = bed.person(|_| {});
+    let good = bed.identity(&name, Some("app"));
+    let other = Ca::new("others");
+    let signed = |change: &dyn Fn(&mut rcgen::CertificateParams)| -> Certificate {
+        let mut params = bed.params(&good);
+        change(&mut params);
+        bed.certificate(&bed.users, &params)
+    };
+    let of = |identity: &Identity| bed.certificate(&bed.users, &bed.params(identity));
+    let now = bed.now();
+    let expired = Identity {
+        issued: Timestamp::from_unix(now - 7200),
+        expires: Timestamp::from_unix(now - 3600),
+        ..good.clone()
+    };
+    let early = Identity {
+        issued: Timestamp::from_unix(now + 3600),
+        ..good.clone()
+    };
+    let elsewhere = Identity {
+        cluster: "elsewhere".into(),
+        ..good.clone()
+    };
+    let cases: Vec<(Option<Certificate>, &str)> = vec![
+        (None, "no client certificate was shown"),
+        (Some(of(&expired)), "the client certificate expired at"),
+        (
+            Some(of(&early)),
+            "the client certificate is not valid before",
+        ),
+        (
+            Some(bed.certificate(&other, &bed.params(&good))),
+            "was not made by this cluster's authority for users",
+        ),
+        (Some(of(&elsewhere)), "belongs to the cluster `elsewhere`"),
+        (
+            Some(signed(&|params| {
+                params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            })),
+            "it is not for authenticating a client",
+        ),
+        (
+            Some(signed(&|params| params.custom_extensions.clear())),
+            "it carries no identity of muster",
+        ),
+        (
+            Some(signed(&|params| {
+                let again = params.custom_extensions[0].clone();
+                params.custom_extensions.push(again);
+            })),
+            "the client certificate",
+        ),
+        (
+            Some(signed(&|params| {
+                params.custom_extensions = vec![CustomExtension::from_oid_content(
+                    muster_access::IDENTITY_OID,
+                    b"{\"v\":99}".to_vec(),
+                )];
+            })),
+            "the client certificate cannot be read",
+        ),
+    ];
+    for (certificate, expected) in cases {
+        let said = bed.complaint(certificate.as_ref(), "");
+        assert!(
+            said.contains("FATAL") && said.contains(expected),
+            "{expected}: {said}"
+        );
+        assert!(said.contains("HINT"), "{said}");
+    }
+}
+
+#[test]
+fn whoever_may_not_reads_why() {
+    let bed = bed();
+    let name = bed.person(|_| {});
+    let to = |target: &str| bed.login(&name, target);
+    for (certificate, more, expected) in [
+        (
+            to("app"),
+            "user=bob",
+            "do not allow the database user `bob`",
+        ),
+        (to("nowhere"), "", "there is no such database"),
+        (to("stopped"), "", "the database `stopped` is stopped"),
+        (
+            to("gone"),
+            "",
+            "cannot open gone as alice: connection refused",
+        ),
+        (
+            to("app"),
+            "dbname=missing",
+            "database \"missing\" does not exist",
+        ),
+        (
+            to("app"),
+            "user=carl",
+            "cannot open app as carl: password authentication failed",
+        ),
+        (
+            to("app"),
+            "sslmode=disable",
+            "connections without TLS are not served here",
+        ),
+    ] {
+        let said = bed.complaint(Some(&certificate), more);
+        assert!(
+            said.contains("FATAL") && said.contains(expected),
+            "{expected}: {said}"
+        );
+    }
+    let stranger = bed.login("nobody", "app");
+    let said = bed.complaint(Some(&stranger), "");
+    assert!(said.contains("log in again"), "{said}");
+}
+
+#[test]
+fn a_server_name_leads_to_a_target_and_its_absence_is_explained() {
+    let bed = bed();
+    let name = bed.person(|_| {});
+    let identity = bed.identity(&name, None);
+    let anywhere = bed.certificate(&bed.users, &bed.params(&identity));
+    let said = bed.complaint(Some(&anywhere), "");
+    assert!(
+        said.contains("does not say which database it is for"),
+        "{said}"
+    );
+    let mut psql = bed.psql(Some(&anywhere), "host=app.door.test");
+    let output = psql.args(["-c", "select 5"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "5\n", "{output:?}");
+}
+
+#[test]
+fn a_database_that_was_added_is_served_at_once() {
+    let bed = bed();
+    let name = bed.person(|_| {});
+    let late = bed.login(&name, "late");
+    bed.complaint(Some(&late), "");
+    let endpoint = std::net::SocketAddr::from(([127, 0, 0, 1], crate::bed::postgres().port));
+    bed.catalog
+        .rcu(|catalog| catalog.with(Arc::new(target("late", "late", Some(endpoint)))));
+    assert_eq!(bed.sql(&late, &["select 6"]), "6\n");
+}
+
+#[test]
+fn a_role_bounds_the_sessions_of_a_user() {
+    let bed = bed();
+    let name = bed.person(|role| role.options.max_connections = Some(1));
+    let certificate = bed.login(&name, "app");
+    run(async {
+        let session = bed.connect(&certificate, "alice").await;
+        let said = bed.complaint(Some(&certificate), "");
+        assert!(
+            said.contains("which is all that your roles allow"),
+            "{said}"
+        );
+        drop(session);
+    });
+    until("the session is gone", || bed.sessions_of(&name) == 0);
+    assert_eq!(bed.sql(&certificate, &["select 1"]), "1\n");
+}
+
+struct Hello;
+
+#[async_trait]
+impl HttpService for Hello {
+    async fn serve(&self, mut connection: Leg, caller: Caller) {
+        let mut request = [0; 1024];
+        let count = connection.read(&mut request).await.unwrap();
+        assert!(request[..count].starts_with(b"GET /"));
+        let who = caller
+            .identity
+            .map_or("nobody".to_owned(), |identity| identity.user.clone());
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{who}",
+            who.len()
+        );
+        connection.write_all(answer.as_bytes()).await.unwrap();
+        connection.shutdown().await.unwrap();
+    }
+}
+
+#[test]
+fn http_is_answered_on_the_same_port() {
+    let bed = Bed::new(Settings::default(), Some(Arc::new(Hello)));
+    bed.policy
+        .rcu(|policy| policy.with_user(user("ann", &["dev"])));
+    let certificate = bed.login("ann", "app");
+    run(async {
+        for (alpn, shown, expected) in [(true, false, "nobody"), (false, true, "ann")] {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add(bed.doors.der.clone()).unwrap();
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let builder = rustls::ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots);
+            let mut config = if shown {
+                let key = PrivateKeyDer::try_from(certificate.key.clone()).unwrap();
+                builder
+                    .with_client_auth_cert(vec![certificate.der.clone()], key)
+                    .unwrap()
+            } else {
+                builder.with_no_client_auth()
+            };
+            if alpn {
+                config.alpn_protocols = vec![b"http/1.1".to_vec()];
+            }
+            let socket = tokio::net::TcpStream::connect(bed.door.local_addr())
+                .await
+                .unwrap();
+            let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config))
+                .connect(ServerName::try_from("localhost").unwrap(), socket)
+                .await
+                .unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.ends_with(expected), "{answer}");
+        }
+    });
+    bed.door.stop();
+}

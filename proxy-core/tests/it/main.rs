@@ -1,0 +1,17 @@
+//! The door in front of a real PostgreSQL, with real clients: `psql` and `tokio-postgres`.
+//!
+//! One server and one door for most tests; a test that stops or fills the door starts its own. The clock is the tests', so
+//! that hours pass at once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+mod attacks;
+mod bed;
+mod changes;
+mod entry;
+mod sessions;
