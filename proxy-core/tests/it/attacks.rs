@@ -8,7 +8,10 @@ use std::{
 
 use muster_proxy::Settings;
 
-use crate::bed::{Bed, bed, run, until};
+use crate::{
+    bed::{Bed, bed, run},
+    server::until,
+};
 
 /// Reads until the other side closes; what came.
 fn rest(socket: &mut TcpStream) -> Vec<u8> {

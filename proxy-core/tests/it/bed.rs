@@ -3,15 +3,13 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    path::PathBuf,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -35,18 +33,7 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tempfile::TempDir;
 
-const BIN: &str = "/usr/lib/postgresql/15/bin";
-
-/// A program of PostgreSQL. A test that cannot run is a failed one.
-pub fn program(name: &str) -> PathBuf {
-    let path = Path::new(BIN).join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: install postgresql-15",
-        path.display()
-    );
-    path
-}
+use crate::server::{free_port, postgres};
 
 /// A certificate authority.
 pub struct Ca {
@@ -79,7 +66,7 @@ impl Ca {
 }
 
 /// A server's certificate for `localhost`.
-fn server(ca: &Ca) -> (rcgen::Certificate, KeyPair) {
+pub fn server(ca: &Ca) -> (rcgen::Certificate, KeyPair) {
     let names = [
         "localhost".to_owned(),
         "127.0.0.1".to_owned(),
@@ -88,174 +75,6 @@ fn server(ca: &Ca) -> (rcgen::Certificate, KeyPair) {
     let mut params = CertificateParams::new(names).unwrap();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     ca.sign(&params)
-}
-
-/// The PostgreSQL of this test run.
-pub struct Postgres {
-    pub port: u16,
-    pub ca: Ca,
-    _dir: TempDir,
-}
-
-pub fn postgres() -> &'static Postgres {
-    static SERVER: OnceLock<Postgres> = OnceLock::new();
-    SERVER.get_or_init(Postgres::start)
-}
-
-fn is_root() -> bool {
-    let output = Command::new("id").arg("-u").output().unwrap();
-    output.stdout == b"0\n"
-}
-
-/// PostgreSQL does not run as root; and it ends when the thread that started it does.
-fn as_postgres(program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    if is_root() {
-        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
-    }
-    command.args(["--pdeathsig", "QUIT", "--"]).arg(program);
-    command
-}
-
-impl Postgres {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("data");
-        let ca = Ca::new("databases");
-        let (certificate, key) = server(&ca);
-        fs::write(dir.path().join("server.crt"), certificate.pem()).unwrap();
-        fs::write(dir.path().join("server.key"), key.serialize_pem()).unwrap();
-        fs::set_permissions(
-            dir.path().join("server.key"),
-            fs::Permissions::from_mode(0o600),
-        )
-        .unwrap();
-        if is_root() {
-            let status = Command::new("chown")
-                .args(["-R", "postgres:"])
-                .arg(dir.path())
-                .status()
-                .unwrap();
-            assert!(status.success());
-        }
-        let output = as_postgres(&program("initdb"))
-            .args([
-                "-N",
-                "-A",
-                "trust",
-                "-U",
-                "postgres",
-                "-E",
-                "UTF8",
-                "--no-locale",
-                "-D",
-            ])
-            .arg(&data)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let hba = "host all postgres 127.0.0.1/32 trust\n\
-                   hostssl all token 127.0.0.1/32 password\n\
-                   hostssl all md5 127.0.0.1/32 md5\n\
-                   hostssl all all 127.0.0.1/32 scram-sha-256\n";
-        fs::write(data.join("pg_hba.conf"), hba).unwrap();
-        let port = free_port();
-        let home = dir.path().to_owned();
-        // The thread lives as long as the server does, which is as long as the process.
-        std::thread::spawn(move || {
-            let set = |name: &str, value: &str| format!("{name}={value}");
-            let file = |name: &str| home.join(name).display().to_string();
-            let mut child = as_postgres(&program("postgres"))
-                .arg("-D")
-                .arg(home.join("data"))
-                .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""])
-                .args([
-                    "-c",
-                    "ssl=on",
-                    "-c",
-                    "fsync=off",
-                    "-c",
-                    "max_connections=200",
-                ])
-                .args(["-c", &set("ssl_cert_file", &file("server.crt"))])
-                .args(["-c", &set("ssl_key_file", &file("server.key"))])
-                .stdout(Stdio::null())
-                .stderr(fs::File::create(home.join("log")).unwrap())
-                .spawn()
-                .unwrap();
-            child.wait().unwrap();
-        });
-        let server = Self {
-            port,
-            ca,
-            _dir: dir,
-        };
-        until("PostgreSQL answers", || {
-            server.direct("select 1").status.success()
-        });
-        let sql =
-            "create role alice login password 'secret'; create role bob login password 'secret';
-                   create role token login password 'secret'; set password_encryption = md5;
-                   create role md5 login password 'secret'; create database app;";
-        let script = sql.split(';').map(str::trim).filter(|one| !one.is_empty());
-        let mut command = server.psql_direct();
-        for statement in script {
-            command.args(["-c", statement]);
-        }
-        let output = command.output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        server
-    }
-
-    fn psql_direct(&self) -> Command {
-        let mut command = Command::new(program("psql"));
-        command.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d"]);
-        command.arg(format!(
-            "host=127.0.0.1 port={} user=postgres dbname=postgres",
-            self.port
-        ));
-        command
-    }
-
-    /// Runs a statement past the door.
-    pub fn direct(&self, sql: &str) -> Output {
-        self.psql_direct().args(["-c", sql]).output().unwrap()
-    }
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
-}
-
-/// Waits for something to become true; long, because machines may be busy.
-pub fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !is() {
-        assert!(Instant::now() < end, "never came: {what}");
-        std::thread::yield_now();
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-}
-
-/// The same inside of a runtime, whose other tasks go on meanwhile.
-pub async fn until_async(what: &str, mut is: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !is() {
-        assert!(Instant::now() < end, "never came: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 /// Logs in with the one password of the tests.
@@ -545,140 +364,6 @@ impl Bed {
         let identity = self.identity(user, Some(target));
         self.certificate(&self.users, &self.params(&identity))
     }
-
-    /// `psql` through the door.
-    pub fn psql(&self, certificate: Option<&Certificate>, more: &str) -> Command {
-        let mut command = Command::new(program("psql"));
-        let ca = self.dir.path().join("door.pem");
-        let shown = certificate.map_or_else(
-            || "sslcert=/nonexistent".to_owned(),
-            |certificate| {
-                let base = &certificate.base;
-                format!(
-                    "sslcert={} sslkey={}",
-                    base.with_extension("crt").display(),
-                    base.with_extension("key").display()
-                )
-            },
-        );
-        let text = format!(
-            "host=localhost hostaddr=127.0.0.1 port={} user=alice dbname=app sslmode=verify-full sslrootcert={} {shown} \
-             connect_timeout=50 {more}",
-            self.door.local_addr().port(),
-            ca.display()
-        );
-        command
-            .args(["-XAtq", "-d", &text])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-
-    /// Runs statements in one session, and gives what came out. Panics when it failed.
-    pub fn sql(&self, certificate: &Certificate, statements: &[&str]) -> String {
-        let mut command = self.psql(Some(certificate), "");
-        for statement in statements {
-            command.args(["-c", statement]);
-        }
-        let output = command.output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// What `psql` complains of.
-    pub fn complaint(&self, certificate: Option<&Certificate>, more: &str) -> String {
-        let output = self
-            .psql(certificate, more)
-            .args(["-c", "select 1"])
-            .output()
-            .unwrap();
-        assert!(!output.status.success(), "it worked");
-        String::from_utf8(output.stderr).unwrap()
-    }
-
-    /// A session of `tokio-postgres`.
-    pub async fn connect(&self, certificate: &Certificate, user: &str) -> Client {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(self.doors.der.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_client_auth_cert(
-                vec![certificate.der.clone()],
-                PrivateKeyDer::try_from(certificate.key.clone()).unwrap(),
-            )
-            .unwrap();
-        // TLS from the first byte on: the door's port needs no request for it.
-        let socket = tokio::net::TcpStream::connect(self.door.local_addr())
-            .await
-            .unwrap();
-        let stream = tokio_rustls::TlsConnector::from(Arc::new(config))
-            .connect(ServerName::try_from("localhost").unwrap(), socket)
-            .await
-            .unwrap();
-        let mut settings = tokio_postgres::Config::new();
-        settings
-            .user(user)
-            .dbname("app")
-            .ssl_mode(tokio_postgres::config::SslMode::Disable);
-        let (client, mut connection) = settings
-            .connect_raw(stream, tokio_postgres::NoTls)
-            .await
-            .unwrap();
-        let (sender, messages) = tokio::sync::mpsc::unbounded_channel();
-        let ended = tokio::spawn(async move {
-            loop {
-                match std::future::poll_fn(|cx| connection.poll_message(cx)).await {
-                    Some(Ok(message)) => {
-                        let _ = sender.send(message);
-                    }
-                    Some(Err(error)) => return Some(error),
-                    None => return None,
-                }
-            }
-        });
-        Client {
-            client,
-            messages,
-            ended,
-        }
-    }
-
-    /// The sessions of one user.
-    pub fn sessions_of(&self, user: &str) -> usize {
-        self.door
-            .sessions()
-            .iter()
-            .filter(|one| one.user == user)
-            .count()
-    }
-
-    /// The events of one user, as they stand in the log.
-    pub fn events_of(&self, user: &str) -> Vec<serde_json::Value> {
-        assert!(self.audit.flush(Duration::from_secs(20)));
-        let mut events = Vec::new();
-        for entry in fs::read_dir(self.dir.path().join("audit")).unwrap() {
-            let path = entry.unwrap().path();
-            let Ok(text) = fs::read_to_string(&path) else {
-                continue;
-            };
-            for line in text.lines() {
-                if let Ok(event) = serde_json::from_str::<serde_json::Value>(line)
-                    && event["user"] == user
-                {
-                    events.push(event);
-                }
-            }
-        }
-        events
-    }
 }
 
 /// A client's certificate.
@@ -686,27 +371,6 @@ pub struct Certificate {
     pub base: PathBuf,
     pub der: CertificateDer<'static>,
     pub key: Vec<u8>,
-}
-
-/// A session of `tokio-postgres`.
-pub struct Client {
-    pub client: tokio_postgres::Client,
-    pub messages: tokio::sync::mpsc::UnboundedReceiver<tokio_postgres::AsyncMessage>,
-    pub ended: tokio::task::JoinHandle<Option<tokio_postgres::Error>>,
-}
-
-impl Client {
-    /// Waits for the end of the session, and says what the server said last.
-    pub async fn end(self) -> String {
-        match tokio::time::timeout(Duration::from_secs(60), self.ended).await {
-            Ok(Ok(Some(error))) => match error.as_db_error() {
-                Some(said) => format!("{} {}", said.code().code(), said.message()),
-                None => error.to_string(),
-            },
-            Ok(Ok(None)) => "closed".to_owned(),
-            other => panic!("the session did not end: {other:?}"),
-        }
-    }
 }
 
 pub fn run<F: Future>(future: F) -> F::Output {

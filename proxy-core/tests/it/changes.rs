@@ -6,7 +6,10 @@ use muster_access::{Lock, LockTarget, Rules, Words};
 use muster_model::ResourceId;
 use muster_proxy::{Changed, Settings, Trust};
 
-use crate::bed::{Bed, bed, postgres, run, target, until, until_async};
+use crate::{
+    bed::{Bed, bed, run, target},
+    server::{postgres, until, until_async},
+};
 
 #[test]
 fn a_lock_a_role_and_a_removed_target_end_the_sessions_that_they_concern() {

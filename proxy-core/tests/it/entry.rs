@@ -10,7 +10,10 @@ use rcgen::{CustomExtension, ExtendedKeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::bed::{Bed, Ca, Certificate, bed, run, target, until, user};
+use crate::{
+    bed::{Bed, Ca, Certificate, bed, run, target, user},
+    server::until,
+};
 
 #[test]
 fn whoever_cannot_be_identified_reads_why() {
@@ -154,7 +157,7 @@ fn a_database_that_was_added_is_served_at_once() {
     let name = bed.person(|_| {});
     let late = bed.login(&name, "late");
     bed.complaint(Some(&late), "");
-    let endpoint = std::net::SocketAddr::from(([127, 0, 0, 1], crate::bed::postgres().port));
+    let endpoint = std::net::SocketAddr::from(([127, 0, 0, 1], crate::server::postgres().port));
     bed.catalog
         .rcu(|catalog| catalog.with(Arc::new(target("late", "late", Some(endpoint)))));
     assert_eq!(bed.sql(&late, &["select 6"]), "6\n");

@@ -13,5 +13,7 @@
 mod attacks;
 mod bed;
 mod changes;
+mod clients;
 mod entry;
+mod server;
 mod sessions;

@@ -5,7 +5,10 @@ use std::{process::Stdio, time::Duration};
 use memory::rss;
 use tokio_postgres::AsyncMessage;
 
-use crate::bed::{bed, postgres, run, until};
+use crate::{
+    bed::{bed, run},
+    server::{postgres, until},
+};
 
 /// What the process holds in memory.
 mod memory {

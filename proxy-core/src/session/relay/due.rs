@@ -1,0 +1,131 @@
+//! What a session looks at from time to time: orders from outside, and what is due by the clock.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use muster_access::EndsBy;
+use muster_audit::Event;
+
+use super::{FAREWELL, Limits, Phase, Relaying, moving::Over};
+use crate::{
+    door::Order,
+    engine::{End, Farewell, Micros, NotWritten, Record as _, Stop},
+};
+
+const SECOND: i64 = 1_000_000;
+
+impl Relaying {
+    /// Somebody outside has something for this session.
+    pub(super) fn look_outside(&mut self, now: Micros) {
+        for _ in 0..self.live.cancels.swap(0, Relaxed) {
+            let _ = self.record.write(now, &Event::Cancel { error: None });
+        }
+        self.look_at_options();
+        if let Some(order) = self.live.order() {
+            self.give(now, order);
+        }
+    }
+
+    pub(super) fn look_at_options(&mut self) {
+        let options = self.live.options();
+        let not_after = self.live.who.not_after();
+        let ends_at = options.ends_at.min(not_after);
+        self.limits = Limits {
+            ends_at: Micros::from_seconds(ends_at.unix()),
+            ends_by: match &options.ends_by {
+                EndsBy::Role(role) if options.ends_at < not_after => {
+                    format!("the longest session of role `{role}` is over")
+                }
+                _ => "the certificate has expired".to_owned(),
+            },
+            idle: options
+                .idle
+                .map(|limit| i64::try_from(limit.as_micros()).unwrap_or(i64::MAX)),
+        };
+        self.record.strict = options.audit == muster_access::Audit::Strict;
+        self.live.due.store(0, Relaxed);
+    }
+
+    pub(super) fn give(&mut self, now: Micros, order: Order) {
+        if matches!(self.phase, Phase::Leaving { .. } | Phase::Closing { .. }) {
+            return;
+        }
+        let at_once = order.when_idle_until.is_none();
+        self.order = Some(order);
+        if at_once {
+            self.phase = Phase::Leaving {
+                until: Micros(now.0 + FAREWELL),
+            };
+        }
+    }
+
+    /// What is due by the clock.
+    pub(super) fn look_at_time(&mut self, now: Micros) {
+        let ending = matches!(self.phase, Phase::Leaving { .. } | Phase::Closing { .. });
+        if !self.engine.idle() {
+            match self.engine.tick(now, &mut self.record) {
+                Ok(()) | Err(NotWritten::Busy) => {}
+                Err(error @ NotWritten::Failing { .. }) if !ending => {
+                    self.over(now, Over::Stop(Stop::Record(error)));
+                    return;
+                }
+                Err(NotWritten::Failing { .. }) => {}
+            }
+        }
+        if ending {
+            return;
+        }
+        if self.limits.ends_at <= now {
+            let why = self.limits.ends_by.clone();
+            let mut farewell = Farewell::new(End::Expired, format!("the session has ended: {why}"));
+            farewell.hint = Some("Log in again with `muster login`.".to_owned());
+            self.give(now, Order::now(farewell, why));
+        } else if let Some(limit) = self.limits.idle
+            && self.engine.idle()
+            && now.0.saturating_sub(self.active.0) >= limit
+        {
+            let seconds = limit / SECOND;
+            self.give(
+                now,
+                Order::now(
+                    Farewell::new(
+                        End::Idle,
+                        format!("nothing was done for {seconds} s, which ends a session here"),
+                    ),
+                    format!("idle for {seconds} s"),
+                ),
+            );
+        }
+    }
+
+    /// When the worker is to wake this task. Set only when it is too late as it stands: for most messages not at all.
+    pub(super) fn set_due(&mut self, now: Micros) {
+        let next = match &self.phase {
+            Phase::Open => {
+                let mut next = self.limits.ends_at.0;
+                if let Some(limit) = self.limits.idle {
+                    next = next.min(self.active.0.saturating_add(limit));
+                }
+                if let Some(until) = self.order.as_ref().and_then(|order| order.when_idle_until) {
+                    next = next.min(until.0);
+                }
+                if !self.engine.idle() {
+                    next = next.min(now.0 + SECOND);
+                }
+                next
+            }
+            Phase::Alone { until } => until.0.min(now.0 + SECOND),
+            Phase::Leaving { until } | Phase::Closing { until, .. } => until.0,
+        };
+        let due = self.live.due.load(Relaxed);
+        // A later time than needed is wrong; an earlier one costs a look. So it is put off only once it is over.
+        if next < due || due <= now.0 {
+            self.live.due.store(next, Relaxed);
+        }
+        self.live.active.store(self.active.0, Relaxed);
+        self.live.from_client.store(self.from_client, Relaxed);
+        self.live.to_client.store(self.to_client, Relaxed);
+        self.live
+            .statements
+            .store(self.engine.statements(), Relaxed);
+    }
+}

@@ -1,0 +1,155 @@
+//! How a session ends: by its client, by the database, by muster, or by something that broke.
+
+use std::task::{Context as Cx, Poll};
+
+use muster_audit::Event;
+
+use super::{
+    FAREWELL, Phase, Relaying,
+    moving::{Over, Went},
+};
+use crate::{
+    door::EndReason,
+    engine::{End, Farewell, Micros, Record as _, Side, Stop},
+};
+
+/// How long after the client has gone the database may still work for it.
+const ALONE: i64 = 60_000_000;
+
+impl Relaying {
+    /// The client has ended its side. What it asked for may still be done.
+    pub(super) fn client_ended(&mut self, now: Micros) {
+        if !matches!(self.phase, Phase::Open) {
+            return;
+        }
+        if self.engine.idle() {
+            self.close(now, EndReason::Client);
+            return;
+        }
+        self.phase = Phase::Alone {
+            until: Micros(now.0 + ALONE),
+        };
+    }
+
+    /// Waits for a place where a farewell may stand, and says it.
+    pub(super) fn leave(&mut self, cx: &mut Cx<'_>, now: Micros) -> Result<bool, Over> {
+        let Phase::Leaving { until } = self.phase else {
+            return Ok(false);
+        };
+        if until > now && !self.engine.between_messages() {
+            let went = self.back(cx, now)?;
+            if !matches!(self.phase, Phase::Leaving { .. }) {
+                return Ok(true);
+            }
+            if !self.engine.between_messages() {
+                return Ok(went == Went::Full);
+            }
+        }
+        let order = self.order.take();
+        let reason = order
+            .as_ref()
+            .map(|order| order.reason.clone())
+            .unwrap_or_default();
+        if let Some(order) = order
+            && self.engine.between_messages()
+        {
+            self.say(&order.farewell);
+        }
+        let event = Event::Disconnect { reason: &reason };
+        let _ = self.record.write(now, &event);
+        self.close(now, EndReason::Muster(reason));
+        Ok(true)
+    }
+
+    pub(super) fn say(&mut self, farewell: &Farewell) {
+        let mut packet = Vec::new();
+        self.engine.farewell(farewell, &mut packet);
+        // Where the outbox is full the client does not read, and there is nobody to be told.
+        let _ = self.client.send(&packet);
+    }
+
+    /// Ends both legs in order.
+    pub(super) fn close(&mut self, now: Micros, reason: EndReason) -> bool {
+        if !matches!(self.phase, Phase::Closing { .. }) {
+            let mut packet = Vec::new();
+            self.engine.leave(&mut packet);
+            if !packet.is_empty() && !self.server.ended() {
+                let _ = self.server.send(&packet);
+            }
+            self.phase = Phase::Closing {
+                until: Micros(now.0 + FAREWELL),
+                reason,
+            };
+        }
+        true
+    }
+
+    pub(super) fn poll_closing(
+        &mut self,
+        cx: &mut Cx<'_>,
+        now: Micros,
+        until: Micros,
+        reason: EndReason,
+    ) -> Poll<EndReason> {
+        let client = self.client.poll_close(cx).is_ready();
+        let server = self.server.poll_close(cx).is_ready();
+        if (client && server) || until <= now {
+            return Poll::Ready(reason);
+        }
+        self.set_due(now);
+        Poll::Pending
+    }
+
+    /// Something went wrong.
+    pub(super) fn over(&mut self, now: Micros, over: Over) {
+        match over {
+            Over::Client(error) => {
+                // What the database still does for nobody is its own; it learns that nobody is there.
+                self.close(now, EndReason::ClientBroken(error.to_string()));
+            }
+            Over::Server(error) => {
+                if self.engine.between_messages() && !self.server.ended() {
+                    self.say(&Farewell::new(
+                        End::ServerGone,
+                        "the connection to the database broke",
+                    ));
+                }
+                self.close(now, EndReason::DatabaseBroken(error.to_string()));
+            }
+            Over::Stop(Stop::Record(why)) => {
+                self.end_with(
+                    now,
+                    Farewell::new(
+                        End::Unrecorded,
+                        "what is done here cannot be recorded, so the session ends",
+                    ),
+                    why.to_string(),
+                );
+            }
+            Over::Stop(Stop::Violation(violation)) => {
+                let event = Event::Malformed {
+                    error: &violation.what,
+                    payload: &violation.payload,
+                };
+                let _ = self.record.write(now, &event);
+                let end = match violation.side {
+                    Side::Client => End::ClientViolation,
+                    Side::Server => End::ServerViolation,
+                };
+                self.end_with(
+                    now,
+                    Farewell::new(end, violation.to_string()),
+                    violation.to_string(),
+                );
+            }
+        }
+    }
+
+    /// Says the farewell if that can be said here, and closes: nothing may pass any more.
+    pub(super) fn end_with(&mut self, now: Micros, farewell: Farewell, reason: String) {
+        if self.engine.between_messages() {
+            self.say(&farewell);
+        }
+        self.close(now, EndReason::Muster(reason));
+    }
+}

@@ -1,0 +1,238 @@
+//! The relay: one task for a session, which polls both legs by hand.
+//!
+//! What came in on one leg is shown to the engine where it was opened, and sealed straight into the other leg's outbox. A
+//! query and its answer are six calls to the system: two reads, two writes, two waits. Nothing is read while what was read
+//! before is not written, so a slow reader slows its sender and never fills memory. There is no timer for a message: the
+//! worker wakes a session when something of it is due, to a second.
+
+mod due;
+mod ending;
+mod moving;
+
+use std::{
+    pin::Pin,
+    sync::{Arc, PoisonError, atomic::Ordering::Relaxed},
+    task::{Context as Cx, Poll, Waker},
+    time::Duration,
+};
+
+use muster_audit::{Event, Subject};
+use tokio::time::Sleep;
+
+use self::moving::{Over, Went};
+use super::{Context, must_write, postgres::Prepared};
+use crate::{
+    door::{EndReason, Live, Load, Order, Shared, Ticket, carry, with_pen},
+    engine::{Micros, NotWritten, Record, Relay},
+    engines::postgres::cancel::ClientKey,
+    tls::Leg,
+};
+
+/// How long bytes are held back before it is tried again to record them.
+const RETRY: Duration = Duration::from_millis(3);
+/// How long a session that is to end may take to get its farewell out.
+const FAREWELL: i64 = 3_000_000;
+
+/// A session whose both legs are up.
+pub(crate) struct Relaying {
+    client: Leg,
+    server: Leg,
+    engine: Box<dyn Relay>,
+    record: Recorder,
+    live: Arc<Live>,
+    shared: Arc<Shared>,
+    key: ClientKey,
+    waker: Option<Waker>,
+    retry: Option<Pin<Box<Sleep>>>,
+    active: Micros,
+    from_client: u64,
+    to_client: u64,
+    /// When the session ends at the latest, and why.
+    limits: Limits,
+    /// Ends when nothing is under way, or at this time.
+    order: Option<Order>,
+    phase: Phase,
+    _ticket: Ticket,
+    _load: Load,
+}
+
+struct Limits {
+    ends_at: Micros,
+    ends_by: String,
+    idle: Option<i64>,
+}
+
+enum Phase {
+    /// Bytes go both ways.
+    Open,
+    /// The client has ended; the database may finish.
+    Alone { until: Micros },
+    /// A farewell is to be said as soon as it can be, and then at the latest.
+    Leaving { until: Micros },
+    /// All is said; the legs are being closed.
+    Closing { until: Micros, reason: EndReason },
+}
+
+/// Writes the session's events with the worker's pen.
+struct Recorder {
+    subject: Subject,
+    strict: bool,
+}
+
+impl Record for Recorder {
+    fn write(&mut self, at: Micros, event: &Event<'_>) -> Result<u64, NotWritten> {
+        with_pen(&mut self.subject, at, event, self.strict)
+    }
+}
+
+impl Relaying {
+    pub(crate) fn new(client: Leg, prepared: Prepared, context: Context) -> Self {
+        let Context {
+            shared,
+            ticket,
+            load,
+            ..
+        } = context;
+        let options = prepared.live.options();
+        let mut relaying = Self {
+            client,
+            server: prepared.server,
+            engine: prepared.engine,
+            record: Recorder {
+                subject: prepared.subject,
+                strict: options.audit == muster_access::Audit::Strict,
+            },
+            active: shared.now(),
+            live: prepared.live,
+            shared,
+            key: prepared.key,
+            waker: None,
+            retry: None,
+            from_client: 0,
+            to_client: 0,
+            limits: Limits {
+                ends_at: Micros(i64::MAX),
+                ends_by: String::new(),
+                idle: None,
+            },
+            order: None,
+            phase: Phase::Open,
+            _ticket: ticket,
+            _load: load,
+        };
+        relaying.look_at_options();
+        relaying
+    }
+
+    /// Relays until the session ends, and records its end.
+    pub(crate) async fn run(mut self) {
+        self.shared.tally.begun.fetch_add(1, Relaxed);
+        carry(&self.live);
+        let reason = std::future::poll_fn(|cx| self.poll_relay(cx)).await;
+        self.finish(&reason).await;
+    }
+
+    fn poll_relay(&mut self, cx: &mut Cx<'_>) -> Poll<EndReason> {
+        let now = self.shared.now();
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            self.waker = Some(cx.waker().clone());
+            self.live.lives(cx.waker());
+        }
+        if self.live.was_called() {
+            self.look_outside(now);
+        }
+        if self.live.due.load(Relaxed) <= now.0 {
+            self.look_at_time(now);
+        }
+        loop {
+            let step = match &self.phase {
+                Phase::Open => self.relay(cx, now),
+                Phase::Alone { until } if *until <= now => Ok(self.close(now, EndReason::Client)),
+                Phase::Alone { .. } => self.back(cx, now).map(|went| went == Went::Full),
+                Phase::Leaving { .. } => self.leave(cx, now),
+                Phase::Closing { until, reason } => {
+                    let (until, reason) = (*until, reason.clone());
+                    return self.poll_closing(cx, now, until, reason);
+                }
+            };
+            match step {
+                Ok(true) => {}
+                Ok(false) if matches!(self.phase, Phase::Closing { .. }) => {}
+                Ok(false) => break,
+                Err(end) => {
+                    self.over(now, end);
+                }
+            }
+        }
+        self.set_due(now);
+        Poll::Pending
+    }
+
+    /// Bytes both ways. True when the phase has changed.
+    fn relay(&mut self, cx: &mut Cx<'_>, now: Micros) -> Result<bool, Over> {
+        loop {
+            let forth = self.forth(cx, now)?;
+            let back = self.back(cx, now)?;
+            if !matches!(self.phase, Phase::Open) {
+                return Ok(true);
+            }
+            if forth != Went::Full && back != Went::Full {
+                break;
+            }
+        }
+        let ready = self.engine.idle() && self.client.plain().is_empty();
+        if let Some(order) = &self.order
+            && (ready || order.when_idle_until.is_some_and(|until| until <= now))
+        {
+            self.phase = Phase::Leaving {
+                until: Micros(now.0 + FAREWELL),
+            };
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Records how it ended, and forgets it.
+    async fn finish(mut self, reason: &EndReason) {
+        let now = self.shared.now();
+        let Self { engine, record, .. } = &mut self;
+        let _ = must_write(|| engine.finish(now, record).map(|()| 0)).await;
+        let text = reason.text();
+        let (started, statements) = (self.live.started, self.engine.statements());
+        let (from_client, to_client) = (self.from_client, self.to_client);
+        let record = &mut self.record;
+        let _ = must_write(|| {
+            let event = Event::SessionEnd {
+                started,
+                reason: text.as_deref(),
+                statements,
+                from_client,
+                to_client,
+            };
+            record.write(now, &event)
+        })
+        .await;
+        let tally = &self.shared.tally;
+        tally.ended.fetch_add(1, Relaxed);
+        tally.from_client.fetch_add(self.from_client, Relaxed);
+        tally.to_client.fetch_add(self.to_client, Relaxed);
+    }
+}
+
+impl Drop for Relaying {
+    /// Also when the worker stops in the middle: neither list keeps a session that is gone.
+    fn drop(&mut self) {
+        let mut keys = self
+            .shared
+            .keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        keys.remove(&self.key);
+        drop(keys);
+        self.shared.registry.remove(&self.live);
+    }
+}

@@ -1,0 +1,196 @@
+//! The PostgreSQL behind the door, and waiting.
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::bed::{Ca, server};
+
+const BIN: &str = "/usr/lib/postgresql/15/bin";
+
+/// A program of PostgreSQL. A test that cannot run is a failed one.
+pub fn program(name: &str) -> PathBuf {
+    let path = Path::new(BIN).join(name);
+    assert!(
+        path.exists(),
+        "{} is missing: install postgresql-15",
+        path.display()
+    );
+    path
+}
+
+/// The PostgreSQL of this test run.
+pub struct Postgres {
+    pub port: u16,
+    pub ca: Ca,
+    _dir: TempDir,
+}
+
+pub fn postgres() -> &'static Postgres {
+    static SERVER: OnceLock<Postgres> = OnceLock::new();
+    SERVER.get_or_init(Postgres::start)
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output().unwrap();
+    output.stdout == b"0\n"
+}
+
+/// PostgreSQL does not run as root; and it ends when the thread that started it does.
+fn as_postgres(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    if is_root() {
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+    }
+    command.args(["--pdeathsig", "QUIT", "--"]).arg(program);
+    command
+}
+
+impl Postgres {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let ca = Ca::new("databases");
+        let (certificate, key) = server(&ca);
+        fs::write(dir.path().join("server.crt"), certificate.pem()).unwrap();
+        fs::write(dir.path().join("server.key"), key.serialize_pem()).unwrap();
+        fs::set_permissions(
+            dir.path().join("server.key"),
+            fs::Permissions::from_mode(0o600),
+        )
+        .unwrap();
+        if is_root() {
+            let status = Command::new("chown")
+                .args(["-R", "postgres:"])
+                .arg(dir.path())
+                .status()
+                .unwrap();
+            assert!(status.success());
+        }
+        let output = as_postgres(&program("initdb"))
+            .args([
+                "-N",
+                "-A",
+                "trust",
+                "-U",
+                "postgres",
+                "-E",
+                "UTF8",
+                "--no-locale",
+                "-D",
+            ])
+            .arg(&data)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let hba = "host all postgres 127.0.0.1/32 trust\n\
+                   hostssl all token 127.0.0.1/32 password\n\
+                   hostssl all md5 127.0.0.1/32 md5\n\
+                   hostssl all all 127.0.0.1/32 scram-sha-256\n";
+        fs::write(data.join("pg_hba.conf"), hba).unwrap();
+        let port = free_port();
+        let home = dir.path().to_owned();
+        // The thread lives as long as the server does, which is as long as the process.
+        std::thread::spawn(move || {
+            let set = |name: &str, value: &str| format!("{name}={value}");
+            let file = |name: &str| home.join(name).display().to_string();
+            let mut child = as_postgres(&program("postgres"))
+                .arg("-D")
+                .arg(home.join("data"))
+                .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""])
+                .args([
+                    "-c",
+                    "ssl=on",
+                    "-c",
+                    "fsync=off",
+                    "-c",
+                    "max_connections=200",
+                ])
+                .args(["-c", &set("ssl_cert_file", &file("server.crt"))])
+                .args(["-c", &set("ssl_key_file", &file("server.key"))])
+                .stdout(Stdio::null())
+                .stderr(fs::File::create(home.join("log")).unwrap())
+                .spawn()
+                .unwrap();
+            child.wait().unwrap();
+        });
+        let server = Self {
+            port,
+            ca,
+            _dir: dir,
+        };
+        until("PostgreSQL answers", || {
+            server.direct("select 1").status.success()
+        });
+        let sql =
+            "create role alice login password 'secret'; create role bob login password 'secret';
+                   create role token login password 'secret'; set password_encryption = md5;
+                   create role md5 login password 'secret'; create database app;";
+        let script = sql.split(';').map(str::trim).filter(|one| !one.is_empty());
+        let mut command = server.psql_direct();
+        for statement in script {
+            command.args(["-c", statement]);
+        }
+        let output = command.output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        server
+    }
+
+    fn psql_direct(&self) -> Command {
+        let mut command = Command::new(program("psql"));
+        command.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d"]);
+        command.arg(format!(
+            "host=127.0.0.1 port={} user=postgres dbname=postgres",
+            self.port
+        ));
+        command
+    }
+
+    /// Runs a statement past the door.
+    pub fn direct(&self, sql: &str) -> Output {
+        self.psql_direct().args(["-c", sql]).output().unwrap()
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// Waits for something to become true; long, because machines may be busy.
+pub fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is() {
+        assert!(Instant::now() < end, "never came: {what}");
+        std::thread::yield_now();
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+/// The same inside of a runtime, whose other tasks go on meanwhile.
+pub async fn until_async(what: &str, mut is: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is() {
+        assert!(Instant::now() < end, "never came: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
