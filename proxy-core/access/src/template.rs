@@ -107,7 +107,19 @@ impl Template {
         values
     }
 
-    /// The traits that it reads.
+    /// Whether any of what it stands for is so. Nothing is copied for a trait that stands alone, as most do.
+    pub fn any(&self, traits: &Traits, mut is_so: impl FnMut(&str) -> bool) -> bool {
+        match &self.expression {
+            Expression::Trait(name) if self.prefix.is_empty() && self.suffix.is_empty() => traits
+                .get(name)
+                .into_iter()
+                .flatten()
+                .any(|value| (1..=MAX_VALUE).contains(&value.len()) && is_so(value)),
+            _ => self.values(traits).iter().any(|value| is_so(value)),
+        }
+    }
+
+    /// The trait that it reads.
     pub fn reads(&self) -> &str {
         let mut expression = &self.expression;
         loop {

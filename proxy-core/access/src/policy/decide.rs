@@ -16,6 +16,15 @@ use crate::{
 /// How far the clock of who made a certificate may be ahead.
 const SKEW: i64 = 300;
 
+/// A user who may come in, with the roles that count. Looked up once a decision.
+pub(super) struct Standing<'p> {
+    pub user: &'p User,
+    /// What restricts: all roles that the user has now.
+    pub bound: Vec<&'p Role>,
+    /// What can allow: those of the certificate among them.
+    pub carried: Vec<&'p Role>,
+}
+
 impl Policy {
     /// Decides whether this identity may open the target so, now.
     ///
@@ -28,13 +37,17 @@ impl Policy {
         ask: &Ask<'_>,
         now: Timestamp,
     ) -> Result<Permit, Denial> {
-        let user = self.admit(who, Some(target), now)?;
-        let (ends_at, ends_by) = self.end(who, user, now)?;
+        let Standing {
+            user,
+            bound,
+            carried,
+        } = self.admit(who, Some(target), now)?;
+        let (ends_at, ends_by) = end(who, &bound, now)?;
         on_route(who, target, ask)?;
         if ask.db_user.is_empty() {
             return Err(Denial::NoDbUser);
         }
-        for role in self.bound(user, now) {
+        for role in &bound {
             if let Some(by) = denies(role, target, ask, &user.traits) {
                 let role = role.name.clone();
                 return Err(Denial::Denied { role, by });
@@ -42,7 +55,7 @@ impl Policy {
         }
         let mut missing = Missing::Labels;
         let mut allowing: Vec<&Role> = Vec::new();
-        for role in self.carried(who, user, now) {
+        for role in carried {
             match lacks(role, target, ask, &user.traits) {
                 None => allowing.push(role),
                 Some(lacking) => missing = missing.max(lacking),
@@ -62,7 +75,7 @@ impl Policy {
             ends_at,
             ends_by,
             replication: ask.replication,
-            ..self.options(user, target, &allowing, now)
+            ..options(user, target, &allowing, &bound)
         };
         let mut roles: Vec<String> = allowing.iter().map(|role| role.name.clone()).collect();
         let mut db_roles: Vec<String> = allowing
@@ -84,32 +97,41 @@ impl Policy {
 
     /// Whether this identity may know of the target: for lists. It says nothing of database users and names.
     pub fn sees(&self, who: &Identity, target: &Target, now: Timestamp) -> bool {
-        let Ok(user) = self.admit(who, Some(target), now) else {
-            return false;
-        };
+        self.seen(who, target, now).is_some()
+    }
+
+    /// What counts for an identity that may know of the target.
+    pub(super) fn seen<'p>(
+        &'p self,
+        who: &Identity,
+        target: &Target,
+        now: Timestamp,
+    ) -> Option<Standing<'p>> {
+        let standing = self.admit(who, Some(target), now).ok()?;
+        let (labels, traits) = (&target.labels, &standing.user.traits);
         let is_on_route = who
             .route
             .as_ref()
             .is_none_or(|route| route.target == target.name);
-        is_on_route
-            && self.bound(user, now).all(|role| {
-                !role
-                    .deny
-                    .labels
-                    .is_match_or_broken(&target.labels, &user.traits)
-            })
-            && self
-                .carried(who, user, now)
-                .any(|role| role.allow.labels.is_match(&target.labels, &user.traits))
+        let is_seen = is_on_route
+            && !standing
+                .bound
+                .iter()
+                .any(|role| role.deny.labels.is_match_or_broken(labels, traits))
+            && standing
+                .carried
+                .iter()
+                .any(|role| role.allow.labels.is_match(labels, traits));
+        is_seen.then_some(standing)
     }
 
     /// What does not depend on what is asked for: the certificate, the user, locks, the second factor.
-    pub(super) fn admit(
-        &self,
+    pub(super) fn admit<'p>(
+        &'p self,
         who: &Identity,
         target: Option<&Target>,
         now: Timestamp,
-    ) -> Result<&User, Denial> {
+    ) -> Result<Standing<'p>, Denial> {
         if who.usage == Usage::Service {
             return Err(Denial::WrongUse {
                 user: who.user.clone(),
@@ -125,14 +147,17 @@ impl Policy {
         if let Some(lock) = self.lock_on(user, target, now) {
             return Err(locked(lock));
         }
-        if self.carried(who, user, now).next().is_none() {
+        let bound: Vec<&Role> = self.bound(user, now).collect();
+        let mut carried = bound.clone();
+        carried.retain(|role| who.roles.contains(&role.name));
+        if carried.is_empty() {
             return Err(Denial::NoRoles {
                 user: who.user.clone(),
             });
         }
         if !who.totp
-            && let Some(role) = self
-                .bound(user, now)
+            && let Some(role) = bound
+                .iter()
                 .filter(|role| role.options.require_totp)
                 .min_by(|one, two| one.name.cmp(&two.name))
         {
@@ -140,89 +165,71 @@ impl Policy {
                 role: role.name.clone(),
             });
         }
-        Ok(user)
+        Ok(Standing {
+            user,
+            bound,
+            carried,
+        })
     }
+}
 
-    /// The roles that can allow something: those of the certificate that the user has now.
-    pub(super) fn carried<'p>(
-        &'p self,
-        who: &'p Identity,
-        user: &'p User,
-        now: Timestamp,
-    ) -> impl Iterator<Item = &'p Role> {
-        self.bound(user, now)
-            .filter(|role| who.roles.contains(&role.name))
+/// When a session ends at the latest, and why then.
+fn end(who: &Identity, bound: &[&Role], now: Timestamp) -> Result<(Timestamp, EndsBy), Denial> {
+    let least = bound
+        .iter()
+        .filter_map(|role| Some((role.options.max_session_ttl?, &role.name)))
+        .min();
+    let Some((ttl, role)) = least else {
+        return Ok((who.expires, EndsBy::Certificate));
+    };
+    let at = who.issued.plus(seconds(ttl));
+    if now >= at {
+        return Err(Denial::TooOld {
+            role: role.clone(),
+            seconds: ttl.as_secs(),
+            at,
+        });
     }
+    if at < who.expires {
+        Ok((at, EndsBy::Role(role.clone())))
+    } else {
+        Ok((who.expires, EndsBy::Certificate))
+    }
+}
 
-    /// When a session ends at the latest, and why then.
-    fn end(
-        &self,
-        who: &Identity,
-        user: &User,
-        now: Timestamp,
-    ) -> Result<(Timestamp, EndsBy), Denial> {
-        let least = self
-            .bound(user, now)
-            .filter_map(|role| Some((role.options.max_session_ttl?, &role.name)))
-            .min();
-        let Some((ttl, role)) = least else {
-            return Ok((who.expires, EndsBy::Certificate));
-        };
-        let at = who.issued.plus(seconds(ttl));
-        if now >= at {
-            return Err(Denial::TooOld {
-                role: role.clone(),
-                seconds: ttl.as_secs(),
-                at,
-            });
+fn options(user: &User, target: &Target, allowing: &[&Role], bound: &[&Role]) -> SessionOptions {
+    let (mut idle, mut max_connections) = (None::<Duration>, None::<u32>);
+    let mut audit = Audit::Strict;
+    if allowing
+        .iter()
+        .all(|role| role.options.audit == Some(Audit::BestEffort))
+    {
+        audit = Audit::BestEffort;
+    }
+    for role in bound {
+        let options = &role.options;
+        if let Some(most) = options.max_connections {
+            max_connections = Some(max_connections.map_or(most, |least| least.min(most)));
         }
-        if at < who.expires {
-            Ok((at, EndsBy::Role(role.clone())))
-        } else {
-            Ok((who.expires, EndsBy::Certificate))
-        }
-    }
-
-    fn options(
-        &self,
-        user: &User,
-        target: &Target,
-        allowing: &[&Role],
-        now: Timestamp,
-    ) -> SessionOptions {
-        let (mut idle, mut max_connections) = (None::<Duration>, None::<u32>);
-        let mut audit = Audit::Strict;
-        if allowing
-            .iter()
-            .all(|role| role.options.audit == Some(Audit::BestEffort))
+        if (options.client_idle_timeout.is_none() && options.audit != Some(Audit::Strict))
+            || !role.allow.labels.is_match(&target.labels, &user.traits)
         {
-            audit = Audit::BestEffort;
+            continue;
         }
-        for role in self.bound(user, now) {
-            let options = &role.options;
-            if let Some(most) = options.max_connections {
-                max_connections = Some(max_connections.map_or(most, |least| least.min(most)));
-            }
-            if (options.client_idle_timeout.is_none() && options.audit != Some(Audit::Strict))
-                || !role.allow.labels.is_match(&target.labels, &user.traits)
-            {
-                continue;
-            }
-            if let Some(timeout) = options.client_idle_timeout {
-                idle = Some(idle.map_or(timeout, |least| least.min(timeout)));
-            }
-            if options.audit == Some(Audit::Strict) {
-                audit = Audit::Strict;
-            }
+        if let Some(timeout) = options.client_idle_timeout {
+            idle = Some(idle.map_or(timeout, |least| least.min(timeout)));
         }
-        SessionOptions {
-            ends_at: Timestamp::default(),
-            ends_by: EndsBy::Certificate,
-            idle,
-            max_connections,
-            audit,
-            replication: Replication::No,
+        if options.audit == Some(Audit::Strict) {
+            audit = Audit::Strict;
         }
+    }
+    SessionOptions {
+        ends_at: Timestamp::default(),
+        ends_by: EndsBy::Certificate,
+        idle,
+        max_connections,
+        audit,
+        replication: Replication::No,
     }
 }
 

@@ -15,20 +15,18 @@ use crate::{
 impl Policy {
     /// As whom, and on which names, this identity may open the target; none when it may not know of it.
     pub fn choices(&self, who: &Identity, target: &Target, now: Timestamp) -> Option<Choices> {
-        if !self.sees(who, target, now) {
-            return None;
-        }
-        let user = self.admit(who, Some(target), now).ok()?;
-        let allow: Vec<&Rules> = self
-            .carried(who, user, now)
+        let standing = self.seen(who, target, now)?;
+        let traits = &standing.user.traits;
+        let allow: Vec<&Rules> = standing
+            .carried
+            .iter()
             .map(|role| &role.allow)
-            .filter(|allow| allow.labels.is_match(&target.labels, &user.traits))
+            .filter(|allow| allow.labels.is_match(&target.labels, traits))
             .collect();
-        let deny: Vec<&Rules> = self.bound(user, now).map(|role| &role.deny).collect();
+        let deny: Vec<&Rules> = standing.bound.iter().map(|role| &role.deny).collect();
         let route = who.route.as_ref();
         let names = |of: fn(&Rules) -> &Words, only: Option<&String>| {
-            let names =
-                |rules: &[&Rules]| values(rules.iter().map(|rules| of(rules)), &user.traits);
+            let names = |rules: &[&Rules]| values(rules.iter().map(|rules| of(rules)), traits);
             join(names(&allow), names(&deny), only)
         };
         Some(Choices {

@@ -208,8 +208,9 @@ impl Filled {
         };
         self.patterns.iter().any(|pattern| pattern.matches(value))
             || self.templates.iter().any(|template| {
-                template.values(traits).iter().any(|text| {
-                    Pattern::parse(text).map_or(broken, |pattern| pattern.matches(value))
+                template.any(traits, |text| {
+                    (text == value && !text.starts_with('^'))
+                        || Pattern::parse(text).map_or(broken, |pattern| pattern.matches(value))
                 })
             })
     }

@@ -74,7 +74,7 @@ impl Words {
         self.0.iter().find(|word| match word {
             Word::Any => true,
             Word::Literal(_) => false,
-            Word::Template(template) => template.values(traits).iter().any(|value| value == "*"),
+            Word::Template(template) => template.any(traits, |value| value == "*"),
         })
     }
 
@@ -143,10 +143,7 @@ impl Word {
         match self {
             Self::Any => true,
             Self::Literal(text) => text == name,
-            Self::Template(template) => template
-                .values(traits)
-                .iter()
-                .any(|value| value == "*" || value == name),
+            Self::Template(template) => template.any(traits, |value| value == "*" || value == name),
         }
     }
 }
