@@ -3,6 +3,7 @@
 mod access;
 mod apply;
 mod args;
+mod audit;
 mod authority;
 mod completions;
 mod config;
@@ -22,6 +23,7 @@ mod lock;
 mod opened;
 mod plan;
 mod plans;
+mod play;
 mod plugin;
 mod records;
 mod reload;
@@ -95,6 +97,11 @@ enum Command {
     Explain(explain::Explain),
     /// Show what changed, when, and by which scan, matcher and person.
     History(history::History),
+    /// Search the record of what people did, follow it, and check that it is whole.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Show a session from its beginning to its end.
+    Play(play::Play),
     /// Check the store, or repair a damaged one.
     #[command(subcommand)]
     Store(store::Store),
@@ -191,6 +198,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Db(args) => args.run(common),
         Command::Explain(args) => block_on(args.run(common)),
         Command::History(args) => args.run(common),
+        Command::Audit(args) => args.run(common),
+        Command::Play(args) => args.run(common),
         Command::Store(args) => args.run(common),
         Command::Create(args) => args.run(common),
         Command::Get(args) => args.run(common),

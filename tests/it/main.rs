@@ -8,6 +8,7 @@
     clippy::print_stderr
 )]
 
+mod audit;
 mod beside;
 mod cli;
 mod docs;
