@@ -27,6 +27,8 @@ use crate::engine::{Record, Relay as _, Stop};
 #[derive(Default)]
 pub(super) struct Lines {
     pub(super) events: Vec<String>,
+    /// How many events were taken out of it, where numbers are to go on.
+    pub(super) before: u64,
     /// Whether the next write is refused; asked at each.
     pub(super) busy: Option<Box<dyn FnMut() -> bool + Send>>,
     pub(super) failing: bool,
@@ -44,7 +46,7 @@ impl Record for Lines {
             return Err(NotWritten::Busy);
         }
         self.events.push(line(event));
-        Ok(self.events.len() as u64 - 1)
+        Ok(self.before + self.events.len() as u64 - 1)
     }
 }
 

@@ -130,6 +130,7 @@ fn what_was_said_is_recorded_as_it_is_written() {
                 };
                 bytes.clear();
             }
+            play.lines.before += play.lines.events.len() as u64;
             std::mem::take(&mut play.lines.events)
         };
         let mut seen: Vec<String> = Vec::new();
