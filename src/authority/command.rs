@@ -202,8 +202,6 @@ pub struct Invited {
     pub user: String,
     /// What proves it: 256 random bits. Only its hash is kept.
     pub token: Sensitive,
-    /// Where it is used, when the proxy's address is known.
-    pub link: Option<Sensitive>,
     /// Until when.
     pub expires: Timestamp,
     /// What is odd.

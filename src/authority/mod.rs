@@ -4,35 +4,64 @@
 //! |---|---|
 //! | [`journal`] | keeps it all, apart from the store of discovery, through `kill -9` and a cut tail |
 //! | [`Command`], [`Answer`] | what is asked of it, by commands and through the control socket |
-//! | [`chance`] | randomness |
 //! | [`Authority`] | carries that out; one process has it |
+//! | [`ca`] | the authorities for certificates: of users, of the proxy, for databases |
+//! | [`login`] | passwords, second factors, invitations, and how often somebody may try |
+//! | [`Authority::router`] | the API on the proxy's port |
+//! | [`chance`] | randomness |
 //!
-//! Whoever changes something goes through [`Authority::handle`]; whoever only wants to know is given a snapshot that is
-//! swapped on change.
+//! Whoever changes something goes through [`Authority::handle`] or the API; whoever only wants to know is given a snapshot
+//! that is swapped on change. Nothing here decides who may open what: that is `muster-access`, by the records that are
+//! kept here.
 
+mod api;
+pub mod ca;
+mod certificates;
 pub mod chance;
 mod command;
 pub mod journal;
+pub mod login;
+mod people;
 mod records;
+mod settings;
+mod tell;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::{
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use muster_model::Timestamp;
-use serde_json::Value;
+use arc_swap::ArcSwap;
+use muster_access::{LockTarget, Policy, Record};
+use muster_audit::Log;
+use muster_model::{Target, Timestamp};
+use rustls_pki_types::CertificateDer;
 use tokio::sync::broadcast;
 
-pub use self::command::{
-    Answer, Ca, CaCertificate, CaStatus, Command, Document, How, Invited, Kind, RouteAsked,
-    Sensitive, Signed,
+pub use self::{
+    api::Caller,
+    certificates::{LONGEST, Trust},
+    command::{
+        Answer, Ca, CaCertificate, CaStatus, Command, Document, How, Invited, Kind, RouteAsked,
+        Sensitive, Signed,
+    },
+    settings::{OpenError, Settings},
+    tell::By,
 };
 use self::{
-    journal::{Journal, JournalError, Op},
-    records::{Checked, refused},
+    certificates::Wanted,
+    chance::Chance,
+    journal::{Id, Journal, JournalError, Op},
+    login::{
+        limit::{Failures, Limiter},
+        password::Passwords,
+        totp::Totp,
+    },
+    records::{because_of, invalid, refused},
+    tell::Teller,
 };
 use crate::service::handle::{Refused, RefusedKind};
 
@@ -41,6 +70,12 @@ pub const DIR: &str = "authority";
 
 /// Changes that a subscriber may be behind. One that is further behind is told so, and looks at everything.
 const CHANGES: usize = 1024;
+
+/// Tries from one address: at once, and then one in so many seconds.
+const FROM_ADDRESS: (u32, u32) = (30, 2);
+
+/// Tries of one user: at once, and then one in so many seconds.
+const OF_USER: (u32, u32) = (10, 10);
 
 /// The time, passed in.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -52,19 +87,46 @@ pub enum Changed {
     Role(String),
     /// A user.
     User(String),
-    /// A lock: made, changed or gone.
-    Lock(String),
+    /// A lock on this: made, changed or gone.
+    Lock(LockTarget),
     /// A database that a person wrote down.
     Target(String),
-    /// Authorities, or the proxy's own certificate.
+    /// Authorities for certificates.
     Trust,
 }
 
 /// The authority. One process has it at a time.
 pub struct Authority {
+    settings: Settings,
+    cluster: String,
     clock: Clock,
-    journal: Mutex<Journal>,
+    chance: Chance,
+    state: Mutex<State>,
+    policy: Arc<ArcSwap<Policy>>,
     changed: broadcast::Sender<Changed>,
+    teller: Teller,
+    passwords: Passwords,
+    /// What codes are checked against when there is nobody of that name.
+    nobody: Totp,
+    tries: Mutex<Tries>,
+    /// What the proxy was last given: who signed it and is believed, and until when.
+    shown: Mutex<(Vec<CertificateDer<'static>>, Timestamp)>,
+}
+
+/// What is kept.
+struct State {
+    journal: Journal,
+    /// In the order of [`Ca::ALL`].
+    user: ca::Authority,
+    host: ca::Authority,
+    db: ca::Authority,
+}
+
+/// How often who has tried.
+struct Tries {
+    addresses: Limiter,
+    users: Limiter,
+    failures: Failures,
 }
 
 impl Authority {
@@ -72,8 +134,24 @@ impl Authority {
     ///
     /// # Errors
     /// When another process has it, when its journal is damaged, and those of the file system.
-    pub fn open(store: &Path, clock: Clock) -> Result<Self, JournalError> {
-        let journal = Journal::open(&store.join(DIR))?;
+    pub fn open(store: &Path, settings: Settings, clock: Clock) -> Result<Self, OpenError> {
+        let chance = chance::system();
+        let passwords = Passwords::new(Arc::clone(&chance))?;
+        Self::open_with(store, settings, clock, chance, passwords)
+    }
+
+    /// The same, with chance and hashing of one's own.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with(
+        store: &Path,
+        settings: Settings,
+        clock: Clock,
+        chance: Chance,
+        passwords: Passwords,
+    ) -> Result<Self, OpenError> {
+        let mut journal = Journal::open(&store.join(DIR))?;
         if let Some(cut) = journal.cut() {
             tracing::warn!(
                 journal = %journal.path().display(),
@@ -83,11 +161,67 @@ impl Authority {
                  nobody had been told that it was done"
             );
         }
+        let now = clock();
+        let mut ca = |ca| authority_for(&mut journal, ca, &settings.cluster_name, now, &chance);
+        let (user, host, db) = (ca(Ca::User)?, ca(Ca::Host)?, ca(Ca::Db)?);
+        let cluster = user.cluster().to_owned();
+        if cluster != settings.cluster_name && !settings.cluster_name.is_empty() {
+            tracing::warn!(
+                cluster,
+                configured = settings.cluster_name,
+                "the cluster keeps the name that it was given at its first start"
+            );
+        }
+        let (policy, _) = records::policy(journal.records(), now)?;
+        let limiter = |(burst, seconds)| Limiter::new(burst, seconds);
         Ok(Self {
-            clock,
-            journal: Mutex::new(journal),
+            cluster,
+            nobody: Totp::create(&chance)?,
+            state: Mutex::new(State {
+                journal,
+                user,
+                host,
+                db,
+            }),
+            policy: Arc::new(ArcSwap::from_pointee(policy)),
             changed: broadcast::channel(CHANGES).0,
+            teller: Teller::default(),
+            tries: Mutex::new(Tries {
+                addresses: limiter(FROM_ADDRESS),
+                users: limiter(OF_USER),
+                failures: Failures::default(),
+            }),
+            shown: Mutex::new((Vec::new(), now)),
+            settings,
+            clock,
+            chance,
+            passwords,
         })
+    }
+
+    /// The cluster's name, as it was at the first start.
+    pub fn cluster_name(&self) -> &str {
+        &self.cluster
+    }
+
+    /// Roles, users and locks: a snapshot that is swapped on change.
+    pub const fn policy(&self) -> &Arc<ArcSwap<Policy>> {
+        &self.policy
+    }
+
+    /// The databases that people wrote down.
+    pub fn databases(&self) -> Vec<Target> {
+        let now = self.now();
+        let documents =
+            records::of_kind(self.state().journal.records(), Kind::Db).collect::<Vec<_>>();
+        let targets = documents
+            .iter()
+            .filter_map(|document| match records::read(document, now) {
+                Ok(Record::Db(db)) => Some(db.to_target()),
+                // It was read when the authority was opened, or when it was written.
+                _ => None,
+            });
+        targets.collect()
     }
 
     /// Is told of each change after it is in force.
@@ -95,123 +229,127 @@ impl Authority {
         self.changed.subscribe()
     }
 
+    /// Has what it does written to the audit log from now on.
+    pub fn record(&self, log: Log) {
+        self.teller.begin(log);
+    }
+
     /// The time that it goes by.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
     }
 
-    /// Carries out what is asked for. Blocks until it is on the disk.
+    /// Carries out what somebody at this machine asks for. Blocks until it is on the disk.
     ///
     /// # Errors
     /// Why it was not done: then nothing has changed.
-    pub fn handle(&self, command: Command, by: &str) -> Result<Answer, Refused> {
+    pub fn handle(&self, command: Command, who: &str) -> Result<Answer, Refused> {
+        let by = By { who, from: None };
         match command {
-            Command::Put { records, how } => self.put(records, how, by),
-            Command::Get { kind, name } => {
-                let document = records::find(self.journal().records(), kind, &name)?;
-                Ok(documents(vec![document]))
-            }
+            Command::Put { records, how } => self.put(&records, how, by),
+            Command::Get { kind, name } => Ok(documents(vec![self.get(kind, &name)?])),
             Command::List { kind } => Ok(documents(self.list(kind))),
             Command::Remove {
                 kind,
                 name,
                 revision,
             } => self.remove(kind, &name, revision, by),
-            _ => Err(refused(RefusedKind::Unavailable, "not there yet")),
-        }
-    }
-
-    fn list(&self, kind: Option<Kind>) -> Vec<Document> {
-        let journal = self.journal();
-        let kinds = match kind {
-            Some(kind) => vec![kind],
-            None => Kind::ALL.to_vec(),
-        };
-        let of = |kind| records::of_kind(journal.records(), kind);
-        kinds.into_iter().flat_map(of).collect()
-    }
-
-    fn put(&self, bodies: Vec<Value>, how: How, by: &str) -> Result<Answer, Refused> {
-        let checked: Vec<Checked> = bodies
-            .into_iter()
-            .map(records::check)
-            .collect::<Result<_, _>>()?;
-        let mut journal = self.journal();
-        for Checked { kind, name, .. } in &checked {
-            let there = journal.records().get(&records::id(*kind, name));
-            match (how, there) {
-                (How::Create, Some(_)) => {
-                    return Err(refused(
-                        RefusedKind::Conflict,
-                        format!("there is a {kind} `{name}` already"),
-                    )
-                    .hint("`--force` replaces it, and `muster edit` changes it"));
-                }
-                (How::Replace { .. }, None) => return Err(records::no_such(*kind, name)),
-                (How::Replace { revision }, Some(stored)) if stored.revision != revision => {
-                    return Err(changed_meanwhile(*kind, name));
-                }
-                _ => {}
+            Command::AddUser { record, seconds } => self.add_user(&record, seconds, by),
+            Command::Reset { user, seconds } => self.reset(&user, seconds, by),
+            Command::AddToken { record } => self.add_token(&record, by),
+            Command::Sign {
+                user,
+                key,
+                seconds,
+                route,
+            } => {
+                let key = ca::ClientKey::from_pem(&key);
+                let key = key.map_err(|error| invalid(error.to_string()))?;
+                let wanted = Wanted {
+                    user: &user,
+                    key: &key,
+                    seconds,
+                    route,
+                    // Whoever is at this machine could say so anyway.
+                    totp: true,
+                    within: None,
+                };
+                self.sign(wanted, by, self.now()).map(Answer::Signed)
             }
+            Command::Authorities => Ok(self.authorities()),
+            Command::Rotate { ca, grace } => self.rotate(ca, grace, by),
+            Command::RollBack { ca } => self.roll_back(ca, by),
         }
-        let ops = checked.iter().map(|checked| Op::Put {
-            id: records::id(checked.kind, &checked.name),
-            value: checked.body.clone(),
-        });
-        let revision = journal.append(ops.collect())?;
-        drop(journal);
-        let mut written = Vec::new();
-        for Checked { kind, name, body } in checked {
-            tracing::info!(%kind, name, by, "wrote a record");
-            self.tell(kind, &name);
-            written.push(Document {
-                kind,
-                name,
-                revision,
-                body,
-            });
-        }
-        Ok(documents(written))
     }
 
-    fn remove(
-        &self,
-        kind: Kind,
-        name: &str,
-        revision: Option<u64>,
-        by: &str,
-    ) -> Result<Answer, Refused> {
-        let mut journal = self.journal();
-        let document = records::find(journal.records(), kind, name)?;
-        if revision.is_some_and(|revision| revision != document.revision) {
-            return Err(changed_meanwhile(kind, name));
+    /// Looks after what is over: to be called now and then.
+    pub fn tick(&self) {
+        let now = self.now();
+        if let Err(refused) = self.settle(now).and_then(|()| self.sweep(now)) {
+            tracing::warn!(why = %refused, "cannot put away what is over");
         }
-        let id = records::id(kind, name);
-        journal.append(vec![Op::Remove { id }])?;
-        drop(journal);
-        tracing::info!(%kind, name, by, "removed a record");
-        self.tell(kind, name);
-        Ok(documents(vec![document]))
     }
 
-    fn tell(&self, kind: Kind, name: &str) {
-        let name = name.to_owned();
-        let changed = match kind {
-            Kind::Role => Changed::Role(name),
-            Kind::User => Changed::User(name),
-            Kind::Lock => Changed::Lock(name),
-            Kind::Db => Changed::Target(name),
-            Kind::CertAuthority => Changed::Trust,
-            Kind::Token => return,
-        };
+    fn announce(&self, changed: Changed) {
         // Nobody may be listening.
         let _ = self.changed.send(changed);
     }
 
-    fn journal(&self) -> MutexGuard<'_, Journal> {
-        // The journal changes what it holds only after all that can fail.
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        // What is kept changes only after all that can fail.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn tries(&self) -> MutexGuard<'_, Tries> {
+        self.tries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shown(&self) -> MutexGuard<'_, (Vec<CertificateDer<'static>>, Timestamp)> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    const fn ca(&self, ca: Ca) -> &ca::Authority {
+        match ca {
+            Ca::User => &self.user,
+            Ca::Host => &self.host,
+            Ca::Db => &self.db,
+        }
+    }
+
+    const fn ca_mut(&mut self, ca: Ca) -> &mut ca::Authority {
+        match ca {
+            Ca::User => &mut self.user,
+            Ca::Host => &mut self.host,
+            Ca::Db => &mut self.db,
+        }
+    }
+
+    /// Who is believed by the proxy, and who signs its certificate.
+    fn believed(&self, now: Timestamp) -> Vec<CertificateDer<'static>> {
+        let mut believed = self.user.trusted(now);
+        believed.extend(self.host.signing(now));
+        believed
+    }
+}
+
+/// The authority that is kept, or a new one that is kept from now on.
+fn authority_for(
+    journal: &mut Journal,
+    ca: Ca,
+    cluster: &str,
+    now: Timestamp,
+    chance: &Chance,
+) -> Result<ca::Authority, OpenError> {
+    let id = Id::new(certificates::TABLE, ca.as_str());
+    if let Some(stored) = journal.records().get(&id) {
+        return Ok(ca::Authority::restore(ca, &stored.value)?);
+    }
+    let made = ca::Authority::create(ca, cluster, now, chance)?;
+    let value = made.store()?;
+    journal.append(vec![Op::Put { id, value }])?;
+    Ok(made)
 }
 
 const fn documents(documents: Vec<Document>) -> Answer {
@@ -221,29 +359,24 @@ const fn documents(documents: Vec<Document>) -> Answer {
     }
 }
 
-fn changed_meanwhile(kind: Kind, name: &str) -> Refused {
-    refused(
-        RefusedKind::Conflict,
-        format!("somebody else has changed the {kind} `{name}` meanwhile"),
-    )
-    .hint("look at it again, and make the change on what is there now")
-}
-
 impl From<JournalError> for Refused {
     fn from(error: JournalError) -> Self {
-        let hint = error.hint();
         let kind = match &error {
             JournalError::TooLarge { .. } => RefusedKind::Invalid,
             JournalError::InUse { .. } => RefusedKind::Unavailable,
             _ => RefusedKind::Failed,
         };
-        let mut refused = refused(kind, "cannot write what the authority keeps");
-        let mut next: Option<&dyn std::error::Error> = Some(&error);
-        while let Some(error) = next {
-            refused = refused.because(error.to_string());
-            next = error.source();
-        }
-        refused.hint = hint;
+        let mut refused = because_of(
+            refused(kind, "cannot write what the authority keeps"),
+            &error,
+        );
+        refused.hint = error.hint();
         refused
+    }
+}
+
+impl From<chance::NoChance> for Refused {
+    fn from(error: chance::NoChance) -> Self {
+        refused(RefusedKind::Failed, "cannot make a secret").because(error.to_string())
     }
 }

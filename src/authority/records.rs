@@ -1,10 +1,13 @@
 //! Records as files say them: what is checked before one is kept, and how one is found again.
 
+use muster_access::{Policy, Record};
+use muster_model::{Target, Timestamp};
 use serde_json::Value;
 
 use super::{
     command::{Document, Kind},
     journal::{Id, Records, Stored},
+    settings::OpenError,
 };
 use crate::service::handle::{Refused, RefusedKind};
 
@@ -19,39 +22,49 @@ const MAX_NAME: usize = 256;
 pub(super) struct Checked {
     pub kind: Kind,
     pub name: String,
+    pub record: Record,
     pub body: Value,
+    pub warnings: Vec<String>,
 }
 
-/// Looks whether a file is a record that may be kept: its shape. What it means is checked by whoever reads it.
+/// Looks whether a file is a record that may be kept.
 ///
 /// # Errors
-/// Why not.
-pub(super) fn check(body: Value) -> Result<Checked, Refused> {
-    let wrong = |why: &str| invalid("the record cannot be kept").because(why);
-    let kind = body.get("kind").and_then(Value::as_str);
-    let kind = kind.ok_or_else(|| wrong("it says no `kind`"))?;
-    let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind);
-    let kind = kind.ok_or_else(|| wrong("muster knows no such `kind`"))?;
-    if kind == Kind::CertAuthority {
-        return Err(wrong("authorities are made by muster itself")
+/// Everything that is wrong with it.
+pub(super) fn check(body: &Value, now: Timestamp) -> Result<Checked, Refused> {
+    let wrong = || invalid("the record cannot be kept");
+    if body.get("kind").and_then(Value::as_str) == Some(Kind::CertAuthority.as_str()) {
+        return Err(wrong()
+            .because("authorities are made by muster itself")
             .hint("`muster auth rotate` exchanges one for a new one"));
     }
-    let metadata = body.get("metadata");
-    let name = metadata.and_then(|metadata| metadata.get("name"));
-    let name = name.and_then(Value::as_str).unwrap_or_default().to_owned();
-    check_name(&name).map_err(|why| wrong(&format!("its name {why}")))?;
+    let (record, problems) = Record::from_value(body, now).map_err(|problems| {
+        let errors = problems.iter().filter(|problem| problem.is_error());
+        errors.fold(wrong(), |refused, problem| {
+            refused.because(problem.to_string())
+        })
+    })?;
+    let name = record.name().to_owned();
+    check_name(&name).map_err(|why| wrong().because(format!("its name {why}")))?;
+    let body = record.to_value();
     let size = serde_json::to_vec(&body).map_or(usize::MAX, |bytes| bytes.len());
     if size > MAX_RECORD {
-        return Err(wrong(&format!("it has more than {MAX_RECORD} bytes")));
+        return Err(wrong().because(format!("it has more than {MAX_RECORD} bytes")));
     }
-    Ok(Checked { kind, name, body })
+    Ok(Checked {
+        kind: kind(&record),
+        name,
+        record,
+        body,
+        warnings: problems.iter().map(ToString::to_string).collect(),
+    })
 }
 
 /// Whether a record may be called so.
 ///
 /// # Errors
 /// Why not, to go behind `its name`.
-pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
+fn check_name(name: &str) -> Result<(), &'static str> {
     match () {
         () if name.is_empty() => Err("is missing: `metadata.name`"),
         () if name.chars().count() > MAX_NAME => Err("has more than 256 characters"),
@@ -60,6 +73,16 @@ pub(super) fn check_name(name: &str) -> Result<(), &'static str> {
         }
         () if name.trim() != name => Err("begins or ends with a space"),
         () => Ok(()),
+    }
+}
+
+const fn kind(record: &Record) -> Kind {
+    match record {
+        Record::Role(_) => Kind::Role,
+        Record::User(_) => Kind::User,
+        Record::Db(_) => Kind::Db,
+        Record::Token(_) => Kind::Token,
+        Record::Lock(_) => Kind::Lock,
     }
 }
 
@@ -79,13 +102,80 @@ pub(super) fn find(records: &Records, kind: Kind, name: &str) -> Result<Document
         .ok_or_else(|| no_such(kind, name))
 }
 
+/// All entries of one table, by name.
+pub(super) fn table<'r>(
+    records: &'r Records,
+    table: &'static str,
+) -> impl Iterator<Item = (&'r str, &'r Stored)> {
+    records
+        .range(Id::new(table, "")..)
+        .take_while(move |(id, _)| id.table == table)
+        .map(|(id, stored)| (id.name.as_str(), stored))
+}
+
 /// All records of one sort, by name.
 pub(super) fn of_kind(records: &Records, kind: Kind) -> impl Iterator<Item = Document> + '_ {
-    let first = id(kind, "");
-    records
-        .range(first..)
-        .take_while(move |(id, _)| id.table == kind.as_str())
-        .map(move |(id, stored)| document(kind, &id.name, stored))
+    table(records, kind.as_str()).map(move |(name, stored)| document(kind, name, stored))
+}
+
+/// Roles, users and locks as a whole, and the databases that people wrote down.
+///
+/// # Errors
+/// For a record that cannot be read: what a policy leaves out could be what restricts somebody.
+pub(super) fn policy(
+    records: &Records,
+    now: Timestamp,
+) -> Result<(Policy, Vec<Target>), OpenError> {
+    let (mut policy, mut targets) = (Policy::new(), Vec::new());
+    for kind in [Kind::Role, Kind::User, Kind::Lock, Kind::Db] {
+        for document in of_kind(records, kind) {
+            let record = read(&document, now)?;
+            match &record {
+                Record::Db(db) => targets.push(db.to_target()),
+                other => policy = with(&policy, other),
+            }
+        }
+    }
+    Ok((policy, targets))
+}
+
+/// A policy with one record more, or with another in its place.
+pub(super) fn with(policy: &Policy, record: &Record) -> Policy {
+    match record {
+        Record::Role(role) => policy.with_role(role.clone()),
+        Record::User(user) => policy.with_user(user.clone()),
+        Record::Lock(lock) => policy.with_lock(lock.clone()),
+        Record::Db(_) | Record::Token(_) => policy.clone(),
+    }
+}
+
+/// A policy without a record.
+pub(super) fn without(policy: &Policy, kind: Kind, name: &str) -> Policy {
+    match kind {
+        Kind::Role => policy.without_role(name),
+        Kind::User => policy.without_user(name),
+        Kind::Lock => policy.without_lock(name),
+        Kind::Db | Kind::Token | Kind::CertAuthority => policy.clone(),
+    }
+}
+
+/// What a document says.
+///
+/// # Errors
+/// When it was written by another release, or otherwise than by muster.
+pub(super) fn read(document: &Document, now: Timestamp) -> Result<Record, OpenError> {
+    let read = Record::from_value(&document.body, now);
+    read.map(|(record, _)| record).map_err(|problems| {
+        let why: Vec<String> = problems
+            .iter()
+            .map(|problem| problem.message.clone())
+            .collect();
+        OpenError::Record {
+            kind: document.kind,
+            name: document.name.clone(),
+            why: why.join("; "),
+        }
+    })
 }
 
 fn document(kind: Kind, name: &str, stored: &Stored) -> Document {
@@ -116,4 +206,15 @@ pub(super) fn refused(kind: RefusedKind, what: impl Into<String>) -> Refused {
         why: Vec::new(),
         hint: None,
     }
+}
+
+/// With an error and all that stands behind it.
+pub(super) fn because_of(refused: Refused, error: &dyn std::error::Error) -> Refused {
+    let mut refused = refused.because(error.to_string());
+    let mut next = error.source();
+    while let Some(error) = next {
+        refused = refused.because(error.to_string());
+        next = error.source();
+    }
+    refused
 }

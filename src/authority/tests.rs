@@ -1,11 +1,17 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
 fn authority(dir: &Path) -> Authority {
-    Authority::open(dir, Arc::new(|| Timestamp::from_unix(1_800_000_000))).unwrap()
+    let clock = Arc::new(|| Timestamp::from_unix(1_800_000_000));
+    let passwords = Passwords::with(64, 1, 1, chance::system()).unwrap();
+    let settings = Settings {
+        cluster_name: "test".to_owned(),
+        ..Settings::default()
+    };
+    Authority::open_with(dir, settings, clock, chance::system(), passwords).unwrap()
 }
 
 fn lock(name: &str, message: &str) -> Value {
@@ -27,7 +33,8 @@ fn records_are_written_read_and_removed_and_told() {
     let made = authority(dir.path());
     let mut told = made.subscribe();
     let first = put(&made, lock("l", "a"), How::Create).unwrap();
-    assert_eq!(told.try_recv().unwrap(), Changed::Lock("l".to_owned()));
+    let mallory = LockTarget::User("mallory".to_owned());
+    assert_eq!(told.try_recv().unwrap(), Changed::Lock(mallory));
     let again = put(&made, lock("l", "b"), How::Create).unwrap_err();
     assert_eq!(again.kind, RefusedKind::Conflict);
     let second = put(&made, lock("l", "b"), How::Upsert).unwrap();

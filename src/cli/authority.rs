@@ -1,19 +1,20 @@
 //! The authority as a command has it: opened by itself, or reached through the service that holds it.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, thread, time::Duration};
 
 use muster_model::Timestamp;
 use serde_json::Value;
 
-use super::{Common, Failure, context::now, service};
+use super::{
+    Common, Failure,
+    context::{Context, now},
+    service,
+};
 use crate::{
-    authority::{Answer, Authority, Command, DIR, Document, journal::JournalError},
-    config::words,
+    authority::{
+        Answer, Authority, Command, DIR, Document, OpenError, Settings, journal::JournalError,
+    },
+    config::{CLUSTER, words},
     control::{Client, own_name},
     service::handle::Refused,
 };
@@ -36,7 +37,7 @@ impl Reached {
     /// # Errors
     /// When a process has it that does not answer for it, or when it is damaged.
     pub fn open(common: &Common) -> Result<Self, Failure> {
-        Self::open_in(&service::store_dir(common)?)
+        Self::open_in(common, &service::store_dir(common)?)
     }
 
     /// As [`Self::open`], for what only reads: makes nothing.
@@ -52,17 +53,18 @@ impl Reached {
             ))
             .hint("`muster run` with a proxy, `muster user add` and `muster create` make it"));
         }
-        Self::open_in(&store)
+        Self::open_in(common, &store)
     }
 
-    fn open_in(store: &Path) -> Result<Self, Failure> {
+    fn open_in(common: &Common, store: &Path) -> Result<Self, Failure> {
+        let settings = settings(common);
         let (tries, pause) = AGAIN;
         let mut tried = 0;
         loop {
-            let error = match Authority::open(store, Arc::new(now)) {
+            let error = match Authority::open(store, settings.clone(), Arc::new(now)) {
                 Ok(authority) => return Ok(Self::Own(Box::new(authority))),
-                Err(error @ JournalError::InUse { .. }) => error,
-                Err(error) => return Err(cannot_open(store, &error)),
+                Err(error @ OpenError::Journal(JournalError::InUse { .. })) => error,
+                Err(error) => return Err(Refused::from(error).into()),
             };
             match Client::connect(store) {
                 Ok((client, _)) => return Ok(Self::Held(client)),
@@ -70,7 +72,7 @@ impl Reached {
                     tried += 1;
                     thread::sleep(pause);
                 }
-                Err(failed) if failed.is_absent() => return Err(cannot_open(store, &error)),
+                Err(failed) if failed.is_absent() => return Err(in_use(error)),
                 Err(failed) => return Err(failed.into()),
             }
         }
@@ -104,15 +106,27 @@ pub(super) fn nonsense() -> Failure {
     Failure::new("the authority's answer makes no sense")
 }
 
-fn cannot_open(store: &Path, error: &JournalError) -> Failure {
-    let dir: PathBuf = store.join(DIR);
-    let failure = Failure::from(Refused::from(error.clone()));
-    let failure = failure.within(&format!("cannot open the authority {}", dir.display()));
-    match error {
-        JournalError::InUse { .. } => failure.hint(
-            "it is another command, or a service that is just starting or ending: try again when it is done",
-        ),
-        _ => failure,
+fn in_use(error: OpenError) -> Failure {
+    Failure::from(Refused::from(error)).hint(
+        "it is another command, or a service that is just starting or ending: try again when it is done",
+    )
+}
+
+/// What the configuration says of the authority. Where there is none that can be used, and the store is named, the
+/// authority is as it was made.
+fn settings(common: &Common) -> Settings {
+    let Ok(Context { config, .. }) = Context::load(common) else {
+        return Settings {
+            cluster_name: CLUSTER.to_owned(),
+            ..Settings::default()
+        };
+    };
+    let proxy = config.proxy;
+    Settings {
+        cluster_name: proxy
+            .as_ref()
+            .map_or_else(|| CLUSTER.to_owned(), |proxy| proxy.cluster_name.clone()),
+        public: proxy.map(|proxy| proxy.public).unwrap_or_default(),
     }
 }
 

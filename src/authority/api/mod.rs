@@ -1,0 +1,308 @@
+//! The API on the proxy's port: logging in, invitations, certificates for one database. HTTP/1.1 within the proxy's TLS.
+//!
+//! | route | who | what |
+//! |---|---|---|
+//! | `GET /v1/ping` | anybody | the cluster, and the fingerprints of its authorities |
+//! | `POST /v1/login` | anybody | a certificate for password and code |
+//! | `POST /v1/invite` | who holds an invitation | who is invited, and the second factor that is offered |
+//! | `POST /v1/invite/accept` | who holds an invitation | sets the password, once |
+//! | `POST /v1/certificates` | who shows a certificate | another one: for one database, not longer, not more |
+//!
+//! Bodies are bounded in size and time, and passwords are checked by few at a time. `docs/authority.md` describes it.
+
+mod problem;
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Extension, Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http_body_util::{BodyExt, Limited};
+use muster_access::{Identity, Usage};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::json;
+use tokio::{sync::Semaphore, time::timeout};
+
+use self::problem::Problem;
+use super::{
+    Authority, By, Ca, RouteAsked, ca::ClientKey, certificates::Wanted, people::LoginAsked,
+};
+use crate::config::words;
+
+/// The most bytes of a request.
+const MAX_BODY: usize = 64 << 10;
+
+/// How long a request may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(15);
+
+/// Passwords that are checked at the same time: each takes 19 MiB.
+const AT_ONCE: usize = 4;
+
+/// How long somebody waits for a place among them.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who asks, as the proxy found out: an extension of each request. Without one nobody is answered.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// From where.
+    pub address: SocketAddr,
+    /// Who, where a certificate was shown that was checked.
+    pub identity: Option<Arc<Identity>>,
+}
+
+struct Api {
+    authority: Arc<Authority>,
+    hashing: Semaphore,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginBody {
+    user: String,
+    password: String,
+    totp: Option<String>,
+    key: String,
+    ttl: Option<String>,
+    route: Option<RouteAsked>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InviteBody {
+    token: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AcceptBody {
+    token: String,
+    password: String,
+    totp: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CertificateBody {
+    key: String,
+    ttl: Option<String>,
+    route: RouteAsked,
+}
+
+impl Authority {
+    /// The API. Each request needs a [`Caller`] as an extension.
+    pub fn router(self: Arc<Self>) -> Router {
+        let api = Arc::new(Api {
+            authority: self,
+            hashing: Semaphore::new(AT_ONCE),
+        });
+        Router::new()
+            .route("/v1/ping", get(ping))
+            .route("/v1/login", post(login))
+            .route("/v1/invite", post(invite))
+            .route("/v1/invite/accept", post(accept))
+            .route("/v1/certificates", post(certificates))
+            .fallback(async || Problem::new(404, "not-found", "there is nothing here"))
+            .method_not_allowed_fallback(async || {
+                Problem::new(405, "method", "this is not asked for in this way")
+            })
+            .with_state(api)
+    }
+}
+
+type Served = State<Arc<Api>>;
+type From = Extension<Caller>;
+
+async fn ping(State(api): Served) -> Result<Response, Problem> {
+    let authority = Arc::clone(&api.authority);
+    blocking(move || {
+        let now = authority.now();
+        let state = authority.state();
+        let fingerprints = |ca| {
+            let status = state.ca(ca).status(now);
+            let certificates = status.certificates.into_iter();
+            certificates
+                .map(|certificate| certificate.fingerprint)
+                .collect::<Vec<_>>()
+        };
+        json(&json!({
+            "cluster": authority.cluster_name(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "time": now,
+            "fingerprints": {"user": fingerprints(Ca::User), "host": fingerprints(Ca::Host)},
+        }))
+    })
+    .await
+}
+
+async fn login(
+    State(api): Served,
+    Extension(caller): From,
+    request: Request,
+) -> Result<Response, Problem> {
+    let body: LoginBody = body(request).await?;
+    let seconds = seconds(body.ttl.as_deref())?;
+    api.slowly(move |authority| {
+        let asked = LoginAsked {
+            user: &body.user,
+            password: &body.password,
+            totp: body.totp.as_deref(),
+            key: &body.key,
+            seconds,
+            route: body.route,
+        };
+        json(&authority.login(asked, caller.address)?)
+    })
+    .await
+}
+
+async fn invite(
+    State(api): Served,
+    Extension(caller): From,
+    request: Request,
+) -> Result<Response, Problem> {
+    let body: InviteBody = body(request).await?;
+    let authority = Arc::clone(&api.authority);
+    blocking(move || json(&authority.invitation(&body.token, caller.address)?)).await
+}
+
+async fn accept(
+    State(api): Served,
+    Extension(caller): From,
+    request: Request,
+) -> Result<Response, Problem> {
+    let body: AcceptBody = body(request).await?;
+    api.slowly(move |authority| {
+        let AcceptBody {
+            token,
+            password,
+            totp,
+        } = &body;
+        let user = authority.accept(token, password, totp.as_deref(), caller.address)?;
+        json(&json!({ "user": user }))
+    })
+    .await
+}
+
+async fn certificates(
+    State(api): Served,
+    Extension(caller): From,
+    request: Request,
+) -> Result<Response, Problem> {
+    let Some(who) = caller.identity.filter(|who| who.usage == Usage::User) else {
+        return Err(
+            Problem::new(401, "certificate", "show the certificate of a login")
+                .hint("log in with `muster login`"),
+        );
+    };
+    let body: CertificateBody = body(request).await?;
+    let seconds = seconds(body.ttl.as_deref())?;
+    let authority = Arc::clone(&api.authority);
+    blocking(move || {
+        let key = ClientKey::from_pem(&body.key);
+        let key = key.map_err(|error| Problem::new(422, "invalid", error.to_string()))?;
+        let by = By {
+            who: &who.user,
+            from: Some(caller.address),
+        };
+        let now = authority.now();
+        if who.expires <= now {
+            return Err(
+                Problem::new(401, "certificate", "the certificate has expired")
+                    .hint("log in with `muster login`"),
+            );
+        }
+        let wanted = Wanted {
+            user: &who.user,
+            key: &key,
+            seconds,
+            route: Some(body.route),
+            totp: who.totp,
+            within: Some(&who),
+        };
+        json(&authority.sign(wanted, by, now)?)
+    })
+    .await
+}
+
+impl Api {
+    /// What takes long and much memory: few at a time.
+    async fn slowly(
+        &self,
+        work: impl FnOnce(&Authority) -> Result<Response, Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let busy = || {
+            Problem::new(503, "busy", "too many are logging in at this moment")
+                .hint("try again in some seconds")
+                .after(5)
+        };
+        let place = timeout(PATIENCE, self.hashing.acquire()).await;
+        let _place = place.map_err(|_| busy())?.map_err(|_| busy())?;
+        let authority = Arc::clone(&self.authority);
+        blocking(move || work(&authority)).await
+    }
+}
+
+/// Off the threads that carry sessions.
+async fn blocking(
+    work: impl FnOnce() -> Result<Response, Problem> + Send + 'static,
+) -> Result<Response, Problem> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Problem::new(500, "failed", "the answer broke off")))
+}
+
+async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+    let collect = Limited::new(request.into_body(), MAX_BODY).collect();
+    let bytes = match timeout(BODY_TIME, collect).await {
+        Err(_) => {
+            return Err(Problem::new(
+                408,
+                "slow",
+                "the request did not arrive in time",
+            ));
+        }
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return Err(Problem::new(413, "large", "the request is too large"));
+        }
+        Ok(Err(_)) => return Err(Problem::new(400, "broken", "the request broke off")),
+        Ok(Ok(body)) => body.to_bytes(),
+    };
+    // What is wrong with it is said without repeating any of it: it holds passwords.
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        let why = match error.classify() {
+            serde_json::error::Category::Data => "it is not what this route takes",
+            _ => "it is not JSON",
+        };
+        Problem::new(400, "malformed", "the request makes no sense")
+            .because(format!("{why} ({place})"))
+    })
+}
+
+fn seconds(ttl: Option<&str>) -> Result<Option<u64>, Problem> {
+    let read = ttl.map(|ttl| {
+        let short: String = ttl.chars().take(32).collect();
+        words::seconds(&short)
+    });
+    read.transpose()
+        .map_err(|why| Problem::new(422, "invalid", "`ttl` makes no sense").because(why))
+}
+
+fn json<T: Serialize>(answer: &T) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(answer);
+    let body = body.map_err(|_| Problem::new(500, "failed", "cannot write the answer"))?;
+    let mut response = Body::from(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}

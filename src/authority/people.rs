@@ -1,0 +1,463 @@
+//! People: invitations, passwords, second factors and logging in.
+//!
+//! Whoever is not known costs the same work and gets the same answer as whoever shows a wrong password. What is told
+//! beyond that is told only to those who have shown all that they have.
+
+use std::net::{IpAddr, SocketAddr};
+
+use muster_access::Record;
+use muster_audit::{Value as Field, kinds};
+use muster_model::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Answer, Authority, By, Command, How, Invited, Kind, RouteAsked, Signed, State,
+    ca::ClientKey,
+    certificates::Wanted,
+    journal::{Id, Op, Stored},
+    login::{
+        limit::origin,
+        password::{HashError, Passwords},
+        secret,
+        totp::Totp,
+    },
+    records::{self, invalid, refused},
+    tell,
+    write::may_write,
+};
+use crate::service::handle::{Refused, RefusedKind};
+
+/// The table of passwords and second factors, by user.
+pub(super) const LOGINS: &str = "login";
+
+/// The table of invitations, by the hash of their secret.
+pub(super) const INVITES: &str = "invite";
+
+/// The table of the hashes of join tokens' secrets, by the token's name.
+pub(super) const SECRETS: &str = "token-secret";
+
+/// The longest that an invitation lives, in seconds.
+const LONGEST_INVITE: u64 = 30 * 24 * 3600;
+
+/// How somebody proves who they are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Login {
+    /// Argon2id, as PHC string.
+    password: String,
+    /// In base32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    totp: Option<String>,
+    /// The last step of time whose code was used.
+    #[serde(default)]
+    used: u64,
+    /// Since when.
+    since: Timestamp,
+}
+
+/// An invitation that was not used yet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Invite {
+    user: String,
+    expires: Timestamp,
+    /// The second factor that is offered with it, in base32.
+    totp: String,
+}
+
+/// What whoever holds an invitation is shown.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Invitation {
+    /// Who is invited.
+    pub user: String,
+    /// Until when.
+    pub expires: Timestamp,
+    /// Whether a second factor has to be set up.
+    pub totp_required: bool,
+    /// For an authenticator app, to type in.
+    pub totp_secret: String,
+    /// The same, as a link.
+    pub totp_link: String,
+}
+
+/// What somebody logs in with.
+pub(super) struct LoginAsked<'a> {
+    pub user: &'a str,
+    pub password: &'a str,
+    pub totp: Option<&'a str>,
+    pub key: &'a str,
+    pub seconds: Option<u64>,
+    pub route: Option<RouteAsked>,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug)]
+pub(super) enum Denied {
+    /// User, password or code is wrong; which of them is not said.
+    Wrong,
+    /// The invitation is wrong, over or used.
+    Invitation,
+    /// Too many tries: again after so many seconds.
+    Often(u64),
+    /// Anything else.
+    Refused(Refused),
+}
+
+impl From<Refused> for Denied {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<HashError> for Denied {
+    fn from(error: HashError) -> Self {
+        Self::Refused(
+            refused(RefusedKind::Failed, "cannot check passwords").because(error.to_string()),
+        )
+    }
+}
+
+impl State {
+    /// The invitations of a user that were not used yet.
+    pub(super) fn invites_of(&self, user: &str) -> Vec<Id> {
+        let invites = records::table(self.journal.records(), INVITES);
+        let of = |(_, stored): &(&str, &Stored)| {
+            stored.value.get("user").and_then(Value::as_str) == Some(user)
+        };
+        invites
+            .filter(of)
+            .map(|(name, _)| Id::new(INVITES, name))
+            .collect()
+    }
+
+    fn login(&self, user: &str) -> Option<Login> {
+        let stored = self.journal.records().get(&Id::new(LOGINS, user))?;
+        Login::deserialize(&*stored.value).ok()
+    }
+
+    fn invite(&self, token: &str, now: Timestamp) -> Option<(Id, Invite)> {
+        let id = Id::new(INVITES, secret::hash(token)?);
+        let stored = self.journal.records().get(&id)?;
+        let invite = Invite::deserialize(&*stored.value).ok()?;
+        (now < invite.expires).then_some((id, invite))
+    }
+}
+
+impl Authority {
+    /// Writes a user who is not there yet, and invites them.
+    pub(super) fn add_user(
+        &self,
+        record: &Value,
+        seconds: u64,
+        by: By<'_>,
+    ) -> Result<Answer, Refused> {
+        let now = self.now();
+        let checked = records::check(record, now)?;
+        let Record::User(user) = &checked.record else {
+            return Err(invalid("only a user can be invited"));
+        };
+        let mut warnings = checked.warnings.clone();
+        let policy = self.policy.load();
+        for role in user.roles.iter().filter(|role| policy.role(role).is_none()) {
+            warnings.push(format!("there is no role `{role}` yet: it allows nothing"));
+        }
+        let mut state = self.state();
+        may_write(&state, Kind::User, &checked.name, How::Create)?;
+        let (invited, put) = self.invite(&checked.name, seconds, now, warnings)?;
+        self.write(&mut state, &[checked], vec![put], by, now)?;
+        drop(state);
+        self.tell_invited(&invited, seconds, by, now);
+        Ok(Answer::Invited(invited))
+    }
+
+    /// Invites a user anew. The old password and second factor are worthless from now on.
+    pub(super) fn reset(&self, user: &str, seconds: u64, by: By<'_>) -> Result<Answer, Refused> {
+        let now = self.now();
+        let mut state = self.state();
+        records::find(state.journal.records(), Kind::User, user)?;
+        let (invited, put) = self.invite(user, seconds, now, Vec::new())?;
+        let mut ops: Vec<Op> = state
+            .invites_of(user)
+            .into_iter()
+            .map(|id| Op::Remove { id })
+            .collect();
+        ops.push(Op::Remove {
+            id: Id::new(LOGINS, user),
+        });
+        ops.push(put);
+        state.journal.append(ops)?;
+        drop(state);
+        self.tell_invited(&invited, seconds, by, now);
+        Ok(Answer::Invited(invited))
+    }
+
+    fn invite(
+        &self,
+        user: &str,
+        seconds: u64,
+        now: Timestamp,
+        warnings: Vec<String>,
+    ) -> Result<(Invited, Op), Refused> {
+        if !(60..=LONGEST_INVITE).contains(&seconds) {
+            return Err(invalid(
+                "an invitation lives for a minute at least, and for 30 days at most",
+            ));
+        }
+        let expires = now.plus(i64::try_from(seconds).unwrap_or_default());
+        let (token, hash) = secret::create(&self.chance)?;
+        let invite = Invite {
+            user: user.to_owned(),
+            expires,
+            totp: Totp::create(&self.chance)?.as_base32(),
+        };
+        let put = Op::Put {
+            id: Id::new(INVITES, hash),
+            value: as_json(&invite)?,
+        };
+        let invited = Invited {
+            user: user.to_owned(),
+            token,
+            expires,
+            warnings,
+        };
+        Ok((invited, put))
+    }
+
+    fn tell_invited(&self, invited: &Invited, seconds: u64, by: By<'_>, now: Timestamp) {
+        let event = tell::event(&kinds::INVITED, now, by)
+            .with("name", Field::Text(&invited.user))
+            .with("ttl", Field::Number(seconds))
+            .with("expires", tell::time(invited.expires));
+        self.teller.tell(event);
+    }
+
+    /// Makes a join token with a secret of its own.
+    pub(super) fn add_token(&self, record: &Value, by: By<'_>) -> Result<Answer, Refused> {
+        let now = self.now();
+        let checked = records::check(record, now)?;
+        if checked.kind != Kind::Token {
+            return Err(invalid("only a token has a secret"));
+        }
+        let (secret, hash) = secret::create(&self.chance)?;
+        let mut state = self.state();
+        may_write(&state, Kind::Token, &checked.name, How::Create)?;
+        let put = Op::Put {
+            id: Id::new(SECRETS, &checked.name),
+            value: hash.into(),
+        };
+        let mut documents = self.write(&mut state, &[checked], vec![put], by, now)?;
+        drop(state);
+        let document = documents
+            .pop()
+            .ok_or_else(|| invalid("there is no token"))?;
+        Ok(Answer::Token { document, secret })
+    }
+
+    /// What an invitation offers.
+    pub(super) fn invitation(&self, token: &str, from: SocketAddr) -> Result<Invitation, Denied> {
+        let now = self.now();
+        self.may_try(from.ip(), now)?;
+        let (_, invite) = self.state().invite(token, now).ok_or(Denied::Invitation)?;
+        let totp = Totp::from_base32(&invite.totp).ok_or(Denied::Invitation)?;
+        let terms = self.policy.load().terms(&invite.user, now);
+        Ok(Invitation {
+            totp_required: terms.is_ok_and(|terms| terms.totp.is_some()),
+            totp_secret: totp.as_base32(),
+            totp_link: totp.link(&self.cluster, &invite.user),
+            user: invite.user,
+            expires: invite.expires,
+        })
+    }
+
+    /// Takes an invitation: sets the password, and the second factor when its code is shown. Once. Takes long.
+    pub(super) fn accept(
+        &self,
+        token: &str,
+        password: &str,
+        code: Option<&str>,
+        from: SocketAddr,
+    ) -> Result<String, Denied> {
+        let now = self.now();
+        self.may_try(from.ip(), now)?;
+        let found = self.state().invite(token, now);
+        let (_, invite) = found.ok_or(Denied::Invitation)?;
+        Passwords::fits(password).map_err(|unfit| invalid(unfit.to_string()))?;
+        let terms = self.policy.load().terms(&invite.user, now);
+        let required = terms.is_ok_and(|terms| terms.totp.is_some());
+        let used = match code {
+            None if required => {
+                return Err(invalid("your roles demand a second factor")
+                    .hint("put the secret of the invitation into an authenticator app, and send its code")
+                    .into());
+            }
+            None => None,
+            Some(code) => {
+                let totp = Totp::from_base32(&invite.totp);
+                let used = totp.and_then(|totp| totp.check(code, now, 0));
+                let wrong = || invalid("the code is wrong").hint("the app's clock has to be right");
+                Some(used.ok_or_else(wrong)?)
+            }
+        };
+        let login = Login {
+            password: self.passwords.hash(password)?,
+            totp: used.is_some().then(|| invite.totp.clone()),
+            used: used.unwrap_or_default(),
+            since: now,
+        };
+        let mut state = self.state();
+        // Somebody may have used it while the password was hashed.
+        let (id, invite) = state.invite(token, now).ok_or(Denied::Invitation)?;
+        let put = Op::Put {
+            id: Id::new(LOGINS, &invite.user),
+            value: as_json(&login)?,
+        };
+        let append = state.journal.append(vec![Op::Remove { id }, put]);
+        append.map_err(Refused::from)?;
+        drop(state);
+        let by = By {
+            who: &invite.user,
+            from: Some(from),
+        };
+        let name = Field::Text(&invite.user);
+        self.teller
+            .tell(tell::event(&kinds::PASSWORD_CHANGED, now, by).with("name", name));
+        if login.totp.is_some() {
+            let event = tell::event(&kinds::MFA_ADDED, now, by).with("name", name);
+            self.teller.tell(event.with("method", Field::Text("totp")));
+        }
+        Ok(invite.user)
+    }
+
+    /// Logs in: a certificate for whoever shows password and code. Takes long, whoever asks.
+    pub(super) fn login(&self, asked: LoginAsked<'_>, from: SocketAddr) -> Result<Signed, Denied> {
+        let now = self.now();
+        self.may_try(from.ip(), now)?;
+        let key = ClientKey::from_pem(asked.key).map_err(|error| invalid(error.to_string()))?;
+        let name = asked.user.as_bytes();
+        let mut tries = self.tries();
+        tries.failures.heard(name, now).map_err(Denied::Often)?;
+        tries.users.pass(name, now).map_err(Denied::Often)?;
+        drop(tries);
+        let login = self.state().login(asked.user);
+        let right = self
+            .passwords
+            .is(asked.password, login.as_ref().map(|login| &*login.password));
+        let secret = login.as_ref().and_then(|login| login.totp.as_deref());
+        let totp = secret.map_or_else(
+            || self.nobody.clone(),
+            |secret| Totp::from_base32(secret).unwrap_or_else(|| self.nobody.clone()),
+        );
+        let used = login.as_ref().map_or(0, |login| login.used);
+        let step = totp.check(asked.totp.unwrap_or_default(), now, used);
+        let factor = secret.is_some();
+        if !right || (factor && step.is_none()) {
+            return Err(self.wrong(asked.user, from, now));
+        }
+        let by = By {
+            who: asked.user,
+            from: Some(from),
+        };
+        let terms = self.policy.load().terms(asked.user, now);
+        let terms = terms.map_err(|denial| self.shut_out(denial.person(), by, now))?;
+        if let (Some(role), false) = (terms.totp, factor) {
+            let why = format!("the role {role} demands a second factor, and you have none");
+            let Denied::Refused(refused) = self.shut_out(why, by, now) else {
+                return Err(Denied::Wrong);
+            };
+            return Err(refused
+                .hint("ask for a new invitation: `muster user reset` makes one")
+                .into());
+        }
+        if let Some(step) = step.filter(|_| factor) {
+            self.use_up(asked.user, step, from, now)?;
+        }
+        self.tries().failures.right(name);
+        let wanted = Wanted {
+            user: asked.user,
+            key: &key,
+            seconds: asked.seconds,
+            route: asked.route,
+            totp: factor,
+            within: None,
+        };
+        let signed = self.sign(wanted, by, now)?;
+        let event = tell::event(&kinds::LOGIN, now, by).with("success", Field::Flag(true));
+        let method = if factor { "password+totp" } else { "password" };
+        self.teller.tell(event.with("method", Field::Text(method)));
+        Ok(signed)
+    }
+
+    /// A code is good once, whoever else shows it at the same time.
+    fn use_up(
+        &self,
+        user: &str,
+        step: u64,
+        from: SocketAddr,
+        now: Timestamp,
+    ) -> Result<(), Denied> {
+        let mut state = self.state();
+        let login = state.login(user).filter(|login| login.used < step);
+        let Some(mut login) = login else {
+            drop(state);
+            return Err(self.wrong(user, from, now));
+        };
+        login.used = step;
+        let put = Op::Put {
+            id: Id::new(LOGINS, user),
+            value: as_json(&login)?,
+        };
+        state.journal.append(vec![put]).map_err(Refused::from)?;
+        drop(state);
+        Ok(())
+    }
+
+    fn wrong(&self, user: &str, from: SocketAddr, now: Timestamp) -> Denied {
+        let silent = self.tries().failures.wrong(user.as_bytes(), now);
+        let who: String = user.chars().take(256).collect();
+        let by = By {
+            who: &who,
+            from: Some(from),
+        };
+        let error = match silent {
+            true => {
+                "wrong user name, password or code; too many in a row, so that no more are heard for a while"
+            }
+            false => "wrong user name, password or code",
+        };
+        self.login_failed(error, by, now);
+        Denied::Wrong
+    }
+
+    fn shut_out(&self, why: String, by: By<'_>, now: Timestamp) -> Denied {
+        self.login_failed(&why, by, now);
+        Denied::Refused(refused(RefusedKind::Conflict, "you cannot log in").because(why))
+    }
+
+    fn login_failed(&self, error: &str, by: By<'_>, now: Timestamp) {
+        let event = tell::event(&kinds::LOGIN_FAILED, now, by)
+            .with("success", Field::Flag(false))
+            .with("method", Field::Text("password"))
+            .with("error", Field::Text(error));
+        self.teller.tell(event);
+    }
+
+    fn may_try(&self, from: IpAddr, now: Timestamp) -> Result<(), Denied> {
+        let passed = self.tries().addresses.pass(&origin(from), now);
+        passed.map_err(Denied::Often)
+    }
+}
+
+fn as_json<T: Serialize>(value: &T) -> Result<Value, Refused> {
+    serde_json::to_value(value).map_err(|error| {
+        refused(RefusedKind::Failed, "cannot keep this").because(error.to_string())
+    })
+}
+
+impl Command {
+    /// Whether it only asks.
+    pub const fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::Get { .. } | Self::List { .. } | Self::Authorities
+        )
+    }
+}
