@@ -14,33 +14,35 @@
 //! The records are small and few (one a user, role, token), so all of them are in memory.
 
 mod error;
+mod files;
 mod frame;
+mod held;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions, Permissions},
+    fs::{self, File, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 pub use self::error::JournalError;
-use self::frame::{Chain, FILE, Read};
+use self::{
+    files::{LOCK, lock, open_file, private_dir, sync_dir},
+    frame::{Chain, FILE, Read},
+    held::{apply, live, weight},
+};
 
 /// The journal's file in its directory.
 const NAME: &str = "journal";
 
 /// Where the journal is written anew.
 const NEW: &str = "journal.new";
-
-/// The file whose lock says who works with the journal.
-const LOCK: &str = "lock";
 
 /// The file is written anew when it is larger than this, and than [`GARBAGE`] times what it holds.
 const SMALL: u64 = 1 << 20;
@@ -374,6 +376,13 @@ impl Journal {
     }
 }
 
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // A process that is just being started still has all files open for a moment: closing would not do.
+        files::unlock(&self.lock);
+    }
+}
+
 /// What a file holds.
 struct Replayed {
     records: Records,
@@ -440,52 +449,6 @@ impl Replayed {
     }
 }
 
-fn apply(records: &mut Records, live: &mut u64, Payload { revision, ops }: Payload) {
-    for Written { at, op } in ops {
-        match op {
-            Op::Put { id, value } => {
-                *live += weight(&id, &value) as u64;
-                let stored = Stored {
-                    revision: at.unwrap_or(revision),
-                    value: Arc::new(value),
-                };
-                if let Some(old) = records.insert(id.clone(), stored) {
-                    *live = live.saturating_sub(weight(&id, &old.value) as u64);
-                }
-            }
-            Op::Remove { id } => {
-                if let Some(old) = records.remove(&id) {
-                    *live = live.saturating_sub(weight(&id, &old.value) as u64);
-                }
-            }
-        }
-    }
-}
-
-fn live(records: &Records) -> u64 {
-    let weights = records.iter().map(|(id, stored)| weight(id, &stored.value));
-    weights.sum::<usize>() as u64
-}
-
-/// The bytes of a record in a file, about.
-fn weight(id: &Id, value: &serde_json::Value) -> usize {
-    fn of(value: &serde_json::Value) -> usize {
-        match value {
-            serde_json::Value::String(text) => text.len() + 3,
-            serde_json::Value::Array(items) => items.iter().map(of).sum::<usize>() + 2,
-            serde_json::Value::Object(fields) => {
-                fields
-                    .iter()
-                    .map(|(key, value)| key.len() + 4 + of(value))
-                    .sum::<usize>()
-                    + 2
-            }
-            _ => 6,
-        }
-    }
-    id.table.len() + id.name.len() + 48 + of(value)
-}
-
 fn encode(payload: &Payload, path: &Path) -> Result<Vec<u8>, JournalError> {
     serde_json::to_vec(payload)
         .map_err(|error| JournalError::io("write", path)(io::Error::other(error)))
@@ -500,55 +463,4 @@ fn chain_of(error: &dyn std::error::Error) -> String {
         next = error.source();
     }
     text
-}
-
-/// Makes a directory that only its owner can look into, or sees to it that an old one is so.
-fn private_dir(dir: &Path) -> Result<(), JournalError> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir);
-    made.map_err(JournalError::io("create", dir))?;
-    narrow(dir, 0o700)
-}
-
-/// Takes from a file or directory what others may do with it.
-fn narrow(path: &Path, mode: u32) -> Result<(), JournalError> {
-    let metadata = fs::metadata(path).map_err(JournalError::io("look at", path))?;
-    if metadata.permissions().mode() & 0o777 & !mode != 0 {
-        tracing::warn!(path = %path.display(), "others could read the authority's files: no longer");
-        fs::set_permissions(path, Permissions::from_mode(mode))
-            .map_err(JournalError::io("protect", path))?;
-    }
-    Ok(())
-}
-
-fn open_file(path: &Path) -> Result<File, JournalError> {
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(JournalError::io("open", path))?;
-    narrow(path, 0o600)?;
-    Ok(file)
-}
-
-fn lock(dir: &Path) -> Result<File, JournalError> {
-    let path = dir.join(LOCK);
-    let file = open_file(&path)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(JournalError::InUse {
-            dir: dir.to_owned(),
-        }),
-        Err(errno) => Err(JournalError::io("lock", &path)(errno.into())),
-    }
-}
-
-fn sync_dir(dir: &Path) -> Result<(), JournalError> {
-    let synced = File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(JournalError::io("sync", dir))
 }

@@ -100,6 +100,13 @@ impl Totp {
         (digits && found > 0).then_some(found)
     }
 
+    /// The code that an app shows at this time.
+    #[cfg(test)]
+    pub fn at(&self, now: Timestamp) -> String {
+        let step = u64::try_from(now.unix()).unwrap_or_default() / STEP;
+        format!("{:06}", self.code(step))
+    }
+
     /// The code of a step of time (RFC 4226, section 5.3).
     fn code(&self, step: u64) -> u32 {
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &self.0);
