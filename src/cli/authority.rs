@@ -1,6 +1,6 @@
 //! The authority as a command has it: opened by itself, or reached through the service that holds it.
 
-use std::{path::Path, sync::Arc, thread, time::Duration};
+use std::{io::Write, path::Path, sync::Arc, thread, time::Duration};
 
 use muster_model::Timestamp;
 use serde_json::Value;
@@ -16,6 +16,7 @@ use crate::{
     },
     config::{CLUSTER, words},
     control::{Client, own_name},
+    report::escape::shown,
     service::handle::Refused,
 };
 
@@ -154,4 +155,20 @@ pub(super) fn text_at<'b>(body: &'b Value, pointer: &str) -> &'b str {
     body.pointer(pointer)
         .and_then(Value::as_str)
         .unwrap_or_default()
+}
+
+/// The texts at a place of a record, with commas.
+pub(super) fn texts_at(body: &Value, pointer: &str) -> String {
+    let texts = body.pointer(pointer).and_then(Value::as_array);
+    let texts = texts.into_iter().flatten().filter_map(Value::as_str);
+    texts.collect::<Vec<_>>().join(", ")
+}
+
+/// Says what is odd about what was done all the same.
+pub(super) fn warn_of(warnings: &[String]) {
+    let mut out = anstream::stderr().lock();
+    for warning in warnings {
+        // Nobody reads standard error: nobody is told.
+        let _ = writeln!(out, "warning: {}", shown(warning));
+    }
 }

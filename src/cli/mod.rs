@@ -4,6 +4,7 @@ mod access;
 mod apply;
 mod args;
 mod audit;
+mod auth;
 mod authority;
 mod completions;
 mod config;
@@ -35,7 +36,9 @@ mod scope;
 mod service;
 mod status;
 mod store;
+mod token;
 mod trial;
+mod user;
 
 use std::io::{self, Write as _};
 
@@ -121,9 +124,18 @@ enum Command {
     Access(access::Access),
     /// Write the enrolled databases for another tool.
     Export(export::Export),
+    /// Add, list, change and invite the people who may enter.
+    #[command(subcommand)]
+    User(user::User),
+    /// Make, list and remove what lets machines and services join.
+    #[command(subcommand)]
+    Token(token::Token),
     /// Keep a user, a role, a database or a node out, at once.
     #[command(subcommand)]
     Lock(lock::Lock),
+    /// Show, export and exchange the authorities for certificates; sign one without a login.
+    #[command(subcommand)]
+    Auth(auth::Auth),
     /// Write matchers of your own, in WebAssembly: build, run, test, measure and sign them; list those in use.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -208,7 +220,10 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Role(args) => args.run(common),
         Command::Access(args) => args.run(common),
         Command::Export(args) => args.run(common),
+        Command::User(args) => args.run(common),
+        Command::Token(args) => args.run(common),
         Command::Lock(args) => args.run(common),
+        Command::Auth(args) => args.run(common),
         Command::Plugin(args) => args.run(common),
         Command::Install(args) => args.run(common),
         Command::Completions(args) => args.run(),

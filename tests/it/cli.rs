@@ -1,6 +1,7 @@
 //! The commands as a person runs them: the real program, against recorded clouds on this machine.
 
 mod access;
+mod authority;
 mod kept;
 mod streams;
 

@@ -152,6 +152,6 @@ fn thin<T>(map: &mut HashMap<Key, T>) {
     let mut place = 0_u32;
     map.retain(|_, _| {
         place = place.wrapping_add(1);
-        place % 4 != 0
+        !place.is_multiple_of(4)
     });
 }
