@@ -12,10 +12,12 @@
 pub mod cancel;
 pub mod codec;
 pub mod error;
+mod ready;
 pub mod relay;
 pub mod scram;
 pub mod server;
 pub mod start;
+mod startup;
 
 #[cfg(test)]
 mod real_tests;

@@ -11,12 +11,13 @@
 use muster_credentials::Proof;
 use zeroize::Zeroizing;
 
+pub use super::ready::{LogInError, Ready};
 use super::{
-    cancel::{ClientKey, ServerKey},
+    cancel::ServerKey,
     codec::{HEADER, Reader, Version, code, header, put, put_packet, put_text},
-    error::{ServerError, SqlState, clean},
+    error::{ServerError, clean},
     scram::{self, Binding, Final, First, ScramError},
-    start::{MAX_KEY, Replication, Startup},
+    start::{MAX_KEY, Replication},
 };
 
 /// The longest single message while logging in.
@@ -105,44 +106,6 @@ enum State {
     In,
     /// It ended, well or not.
     Over,
-}
-
-/// A log-in that worked.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Ready {
-    /// `ParameterStatus` and `NoticeResponse` messages, as they came.
-    pub greeting: Vec<u8>,
-    /// What cancels the session at the database; poolers give none.
-    pub key: Option<ServerKey>,
-    /// The version that is spoken.
-    pub version: Version,
-    /// The state of the transaction: `I`.
-    pub transaction: u8,
-}
-
-/// Why a log-in failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LogInError {
-    /// The database refused, in its own words.
-    #[error("the database refused: {} {}", .0.code, .0.message)]
-    Refused(Box<ServerError>),
-    /// The database asks for a proof that is not at hand.
-    #[error("the database asks for {asked}, and there is only {given}")]
-    Unanswerable {
-        /// What it asks for.
-        asked: String,
-        /// What there is: `token`, `password`, `certificate`, `none`.
-        given: &'static str,
-    },
-    /// The database asks for a password in clear, and the line is not verified TLS.
-    #[error("the database asks for a password in clear, and its certificate was not verified")]
-    NotVerified,
-    /// SCRAM failed.
-    #[error(transparent)]
-    Scram(#[from] ScramError),
-    /// The database does not keep to the protocol.
-    #[error("the database broke the protocol while logging in: {0}")]
-    Violation(String),
 }
 
 impl LogIn {
@@ -429,34 +392,6 @@ impl LogIn {
         LogInError::Unanswerable {
             asked: asked.to_owned(),
             given: self.proof.as_str(),
-        }
-    }
-}
-
-impl Ready {
-    /// Puts all that a client is told when its session begins behind `out`: which version is spoken (where it asked for
-    /// another), that it is in, what the database said about itself, its own key, and that it may ask.
-    pub fn put_welcome(&self, startup: &Startup, key: &ClientKey, out: &mut Vec<u8>) {
-        startup.put_negotiation(out);
-        put(out, b'R', |out| out.extend_from_slice(&[0; 4]));
-        out.extend_from_slice(&self.greeting);
-        key.put(out);
-        put(out, b'Z', |out| out.push(self.transaction));
-    }
-}
-
-impl LogInError {
-    /// The error's own code where the database gave one, else the one for a connection that could not be made.
-    #[must_use]
-    pub fn code(&self) -> SqlState {
-        match self {
-            Self::Refused(error) => {
-                SqlState::read(error.code.as_bytes()).unwrap_or(SqlState::CANNOT_CONNECT)
-            }
-            Self::Unanswerable { .. } | Self::NotVerified | Self::Scram(_) => {
-                SqlState::BAD_AUTHORIZATION
-            }
-            Self::Violation(_) => SqlState::CANNOT_CONNECT,
         }
     }
 }

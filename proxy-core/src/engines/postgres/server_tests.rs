@@ -7,7 +7,10 @@
 
 use muster_credentials::Secret;
 
-use super::{super::start::Start, *};
+use super::{
+    super::{cancel::ClientKey, start::Start},
+    *,
+};
 
 const OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
 const CLEAR: &[u8] = b"R\0\0\0\x08\0\0\0\x03";

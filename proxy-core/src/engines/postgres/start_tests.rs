@@ -5,7 +5,10 @@
     clippy::panic
 )]
 
-use super::{super::error::ServerError, *};
+use super::{
+    super::{codec::Version, error::ServerError},
+    *,
+};
 
 /// A packet without a tag: its length, `number`, and `body`.
 fn packet(number: u32, body: &[u8]) -> Vec<u8> {
