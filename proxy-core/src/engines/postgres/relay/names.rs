@@ -13,6 +13,8 @@ const MAX_TEXT: usize = 8 * 1024;
 const MAX_TEXTS: usize = 512 * 1024;
 /// The most names of each kind.
 const MAX_NAMES: usize = 4096;
+/// Bytes by which PostgreSQL tells names apart.
+const SIGNIFICANT: usize = 63;
 /// What an unused place keeps of its memory.
 const KEEP: usize = 1024;
 
@@ -118,7 +120,7 @@ impl Names {
         let place = if name.is_empty() {
             self.unnamed_portal
         } else {
-            self.portals.get(name).copied()
+            find(&self.portals, name).map(|(_, place)| place)
         };
         place.and_then(|place| self.places.get(place))
     }
@@ -127,7 +129,7 @@ impl Names {
         let place = if name.is_empty() {
             self.unnamed_statement.take()
         } else {
-            self.statements.remove(name)
+            take(&mut self.statements, name)
         };
         self.release(place);
     }
@@ -136,9 +138,23 @@ impl Names {
         let place = if name.is_empty() {
             self.unnamed_portal.take()
         } else {
-            self.portals.remove(name)
+            take(&mut self.portals, name)
         };
         self.release(place);
+    }
+
+    /// A statement of SQL has closed prepared statements: the one that `text` names, or all where it names none that is
+    /// plain to see.
+    pub(super) fn deallocate(&mut self, text: &[u8]) {
+        if let Some(name) = deallocated(text) {
+            self.close_statement(&name);
+            return;
+        }
+        let unnamed = self.unnamed_statement.take();
+        self.release(unnamed);
+        for (_, place) in std::mem::take(&mut self.statements) {
+            self.release(Some(place));
+        }
     }
 
     /// A transaction is over, and its portals with it.
@@ -157,7 +173,7 @@ impl Names {
         if statement.is_empty() {
             self.unnamed_statement
         } else {
-            self.statements.get(statement).copied()
+            find(&self.statements, statement).map(|(_, place)| place)
         }
     }
 
@@ -205,6 +221,57 @@ impl Names {
             self.close_statement(&name);
         }
     }
+}
+
+/// The entry of a name; of one that is longer than what PostgreSQL keeps, also the one that it takes for the same.
+fn find<'a>(names: &'a HashMap<Box<[u8]>, usize>, name: &[u8]) -> Option<(&'a [u8], usize)> {
+    if let Some((name, place)) = names.get_key_value(name) {
+        return Some((name, *place));
+    }
+    let kept = name.get(..SIGNIFICANT)?;
+    let found = names.iter().find(|(name, _)| name.starts_with(kept));
+    found.map(|(name, place)| (&**name, *place))
+}
+
+fn take(names: &mut HashMap<Box<[u8]>, usize>, name: &[u8]) -> Option<usize> {
+    if let Some(place) = names.remove(name) {
+        return Some(place);
+    }
+    let name: Box<[u8]> = find(names, name)?.0.into();
+    names.remove(&name)
+}
+
+/// The name in `DEALLOCATE name`, as the server reads it, where the text is that and nothing more.
+fn deallocated(text: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(text)
+        .ok()?
+        .trim()
+        .trim_end_matches(';')
+        .trim_end();
+    let mut words = text.split_ascii_whitespace();
+    let is = |word: Option<&str>, expected: &str| {
+        word.is_some_and(|word| word.eq_ignore_ascii_case(expected))
+    };
+    if !is(words.next(), "deallocate") {
+        return None;
+    }
+    let mut name = words.next()?;
+    if name.eq_ignore_ascii_case("prepare") {
+        name = words.next()?;
+    }
+    if words.next().is_some() || name.eq_ignore_ascii_case("all") {
+        return None;
+    }
+    if let Some(quoted) = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'))
+    {
+        return (!quoted.contains('"')).then(|| quoted.as_bytes().to_vec());
+    }
+    let plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    plain.then(|| name.to_ascii_lowercase().into_bytes())
 }
 
 #[cfg(test)]
@@ -278,5 +345,49 @@ mod tests {
             names.bind(b"", b"");
         }
         assert!(names.places.len() <= 3);
+    }
+
+    #[test]
+    fn names_are_told_apart_as_the_server_does() {
+        let mut names = Names::default();
+        let long = |end: &str| format!("{}{end}", "n".repeat(63)).into_bytes();
+        names.prepare(&long("x"), b"SELECT 1", 8, None, Sensitive::No);
+        assert_eq!(name(names.statement(&long("y"))).unwrap().1, "SELECT 1");
+        assert_eq!(name(names.statement(&long(""))).unwrap().1, "SELECT 1");
+        assert_eq!(name(names.statement(&long("")[..62])), None);
+        names.prepare(&long("yy"), b"SELECT 2", 8, None, Sensitive::No);
+        names.close_statement(&long("z"));
+        assert_eq!(names.statements.len(), 0);
+    }
+
+    #[test]
+    fn what_sql_closes_is_closed() {
+        let cases: &[(&str, &[&str])] = &[
+            ("DEALLOCATE b", &["A", "c d"]),
+            ("deallocate prepare B ;", &["A", "c d"]),
+            ("DEALLOCATE \"A\"", &["b", "c d"]),
+            ("DEALLOCATE a", &["A", "b", "c d"]),
+            // Not plain to see: nothing is believed any more.
+            ("DEALLOCATE \"c d\"", &[]),
+            ("DEALLOCATE ALL", &[]),
+            ("DISCARD ALL", &[]),
+            ("DEALLOCATE b; PREPARE b AS SELECT 2", &[]),
+            ("DEALLOCATE /* */ b", &[]),
+            ("DEALLOCATE b--", &[]),
+        ];
+        for (text, left) in cases {
+            let mut names = Names::default();
+            for name in ["", "A", "b", "c d"] {
+                names.prepare(name.as_bytes(), b"SELECT 1", 8, None, Sensitive::No);
+            }
+            names.deallocate(text.as_bytes());
+            let mut still: Vec<_> = names
+                .statements
+                .keys()
+                .map(|name| String::from_utf8_lossy(name).into_owned())
+                .collect();
+            still.sort();
+            assert_eq!(still, *left, "{text}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     client::bind,
     emit::{Action, Core},
     frames::{Collect, Message, Want},
+    names::Prepared,
     queue::{Kind, cut_statement},
 };
 
@@ -202,6 +203,9 @@ impl Core {
     fn complete(&mut self, body: &[u8], at: Micros) {
         let tag = body.split(|byte| *byte == 0).next().unwrap_or_default();
         self.done.complete(tag.get(..MAX_TAG).unwrap_or(tag), at);
+        if tag.starts_with(b"DEALLOCATE") || tag == b"DISCARD ALL" {
+            self.closed_by_sql();
+        }
         if self.copy.direction.is_some() {
             self.due(Action::CopyEnd);
         }
@@ -209,6 +213,21 @@ impl Core {
             Some(Kind::Query) => self.runs_on(),
             _ => self.answered(Kind::Execute, at),
         }
+    }
+
+    /// Prepared statements can be closed by SQL too, and others be prepared under their names.
+    fn closed_by_sql(&mut self) {
+        let Some(head) = self.queue.head() else {
+            return;
+        };
+        let (name, text) = self.queue.texts(head);
+        if head.kind == Kind::Query {
+            self.names.deallocate(text);
+            return;
+        }
+        let prepared = self.names.portal(name).and_then(Prepared::statement);
+        let text = prepared.map(|text| text.parts().0.to_vec());
+        self.names.deallocate(&text.unwrap_or_default());
     }
 
     fn copy_begins(&mut self, tag: u8, body: &[u8], at: Micros) -> Result<(), &'static str> {

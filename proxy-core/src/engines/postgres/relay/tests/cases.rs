@@ -271,3 +271,50 @@ fn functions_are_called_by_number() {
         .server(&all(&[(b'V', b"\0\0\0\0"), READY]))
         .wrote(&["function 1337 (x'hi') -> ok"]);
 }
+
+#[test]
+fn what_sql_prepares_under_a_known_name_is_not_taken_for_what_was_known() {
+    let mut play = play();
+    play.client(&all(PREPARE))
+        .server(&all(PREPARED))
+        .wrote(&["parse [s1] \"SELECT $1\" -> ok"]);
+    play.client(&m(
+        b'Q',
+        b"DEALLOCATE s1; PREPARE s1 AS DELETE FROM t WHERE a = $1\0",
+    ))
+    .server(&all(&[
+        (b'C', b"DEALLOCATE\0"),
+        (b'C', b"PREPARE\0"),
+        READY,
+    ]))
+    .wrote(&["query \"DEALLOCATE s1; PREPARE s1 AS DELETE FROM t WHERE a = $1\" -> ok PREPARE"]);
+    play.client(&all(RUN)).server(&all(RAN)).wrote(&[
+        "bind [s1] to [] secret ('42')",
+        "execute [] -> ok SELECT 1 rows 1",
+    ]);
+    // The same in the extended protocol; others stay what they are.
+    play.client(&all(PREPARE))
+        .server(&all(PREPARED))
+        .wrote(&["parse [s1] \"SELECT $1\" -> ok"]);
+    play.client(&all(&[
+        (b'P', b"\0DEALLOCATE other\0\0\0"),
+        (b'B', b"\0\0\0\0\0\0\0\0"),
+        (b'E', b"\0\0\0\0\0"),
+        (b'S', b""),
+    ]))
+    .server(&all(&[
+        (b'1', b""),
+        (b'2', b""),
+        (b'C', b"DEALLOCATE\0"),
+        READY,
+    ]))
+    .wrote(&[
+        "parse [] \"DEALLOCATE other\" -> ok",
+        "bind [] to [] ()",
+        "execute [] of [] \"DEALLOCATE other\" -> ok DEALLOCATE",
+    ]);
+    play.client(&all(RUN)).server(&all(RAN)).wrote(&[
+        "bind [s1] to [] ('42')",
+        "execute [] of [s1] \"SELECT $1\" -> ok SELECT 1 rows 1",
+    ]);
+}
