@@ -14,6 +14,7 @@
 //! | [`config`] | the configuration file: read strictly, all problems at once |
 //! | [`pipeline`] | the line above as a few functions |
 //! | [`plugins`] | matchers of one's own, in WebAssembly |
+//! | [`proxy`] | the door: what it serves and whom it asks, around the proxy core |
 //! | [`control`] | the local socket: how commands reach the running service |
 //! | [`service`] | the line run for ever: `muster run` |
 //! | [`notify`] | tells others what happened, at least once |
@@ -36,5 +37,6 @@ pub mod metrics;
 pub mod notify;
 pub mod pipeline;
 pub mod plugins;
+pub mod proxy;
 pub mod report;
 pub mod service;

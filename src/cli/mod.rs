@@ -34,6 +34,7 @@ mod run;
 mod scan;
 mod scope;
 mod service;
+mod session;
 mod status;
 mod store;
 mod token;
@@ -136,6 +137,9 @@ enum Command {
     /// Show, export and exchange the authorities for certificates; sign one without a login.
     #[command(subcommand)]
     Auth(auth::Auth),
+    /// List the sessions that are open through the proxy, and end them.
+    #[command(subcommand)]
+    Session(session::Session),
     /// Write matchers of your own, in WebAssembly: build, run, test, measure and sign them; list those in use.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -224,6 +228,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Token(args) => args.run(common),
         Command::Lock(args) => args.run(common),
         Command::Auth(args) => args.run(common),
+        Command::Session(args) => args.run(common),
         Command::Plugin(args) => args.run(common),
         Command::Install(args) => args.run(common),
         Command::Completions(args) => args.run(),

@@ -12,6 +12,7 @@ use std::{
 use http_body_util::BodyExt;
 use hyper::{Method, body::Incoming};
 use muster_model::{HeldPlan, Scan, Scope};
+use muster_proxy::SessionView;
 use muster_store::{Changes, Damaged, Key, Order, Revision, Versioned};
 use serde::Serialize;
 use tokio::{runtime, sync::mpsc};
@@ -21,8 +22,8 @@ use super::{
     call::{Caller, body, broken},
     error::ClientError,
     wire::{
-        Apply, AskChanges, AskKey, AskPage, AskWait, At, Changed, Checked, Health, Loaded, Nothing,
-        Page, Plans, ReadLine, Reload, Scanned, Scopes, Service, Value,
+        Apply, AskChanges, AskKey, AskPage, AskWait, At, Changed, Checked, EndSession, Health, Loaded,
+        Nothing, Page, Plans, ReadLine, Reload, Scanned, Scopes, Service, Sessions, Value,
     },
 };
 use crate::{
@@ -179,6 +180,25 @@ impl Client {
         command: &Command,
     ) -> impl Future<Output = Result<Answer, ClientError>> + Send + use<> {
         self.post("/v1/authority", command)
+    }
+
+    /// The proxy's sessions that are open.
+    pub fn sessions(
+        &self,
+    ) -> impl Future<Output = Result<Vec<SessionView>, ClientError>> + Send + use<> {
+        let sessions = self.soon::<Sessions>("/v1/sessions".to_owned());
+        async move { Ok(sessions.await?.sessions) }
+    }
+
+    /// Ends one of them; its client reads the message.
+    pub fn end_session(
+        &self,
+        id: &str,
+        message: &str,
+    ) -> impl Future<Output = Result<(), ClientError>> + Send + use<> {
+        let (id, message) = (id.to_owned(), message.to_owned());
+        let ended = self.post::<_, Nothing>("/v1/sessions/end", &EndSession { id, message });
+        async move { ended.await.map(|Nothing {}| ()) }
     }
 
     /// The plans that the brake held.

@@ -10,6 +10,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use muster_model::{HeldPlan, Scan, Scope, Timestamp};
+use muster_proxy::SessionView;
 use muster_store::{Changes, Damaged, Key, Order, Revision, StoreError, Versioned, Why};
 use serde::{Deserialize, Serialize};
 
@@ -141,6 +142,21 @@ pub(super) struct Scanned {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Plans {
     pub plans: Vec<HeldPlan>,
+}
+
+/// The proxy's sessions.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Sessions {
+    pub sessions: Vec<SessionView>,
+}
+
+/// Which session is to be ended, and what its client is told; without a message, that an operator did it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EndSession {
+    pub id: String,
+    #[serde(default)]
+    pub message: String,
 }
 
 /// One line of the answer to `read`. Without the line `End` the answer was cut, and means nothing.

@@ -156,6 +156,33 @@ const PLUGINS: &[Alert] = &[
     ),
 ];
 
+const PROXY: &[Alert] = &[
+    (
+        "MusterAuditFailing",
+        Severity::Critical,
+        "muster_audit_up == 0",
+        "0m",
+        "the audit log of muster on {{ $labels.instance }} cannot be written",
+        "Sessions end at their next statement, and none begins, until it can. `muster status` says why: mostly a full disk, or a directory that no longer belongs to the service's user.",
+    ),
+    (
+        "MusterProxyCertificateEnds",
+        Severity::Critical,
+        "muster_proxy_certificate_expiry_timestamp_seconds - time() < 86400",
+        "10m",
+        "the certificate of muster's proxy on {{ $labels.instance }} ends within a day",
+        "It is renewed by itself long before, so something keeps that from happening. `muster status` and the log say what; nobody can connect when it has ended.",
+    ),
+    (
+        "MusterProxyTurnsAway",
+        Severity::Warning,
+        "increase(muster_proxy_connections_total{outcome=\"turned-away\"}[10m]) > 0",
+        "0m",
+        "muster's proxy on {{ $labels.instance }} turns connections away",
+        "As many are open, or are being opened, as `proxy.max_connections` and `proxy.handshakes_per_address` allow. `muster session ls` shows who has them.",
+    ),
+];
+
 const SCANS: &[Alert] = &[
     (
         "MusterScansOverdue",
@@ -302,6 +329,7 @@ pub fn rules(job: &str) -> Rules {
         ("muster-enrolment", ENROLMENT),
         ("muster-store", STORE),
         ("muster-notify", NOTIFY),
+        ("muster-proxy", PROXY),
     ];
     let groups = groups.map(|(name, alerts)| Group {
         name,

@@ -38,6 +38,9 @@ pub enum BadUnit {
     /// systemd can make a directory for a user that it makes up only in one place.
     #[error("the store `{0}` is not under /var/lib")]
     Store(PathBuf),
+    /// The same, for the audit log.
+    #[error("the audit log `{0}` is neither in the store nor under /var/log")]
+    Log(PathBuf),
     /// It is not the name of a user.
     #[error("`{0}` is not the name of a user")]
     User(String),
@@ -52,7 +55,7 @@ impl BadUnit {
             Self::Temporary(_) => {
                 "move it: the configuration to /etc/muster, the store to /var/lib/muster"
             }
-            Self::Store(_) => {
+            Self::Store(_) | Self::Log(_) => {
                 "move it there, or make a user that owns it and name that one with --user"
             }
             Self::User(_) => {
@@ -105,13 +108,11 @@ pub fn unit(config: &Config, options: &UnitOptions) -> Result<String, BadUnit> {
                 .map(PathBuf::as_path)
                 .chain(starts),
         ),
-        place: place(store, state, options.user.as_deref())?,
+        place: place(store, state, options.user.as_deref())?
+            + &log(config.audit.dir.as_deref(), store, options.user.as_deref())?,
+        ports: ports(config),
         secrets: secrets(config)?,
-        stop: config
-            .service
-            .shutdown
-            .as_secs()
-            .saturating_add(STOP_MARGIN),
+        stop: ending(config).saturating_add(STOP_MARGIN),
         program,
         common,
         file: text(file)?.to_owned(),
@@ -124,6 +125,8 @@ struct Parts {
     owner: String,
     home: &'static str,
     place: String,
+    /// The capability that low ports need, or nothing.
+    ports: &'static str,
     secrets: String,
     stop: u64,
     program: String,
@@ -137,6 +140,7 @@ impl Parts {
             owner,
             home,
             place,
+            ports,
             secrets,
             stop,
             program,
@@ -201,8 +205,8 @@ RemoveIPC=true
 
 # No rights beyond those of an ordinary user, and no way to more.
 NoNewPrivileges=true
-CapabilityBoundingSet=
-AmbientCapabilities=
+CapabilityBoundingSet={ports}
+AmbientCapabilities={ports}
 LockPersonality=true
 RestrictNamespaces=true
 RestrictRealtime=true
@@ -222,6 +226,14 @@ WantedBy=multi-user.target
     }
 }
 
+/// How many seconds the service takes to end at the most: for scans, or for the proxy's sessions and the last events of
+/// the audit log.
+fn ending(config: &Config) -> u64 {
+    let drain = config.proxy.as_ref().map(|proxy| proxy.drain.as_secs());
+    let shutdown = config.service.shutdown.as_secs();
+    drain.map_or(shutdown, |drain| shutdown.max(drain.saturating_add(10)))
+}
+
 /// What the service starts.
 fn programs(config: &Config) -> Vec<&Path> {
     let sinks = config.notify.iter();
@@ -235,7 +247,7 @@ fn programs(config: &Config) -> Vec<&Path> {
 /// What the service reads beside the configuration.
 fn read_paths(config: &Config) -> Vec<&PathBuf> {
     let sinks = config.notify.iter();
-    sinks
+    let files = sinks
         .filter_map(|sink| match &sink.how {
             SinkKind::Webhook {
                 authorization_file,
@@ -244,8 +256,11 @@ fn read_paths(config: &Config) -> Vec<&PathBuf> {
             } => Some(authorization_file.iter().chain(secret_file)),
             SinkKind::Command { .. } => None,
         })
-        .flatten()
-        .collect()
+        .flatten();
+    let proxy = config.proxy.iter();
+    let passwords = proxy.flat_map(|proxy| proxy.secrets.iter().map(|secret| &secret.password_file));
+    let trusted = config.proxy.iter().flat_map(|proxy| &proxy.trust);
+    files.chain(passwords).chain(trusted).collect()
 }
 
 /// Whether a service can use this path at all.
@@ -323,6 +338,41 @@ fn place(store: &Path, state: Option<&Path>, user: Option<&str>) -> Result<Strin
             )
         }
     })
+}
+
+/// Where the audit log is written, when that is not in the store.
+fn log(dir: Option<&Path>, store: &Path, user: Option<&str>) -> Result<String, BadUnit> {
+    let Some(dir) = dir.filter(|dir| !dir.starts_with(store)) else {
+        return Ok(String::new());
+    };
+    usable(dir)?;
+    if let Ok(name) = dir.strip_prefix("/var/log")
+        && !name.as_os_str().is_empty()
+    {
+        let name = setting(text(name)?);
+        return Ok(format!(
+            "# The audit log.\nLogsDirectory={name}\nLogsDirectoryMode=0700\n"
+        ));
+    }
+    let Some(user) = user else {
+        return Err(BadUnit::Log(dir.to_owned()));
+    };
+    let dir = text(dir)?;
+    let path = setting(dir);
+    Ok(format!(
+        "# The audit log. It has to be there: install -d -m 0700 -o {user} '{dir}'\nReadWritePaths={path}\n"
+    ))
+}
+
+/// What listening on a port below 1024 needs.
+fn ports(config: &Config) -> &'static str {
+    let proxy = config.proxy.as_ref();
+    let mut ports = proxy.into_iter().flat_map(|proxy| proxy.listen.iter().chain(&proxy.postgres));
+    if ports.any(|address| (1..1024).contains(&address.port())) {
+        "CAP_NET_BIND_SERVICE"
+    } else {
+        ""
+    }
 }
 
 /// What the service reads beside the configuration: credentials that systemd hands over, or files of its user.

@@ -144,6 +144,27 @@ families! {
     NOTIFY_LAST = "muster_notify_last_delivery_timestamp_seconds", Gauge, ["sink"], SINK,
         "When a notice was last delivered; absent before the first";
 
+    PROXY_UP = "muster_proxy_up", Gauge, [], Known(values::one),
+        "1 while people can enter through the proxy, 0 when there is none";
+    PROXY_SESSIONS = "muster_proxy_sessions", Gauge, [], Known(values::one),
+        "Sessions that are open";
+    PROXY_SESSIONS_TOTAL = "muster_proxy_sessions_total", Counter, [], Known(values::one),
+        "Sessions that were opened";
+    PROXY_CONNECTIONS = "muster_proxy_connections_total", Counter, ["outcome"], Known(values::connections),
+        "Connections that were taken, and those among them that were turned away at a limit, whose certificate did not say who it is, or that were refused by roles or by the database";
+    PROXY_BYTES = "muster_proxy_bytes_total", Counter, ["direction"], Known(values::directions),
+        "Bytes of sessions that have ended, as clients sent and got them";
+    PROXY_CANCELS = "muster_proxy_cancel_requests_total", Counter, ["outcome"], Known(values::cancels),
+        "Requests to cancel a query, by whether they were passed on to the database";
+    PROXY_TARGETS = "muster_proxy_targets", Gauge, [], Known(values::one),
+        "Databases that the proxy serves: enrolled ones, and those registered by hand";
+    PROXY_CERTIFICATE = "muster_proxy_certificate_expiry_timestamp_seconds", Gauge, [], Among(values::one),
+        "When the certificate ends that the proxy shows to people; absent without a proxy";
+    AUDIT_UP = "muster_audit_up", Gauge, [], Known(values::one),
+        "1 while the audit log can be written, or when there is no proxy";
+    AUDIT_EVENTS = "muster_audit_events_total", Counter, [], Known(values::one),
+        "Events of the audit log";
+
     PROCESS_CPU = "process_cpu_seconds_total", Counter, [], Known(values::one),
         "Processor time that the process used";
     PROCESS_MEMORY = "process_resident_memory_bytes", Gauge, [], Known(values::one),

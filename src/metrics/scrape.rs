@@ -15,7 +15,7 @@ use super::{
     labels,
     process::Process,
     series::Series,
-    values::{OTHER, REASONS, SKIPS, UNTRIED},
+    values::{CANCELS, CONNECTIONS, DIRECTIONS, OTHER, REASONS, SKIPS, UNTRIED},
 };
 use crate::service::status::{PluginState, ScopeStatus, Status};
 
@@ -89,6 +89,7 @@ fn gauges(metrics: &Metrics, status: &Status) -> Registry {
     all.set(&families::STORE_REVISION, store.revision);
     plugins(&mut all, status);
     notify(&mut all, status);
+    proxy(&mut all, status);
     process(&mut all, status);
     all.0
 }
@@ -209,6 +210,33 @@ fn plugins(all: &mut Gauges, status: &Status) {
     }
 }
 
+fn proxy(all: &mut Gauges, status: &Status) {
+    let proxy = status.proxy.as_ref();
+    let numbers = proxy.map(|proxy| proxy.numbers).unwrap_or_default();
+    let audit = proxy.map(|proxy| &proxy.audit);
+    all.set(&families::PROXY_UP, usize::from(proxy.is_some()));
+    all.set(&families::PROXY_SESSIONS, proxy.map_or(0, |proxy| proxy.sessions));
+    all.set(&families::PROXY_TARGETS, proxy.map_or(0, |proxy| proxy.targets));
+    if let Some(proxy) = proxy {
+        all.set(&families::PROXY_CERTIFICATE, proxy.certificate_expires.unix());
+    }
+    let fails = audit.is_some_and(|audit| audit.failure.is_some());
+    all.set(&families::AUDIT_UP, usize::from(!fails));
+    for (family, many) in [
+        (&families::PROXY_SESSIONS_TOTAL, numbers.sessions),
+        (&families::AUDIT_EVENTS, audit.map_or(0, |audit| audit.events_total)),
+    ] {
+        let series = Series::<0, ConstCounter<u64>>::within(family, &mut all.0);
+        series.at([], |cell| *cell = ConstCounter::new(many));
+    }
+    let connections = [numbers.accepted, numbers.turned_away, numbers.not_identified, numbers.refused];
+    all.counted(&families::PROXY_CONNECTIONS, CONNECTIONS.into_iter().zip(connections));
+    let bytes = [numbers.bytes_from_clients, numbers.bytes_to_clients];
+    all.counted(&families::PROXY_BYTES, DIRECTIONS.into_iter().zip(bytes));
+    let cancels = [numbers.cancels, numbers.cancels_ignored];
+    all.counted(&families::PROXY_CANCELS, CANCELS.into_iter().zip(cancels));
+}
+
 fn notify(all: &mut Gauges, status: &Status) {
     let sinks = |of: fn(&crate::service::status::SinkStatus) -> Option<i64>| {
         let sinks = status.notify.iter();
@@ -281,6 +309,18 @@ impl Gauges {
             family,
             values.map(|(labels, value)| (labels.map(Cow::Borrowed), value)),
         );
+    }
+
+    /// What was counted elsewhere, by one label.
+    fn counted(
+        &mut self,
+        family: &'static Family,
+        counts: impl IntoIterator<Item = (&'static str, u64)>,
+    ) {
+        let series = Series::<1, ConstCounter<u64>>::within(family, &mut self.0);
+        for (label, many) in counts {
+            series.at([label.into()], |cell| *cell = ConstCounter::new(many));
+        }
     }
 
     fn some<const N: usize>(

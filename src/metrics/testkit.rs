@@ -12,8 +12,8 @@ use muster_model::{Coverage, Failure, FailureReason, Scope, Service, Timestamp};
 
 use super::{Delivery, Metrics};
 use crate::service::status::{
-    ConfigStatus, Counts, PluginState, PluginStatus, Reason, Reloading, ScopeStatus, ServiceState,
-    SinkStatus, Status, StoreStatus,
+    AuditFailure, AuditStatus, ConfigStatus, Counts, PluginState, PluginStatus, ProxyNumbers,
+    ProxyStatus, Reason, Reloading, ScopeStatus, ServiceState, SinkStatus, Status, StoreStatus,
 };
 
 /// One line of a scrape.
@@ -56,6 +56,7 @@ pub fn empty() -> Status {
         notify: Vec::new(),
         plugins: Vec::new(),
         listen: None,
+        proxy: None,
     }
 }
 
@@ -125,6 +126,28 @@ pub fn full() -> Status {
         judged: 9,
         failed: 12,
     }];
+    status.proxy = Some(ProxyStatus {
+        cluster_name: "muster".to_owned(),
+        listen: vec!["127.0.0.1:7430".to_owned()],
+        certificate_expires: at.plus(86_400),
+        targets: 6,
+        sessions: 2,
+        numbers: ProxyNumbers {
+            accepted: 11,
+            refused: 3,
+            sessions: 7,
+            bytes_to_clients: 4096,
+            ..ProxyNumbers::default()
+        },
+        audit: AuditStatus {
+            path: Some("/var/lib/muster/audit".into()),
+            events_total: 40,
+            failure: Some(AuditFailure {
+                why: "no space left on device".to_owned(),
+                since: at,
+            }),
+        },
+    });
     status
 }
 

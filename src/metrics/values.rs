@@ -26,7 +26,7 @@ pub const STATES: [ServiceState; 5] = [
     ServiceState::Draining,
 ];
 /// What a status's reasons may say.
-pub const REASONS: [&str; 13] = [
+pub const REASONS: [&str; 14] = [
     "scope-unread",
     "scope-partial",
     "store-failed",
@@ -38,6 +38,7 @@ pub const REASONS: [&str; 13] = [
     "plugin-paused",
     "plugin-failing",
     "plugin-rejected",
+    "audit-failing",
     "starting",
     OTHER,
 ];
@@ -62,6 +63,28 @@ pub const SKIPS: [&str; 12] = [
 /// No labels.
 pub fn one() -> Vec<Row> {
     vec![Vec::new()]
+}
+
+/// What became of a connection to the proxy.
+pub const CONNECTIONS: [&str; 4] = ["accepted", "turned-away", "not-identified", "refused"];
+/// Whose bytes.
+pub const DIRECTIONS: [&str; 2] = ["from-client", "to-client"];
+/// What became of a request to cancel a query.
+pub const CANCELS: [&str; 2] = ["passed-on", "ignored"];
+
+/// What became of a connection to the proxy.
+pub fn connections() -> Vec<Row> {
+    rows(CONNECTIONS)
+}
+
+/// Whose bytes.
+pub fn directions() -> Vec<Row> {
+    rows(DIRECTIONS)
+}
+
+/// What became of a request to cancel a query.
+pub fn cancels() -> Vec<Row> {
+    rows(CANCELS)
 }
 
 /// The states of the service.

@@ -173,7 +173,8 @@ impl Clouds {
         }
     }
 
-    async fn aws(&self) -> &AwsAccess {
+    /// AWS. Made when it is first needed.
+    pub(crate) async fn aws(&self) -> &AwsAccess {
         let load = || {
             AwsAccess::load(AwsOptions {
                 endpoint_url: self.elsewhere.endpoint.clone(),
@@ -184,7 +185,8 @@ impl Clouds {
         self.aws.get_or_init(load).await
     }
 
-    async fn azure(&self) -> &Result<Arc<AzureAccess>, CallError> {
+    /// Azure, or why it cannot be reached. Made when it is first needed.
+    pub(crate) async fn azure(&self) -> &Result<Arc<AzureAccess>, CallError> {
         let load = || async { azure_access(self.budget(), &self.endpoints, &self.elsewhere) };
         self.azure.get_or_init(load).await
     }

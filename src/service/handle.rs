@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{engine::HeldPlan, status::Status};
-use crate::{authority::Authority, config::Config, pipeline::run::Writes};
+use crate::{authority::Authority, config::Config, pipeline::run::Writes, proxy::Proxy};
 
 /// The running service, as others see it. Cheap to clone.
 #[derive(Clone)]
@@ -35,6 +35,7 @@ struct Shared {
     active: RwLock<Arc<Active>>,
     store: RwLock<Result<Arc<dyn Store>, Refused>>,
     authority: OnceLock<Arc<Authority>>,
+    proxy: RwLock<Option<Arc<Proxy>>>,
 }
 
 /// A configuration that is in force.
@@ -241,6 +242,7 @@ impl Handle {
             active: RwLock::new(Arc::new(active)),
             store: RwLock::new(store),
             authority: OnceLock::new(),
+            proxy: RwLock::new(None),
         };
         let shared = Arc::new(shared);
         (Self { shared, commands }, receiver)
@@ -272,6 +274,16 @@ impl Handle {
     /// The authority, when this service has it.
     pub fn authority(&self) -> Option<Arc<Authority>> {
         self.shared.authority.get().cloned()
+    }
+
+    /// The proxy, while there is one.
+    pub fn proxy(&self) -> Option<Arc<Proxy>> {
+        read(&self.shared.proxy).clone()
+    }
+
+    /// Swaps the proxy.
+    pub fn set_proxy(&self, proxy: Option<Arc<Proxy>>) {
+        *write(&self.shared.proxy) = proxy;
     }
 
     /// Gives the service its authority, once.

@@ -42,6 +42,71 @@ pub struct Status {
     pub plugins: Vec<PluginStatus>,
     /// Where the API listens; none when it does not.
     pub listen: Option<String>,
+    /// The proxy; none when nothing is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyStatus>,
+}
+
+/// The proxy, where people enter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProxyStatus {
+    /// The cluster's name.
+    pub cluster_name: String,
+    /// Where it listens: for every protocol, then for PostgreSQL alone.
+    pub listen: Vec<String>,
+    /// When the certificate that it shows to people ends.
+    pub certificate_expires: Timestamp,
+    /// Databases that it serves: enrolled ones, and those registered by hand.
+    pub targets: usize,
+    /// Sessions that are open.
+    pub sessions: usize,
+    /// What was counted since the start.
+    pub numbers: ProxyNumbers,
+    /// The audit log.
+    pub audit: AuditStatus,
+}
+
+/// What the proxy counted since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProxyNumbers {
+    /// Connections that were taken.
+    pub accepted: u64,
+    /// Those that were closed at once because a limit was reached.
+    pub turned_away: u64,
+    /// Those whose certificate did not say who it is.
+    pub not_identified: u64,
+    /// Those that were refused: by roles, by muster or by the database.
+    pub refused: u64,
+    /// Sessions that were opened.
+    pub sessions: u64,
+    /// Requests to cancel a query that were passed on.
+    pub cancels: u64,
+    /// Requests to cancel a query that were not.
+    pub cancels_ignored: u64,
+    /// Bytes from clients, of sessions that have ended.
+    pub bytes_from_clients: u64,
+    /// Bytes to clients, of sessions that have ended.
+    pub bytes_to_clients: u64,
+}
+
+/// The audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditStatus {
+    /// Its directory; none when it goes to standard output.
+    pub path: Option<PathBuf>,
+    /// Events since the start.
+    pub events_total: u64,
+    /// Why it cannot be written now, and since when; none while it can.
+    pub failure: Option<AuditFailure>,
+}
+
+/// Why the audit log cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditFailure {
+    /// Why.
+    pub why: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// The service in one word.
@@ -65,7 +130,7 @@ pub enum ServiceState {
 pub struct Reason {
     /// A stable word: `scope-unread`, `scope-partial`, `store-failed`, `config-rejected`, `clock-jumped`,
     /// `plan-waiting`, `notify-failing`, `scopes-unknown`, `plugin-paused`, `plugin-failing`, `plugin-rejected`,
-    /// `starting`.
+    /// `audit-failing`, `starting`.
     pub code: String,
     /// What it is about: a scope, a sink, a path.
     pub subject: String,

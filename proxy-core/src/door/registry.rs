@@ -12,7 +12,7 @@ use std::{
 
 use muster_access::{LockTarget, Permit, Policy, SessionOptions};
 use muster_model::{Protocol, ResourceId, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Changed, reason::Order};
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A session, as a list shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionView {
     /// The session's id, as in the record.
     pub id: String,

@@ -299,6 +299,7 @@ pub(super) fn status() -> Status {
             error: Some("connection refused".to_owned()),
         }],
         plugins: Vec::new(),
+        proxy: None,
         listen: Some("127.0.0.1:7420".to_owned()),
     }
 }

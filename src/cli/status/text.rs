@@ -39,7 +39,8 @@ pub(super) fn write(status: &Status, width: usize, out: &mut dyn Write) -> io::R
     counts(status, &mut page)?;
     scopes(status, &mut page)?;
     plugins(status, &mut page)?;
-    notify(status, &mut page)
+    notify(status, &mut page)?;
+    proxy(status, &mut page)
 }
 
 impl Page<'_> {
@@ -256,6 +257,35 @@ fn scopes(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
 fn coverage(scope: &ScopeStatus) -> &'static str {
     let coverage = scope.coverage.as_ref();
     coverage.map_or("not scanned yet", |coverage| coverage.as_str())
+}
+
+fn proxy(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
+    let Some(proxy) = &status.proxy else {
+        return Ok(());
+    };
+    let listen: Vec<_> = proxy.listen.iter().map(|address| shown(address)).collect();
+    let text = format!(
+        "{} as {}: {} targets, {} sessions now, {} since the start, {} refused",
+        listen.join(", "),
+        shown(&proxy.cluster_name),
+        proxy.targets,
+        proxy.sessions,
+        proxy.numbers.sessions,
+        proxy.numbers.refused
+    );
+    page.line("proxy", &text)?;
+    let audit = &proxy.audit;
+    let path = audit.path.as_ref();
+    let path = path.map_or_else(
+        || "standard output".into(),
+        |path| path.display().to_string(),
+    );
+    let failing = match &audit.failure {
+        None => "",
+        Some(_) => ", and cannot be written now",
+    };
+    let text = format!("{}, {} events since the start{failing}", shown(&path), audit.events_total);
+    page.line("audit log", &text)
 }
 
 fn plugins(status: &Status, page: &mut Page<'_>) -> io::Result<()> {

@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use muster_model::selector::Pattern;
+
 use super::{
     super::{
         AUDIT_KEEP, AUDIT_ROTATE_EVERY, AUDIT_ROTATE_MIB, AUDIT_STATEMENT_KIB, AuditSettings,
@@ -203,9 +205,13 @@ impl Check<'_> {
                 Some(text) => self.secret_file(&at, text),
             };
             let users = child(&path, "db_users");
-            let db_users = db_users
-                .and_then(|names| self.names(&users, names))
-                .map(|names| names.into_iter().map(|(_, name)| name).collect());
+            let db_users = db_users.and_then(|names| self.names(&users, names));
+            for (path, name) in db_users.iter().flatten() {
+                if let Err(error) = Pattern::parse(name) {
+                    self.error(path, error.to_string(), None);
+                }
+            }
+            let db_users = db_users.map(|names| names.into_iter().map(|(_, name)| name).collect());
             if let (Some(databases), Some(password_file)) = (databases, file) {
                 known.push(Secret {
                     databases,

@@ -66,7 +66,7 @@ pub struct ProxySecret {
     /// The labels of the databases. Required.
     #[schemars(extend("examples" = [{ "env": "prod" }]))]
     pub databases: Option<Selector>,
-    /// The database users, or `"*"` for all.
+    /// The database users, as tag filters write values (`app-*`, `^app[0-9]+$`), or `"*"` for all.
     #[schemars(extend("default" = ["*"]), extend("examples" = [["reporting"]]))]
     pub db_users: Option<Many<String>>,
     /// A file with the password in its first line. It is read at each login, and nobody but its owner may read it.

@@ -3,6 +3,7 @@
 mod authority;
 mod commands;
 mod reads;
+mod sessions;
 
 use std::{sync::Arc, time::Duration};
 
@@ -67,6 +68,8 @@ pub(super) fn router(handle: Handle) -> Router {
         .route("/v1/reload", post(commands::reload))
         .route("/v1/apply", post(commands::apply))
         .route("/v1/authority", post(authority::ask))
+        .route("/v1/sessions", get(sessions::list))
+        .route("/v1/sessions/end", post(sessions::end))
         .route("/v1/stop", post(commands::stop))
         .fallback(nothing)
         .method_not_allowed_fallback(not_so)

@@ -175,5 +175,6 @@ fn status(dir: &Path) -> Status {
         notify: Vec::new(),
         plugins: Vec::new(),
         listen: None,
+        proxy: None,
     }
 }

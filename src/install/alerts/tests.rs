@@ -102,6 +102,9 @@ fn healthy() -> Series {
         plugin.state = PluginState::Working;
     }
     status.scopes.truncate(1);
+    if let Some(proxy) = &mut status.proxy {
+        proxy.audit.failure = None;
+    }
     let text = Metrics::new("1.2.3").encode(&status);
     let mut series = Series::new();
     let rules = yaml(JOB);
@@ -117,6 +120,7 @@ fn healthy() -> Series {
         let labels: Vec<_> = labels.collect();
         let value = match sample.name.as_str() {
             name if name.contains("_next_due_") => "300+60".to_owned(),
+            name if name.contains("_certificate_expiry_") => "864000+60".to_owned(),
             name if name.starts_with("muster_scan_last_") => FRESH.to_owned(),
             "process_open_fds" => "10+0".to_owned(),
             "process_max_fds" => "1000+0".to_owned(),
@@ -216,6 +220,15 @@ const TROUBLES: &[Trouble] = &[
             "code=\"plugin-rejected\"",
             Some("1+0"),
         )],
+    ),
+    (&["MusterAuditFailing"], &[("muster_audit_up", "", Some("0+0"))]),
+    (
+        &["MusterProxyCertificateEnds"],
+        &[("muster_proxy_certificate_expiry_timestamp_seconds", "", Some("80000+0"))],
+    ),
+    (
+        &["MusterProxyTurnsAway"],
+        &[("muster_proxy_connections_total", "outcome=\"turned-away\"", Some("0+1"))],
     ),
     (
         &["MusterScansOverdue"],

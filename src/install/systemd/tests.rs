@@ -49,6 +49,12 @@ notify:
       authorization_file: /run/credentials/muster.service/hook.authorization
       secret_file: /etc/muster/hook.secret
   - { name: program, events: [held], command: [/home/ops/announce, --urgent] }
+proxy:
+  listen: 0.0.0.0:443
+  drain: 3m
+  trust: /etc/muster/corporate-ca.pem
+  secrets: { databases: { env: prod }, password_file: /run/credentials/muster.service/reporting.password }
+audit: { dir: /srv/audit log }
 ",
     );
     let options = UnitOptions {
@@ -127,6 +133,20 @@ fn systemd_waits_longer_than_the_service_takes() {
         let text = unit(&config, &options()).unwrap();
         assert_eq!(values(&text, "TimeoutStopSec"), [stop]);
     }
+}
+
+#[test]
+fn a_proxy_may_drain_listen_and_write_its_log() {
+    let text = unit(&config("proxy: { listen: \"[::]:7430\", drain: 2m }\n"), &options()).unwrap();
+    assert_eq!(values(&text, "TimeoutStopSec"), ["145"]);
+    assert_eq!(values(&text, "AmbientCapabilities"), [""]);
+    let low = unit(&config("proxy: { listen: \"[::]:443\" }\n"), &options()).unwrap();
+    assert_eq!(values(&low, "AmbientCapabilities"), ["CAP_NET_BIND_SERVICE"]);
+    assert_eq!(values(&low, "CapabilityBoundingSet"), ["CAP_NET_BIND_SERVICE"]);
+    let log = unit(&config("audit: { dir: /var/log/muster }\n"), &options()).unwrap();
+    assert_eq!(values(&log, "LogsDirectory"), ["muster"]);
+    let elsewhere = unit(&config("audit: { dir: /srv/audit }\n"), &options());
+    assert_eq!(elsewhere, Err(BadUnit::Log(PathBuf::from("/srv/audit"))));
 }
 
 #[test]

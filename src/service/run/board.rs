@@ -16,7 +16,7 @@ use crate::{
     plugins::{Loaded, Plugins, health::Standing},
     report::advice::advice,
     service::status::{
-        ConfigStatus, Counts, PluginState, PluginStatus, Reason, ScopeStatus, ServiceState,
+        AuditFailure, ConfigStatus, Counts, PluginState, PluginStatus, ProxyStatus, Reason, ScopeStatus, ServiceState,
         SinkStatus, Status, StoreStatus,
     },
 };
@@ -74,6 +74,7 @@ pub(super) struct View<'a> {
     pub(super) jump: Option<Jump>,
     pub(super) ahead: i64,
     pub(super) draining: bool,
+    pub(super) proxy: Option<ProxyStatus>,
 }
 
 // === impl Board ===
@@ -242,6 +243,7 @@ impl Board {
             notify: self.notify.clone(),
             plugins,
             listen: self.listen.clone(),
+            proxy: view.proxy.clone(),
         }
     }
 
@@ -363,6 +365,16 @@ impl Board {
                 "files of plugins are others now and cannot be used, so those before are in force: {first}; mend that, and it is seen"
             );
             tell("plugin-rejected", "plugins".to_owned(), message, Some(*at));
+        }
+        if let Some(audit) = view.proxy.as_ref().map(|proxy| &proxy.audit)
+            && let Some(AuditFailure { why, since }) = &audit.failure
+        {
+            let message = format!(
+                "the audit log cannot be written, so sessions end and none begins: {why}; mend that, and it goes on by itself"
+            );
+            let path = audit.path.as_ref();
+            let subject = path.map_or_else(|| "stdout".to_owned(), |path| path.display().to_string());
+            tell("audit-failing", subject, message, Some(*since));
         }
         for plugin in plugins {
             let failure = plugin.failure.as_deref().unwrap_or("it failed");

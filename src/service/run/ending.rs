@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 
 use super::{Service, failure::ending, keeper::Job};
 
@@ -11,11 +14,16 @@ use super::{Service, failure::ending, keeper::Job};
 pub(super) struct Ending {
     /// When patience is over.
     until: Instant,
+    /// The proxy, while its sessions end; none when there is none.
+    door: Option<JoinHandle<()>>,
 }
 
 /// How long the engine may take for what it has begun, and those who serve for their last answers, when the limit
 /// is over.
 const LAST: Duration = Duration::from_secs(5);
+
+/// How long the proxy may take beside its sessions: for the last events of the audit log.
+const CLOSE: Duration = Duration::from_secs(10);
 
 impl Service {
     /// Begins to end, unless it has.
@@ -31,8 +39,14 @@ impl Service {
             "ending: what is under way may end within the limit"
         );
         self.systemd.stopping();
+        let drain = self.config.proxy.as_ref().map(|proxy| proxy.drain + CLOSE);
+        let door = self.proxy.take().map(|proxy| {
+            self.handle.set_proxy(None);
+            tokio::spawn(async move { proxy.close().await })
+        });
         self.ending = Some(Ending {
-            until: Instant::now() + limit,
+            until: Instant::now() + drain.filter(|_| door.is_some()).map_or(limit, |drain| drain.max(limit)),
+            door,
         });
         self.queue.drain();
         self.resolving.abort_all();
@@ -46,7 +60,8 @@ impl Service {
 
     /// Whether nothing is under way any more, or patience is over.
     pub(super) fn may_end(&self, ending: &Ending) -> bool {
-        let idle = self.scans.is_empty() && self.keeper.outstanding() == 0;
+        let closed = ending.door.as_ref().is_none_or(JoinHandle::is_finished);
+        let idle = closed && self.scans.is_empty() && self.keeper.outstanding() == 0;
         idle || Instant::now() >= ending.until
     }
 

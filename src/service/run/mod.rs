@@ -75,6 +75,7 @@ use crate::{
     notify::Deliverer,
     pipeline::sources::{Clouds, Elsewhere},
     plugins::{Loader, Plugins, Stamps},
+    proxy::Proxy,
     service::status::ServiceState,
 };
 
@@ -178,6 +179,8 @@ struct Service {
     serving: JoinSet<()>,
     ending: Option<Ending>,
     systemd: Systemd,
+    /// Where people enter.
+    proxy: Option<Arc<Proxy>>,
 }
 
 /// Where events come from.
@@ -365,6 +368,7 @@ impl Service {
             jump: self.time.jump(),
             ahead: self.time.ahead(),
             draining: self.ending.is_some(),
+            proxy: self.proxy.as_ref().map(|proxy| proxy.status()),
         };
         let status = self.board.status(&view);
         let before = self.handle.status();

@@ -4,9 +4,10 @@
 //! things are; then the engine, for what the store remembers; then the clouds. A cloud that is down keeps nothing of
 //! that from working.
 
-use std::{collections::VecDeque, num::NonZeroUsize, sync::Arc};
+use std::{collections::VecDeque, num::NonZeroUsize, path::Path, sync::Arc};
 
 use muster_cloud::Observed;
+use muster_model::Timestamp;
 use muster_schedule::{Clock, Queue, Uptime};
 use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
@@ -27,10 +28,14 @@ use super::{
     turns,
 };
 use crate::{
-    admin, control,
+    admin,
+    authority::{self, Authority},
+    config::CLUSTER,
+    control,
     metrics::{Delivery, Metrics},
     notify::{self, Deliverer},
     pipeline::sources::{Clouds, unasked},
+    proxy::{self, Proxy},
     service::{
         handle::{Active, Handle, Refused, RefusedKind},
         status::{ConfigStatus, ServiceState, Status, StoreStatus},
@@ -77,6 +82,7 @@ pub async fn run(options: Options) -> Result<(), Refused> {
         .map_err(|error| cannot("start the clock", &error))?;
 
     let (mut service, commands) = assemble(options, keeper, opened, clock, listen, metrics).await;
+    service.open_door(&dir).await?;
     if reload {
         // The file may be another one than the one that was read.
         service.ask_for_reload(Request::by_signal());
@@ -160,6 +166,7 @@ async fn assemble(
         plans_waiting: 0,
         notify: Vec::new(),
         plugins: Vec::new(),
+        proxy: None,
         listen,
     };
     let active = Active {
@@ -241,6 +248,7 @@ async fn assemble(
         serving: JoinSet::new(),
         ending: None,
         systemd: Systemd::new(),
+        proxy: None,
         options,
     };
     (service, commands)
@@ -276,6 +284,38 @@ impl Service {
         self.set_clock();
         self.load();
         self.turn_on(inbox).await;
+    }
+
+    /// Opens the authority, the audit log and the door. What is wrong with any of them keeps the service from starting:
+    /// one that nobody can enter, though the configuration says so, would be found out too late.
+    async fn open_door(&mut self, dir: &Path) -> Result<(), Refused> {
+        let settings = self.config.proxy.clone();
+        let cluster = settings.as_ref().map_or(CLUSTER, |settings| settings.cluster_name.as_str());
+        let clock: authority::Clock = Arc::new(|| Timestamp::from_unix(time::wall().div_euclid(1000)));
+        let public = settings.as_ref().map(|settings| settings.public.clone());
+        let wanted = authority::Settings {
+            cluster_name: cluster.to_owned(),
+            public: public.unwrap_or_default(),
+        };
+        let authority = Arc::new(Authority::open(dir, wanted, clock)?);
+        let log = proxy::open_log(&self.config.audit, dir, authority.cluster_name())?;
+        authority.record(log.clone());
+        self.handle.set_authority(Arc::clone(&authority));
+        let Some(settings) = settings else {
+            return Ok(());
+        };
+        let opened = Proxy::open(proxy::Options {
+            config: &self.config,
+            settings: &settings,
+            clouds: self.clouds.anew(&self.config),
+            handle: self.handle.clone(),
+            authority,
+            log,
+        });
+        let proxy = Arc::new(opened.await?);
+        self.handle.set_proxy(Some(Arc::clone(&proxy)));
+        self.proxy = Some(proxy);
+        Ok(())
     }
 
     /// Tells the clock when each source is due.

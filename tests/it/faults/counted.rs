@@ -115,5 +115,6 @@ fn status() -> Status {
         notify: Vec::new(),
         plugins: Vec::new(),
         listen: None,
+        proxy: None,
     }
 }

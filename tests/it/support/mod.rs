@@ -5,3 +5,4 @@ pub mod component;
 pub mod draw;
 pub mod fleet;
 pub mod moto;
+pub mod postgres;
