@@ -22,8 +22,8 @@ use super::{
     call::{Caller, body, broken},
     error::ClientError,
     wire::{
-        Apply, AskChanges, AskKey, AskPage, AskWait, At, Changed, Checked, EndSession, Health, Loaded,
-        Nothing, Page, Plans, ReadLine, Reload, Scanned, Scopes, Service, Sessions, Value,
+        Apply, AskChanges, AskKey, AskPage, AskWait, At, Changed, Checked, EndSession, Health,
+        Loaded, Nothing, Page, Plans, ReadLine, Reload, Scanned, Scopes, Service, Sessions, Value,
     },
 };
 use crate::{

@@ -258,7 +258,8 @@ fn read_paths(config: &Config) -> Vec<&PathBuf> {
         })
         .flatten();
     let proxy = config.proxy.iter();
-    let passwords = proxy.flat_map(|proxy| proxy.secrets.iter().map(|secret| &secret.password_file));
+    let passwords =
+        proxy.flat_map(|proxy| proxy.secrets.iter().map(|secret| &secret.password_file));
     let trusted = config.proxy.iter().flat_map(|proxy| &proxy.trust);
     files.chain(passwords).chain(trusted).collect()
 }
@@ -367,7 +368,9 @@ fn log(dir: Option<&Path>, store: &Path, user: Option<&str>) -> Result<String, B
 /// What listening on a port below 1024 needs.
 fn ports(config: &Config) -> &'static str {
     let proxy = config.proxy.as_ref();
-    let mut ports = proxy.into_iter().flat_map(|proxy| proxy.listen.iter().chain(&proxy.postgres));
+    let mut ports = proxy
+        .into_iter()
+        .flat_map(|proxy| proxy.listen.iter().chain(&proxy.postgres));
     if ports.any(|address| (1..1024).contains(&address.port())) {
         "CAP_NET_BIND_SERVICE"
     } else {

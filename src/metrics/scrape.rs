@@ -215,22 +215,42 @@ fn proxy(all: &mut Gauges, status: &Status) {
     let numbers = proxy.map(|proxy| proxy.numbers).unwrap_or_default();
     let audit = proxy.map(|proxy| &proxy.audit);
     all.set(&families::PROXY_UP, usize::from(proxy.is_some()));
-    all.set(&families::PROXY_SESSIONS, proxy.map_or(0, |proxy| proxy.sessions));
-    all.set(&families::PROXY_TARGETS, proxy.map_or(0, |proxy| proxy.targets));
+    all.set(
+        &families::PROXY_SESSIONS,
+        proxy.map_or(0, |proxy| proxy.sessions),
+    );
+    all.set(
+        &families::PROXY_TARGETS,
+        proxy.map_or(0, |proxy| proxy.targets),
+    );
     if let Some(proxy) = proxy {
-        all.set(&families::PROXY_CERTIFICATE, proxy.certificate_expires.unix());
+        all.set(
+            &families::PROXY_CERTIFICATE,
+            proxy.certificate_expires.unix(),
+        );
     }
     let fails = audit.is_some_and(|audit| audit.failure.is_some());
     all.set(&families::AUDIT_UP, usize::from(!fails));
     for (family, many) in [
         (&families::PROXY_SESSIONS_TOTAL, numbers.sessions),
-        (&families::AUDIT_EVENTS, audit.map_or(0, |audit| audit.events_total)),
+        (
+            &families::AUDIT_EVENTS,
+            audit.map_or(0, |audit| audit.events_total),
+        ),
     ] {
         let series = Series::<0, ConstCounter<u64>>::within(family, &mut all.0);
         series.at([], |cell| *cell = ConstCounter::new(many));
     }
-    let connections = [numbers.accepted, numbers.turned_away, numbers.not_identified, numbers.refused];
-    all.counted(&families::PROXY_CONNECTIONS, CONNECTIONS.into_iter().zip(connections));
+    let connections = [
+        numbers.accepted,
+        numbers.turned_away,
+        numbers.not_identified,
+        numbers.refused,
+    ];
+    all.counted(
+        &families::PROXY_CONNECTIONS,
+        CONNECTIONS.into_iter().zip(connections),
+    );
     let bytes = [numbers.bytes_from_clients, numbers.bytes_to_clients];
     all.counted(&families::PROXY_BYTES, DIRECTIONS.into_iter().zip(bytes));
     let cancels = [numbers.cancels, numbers.cancels_ignored];

@@ -92,7 +92,11 @@ impl Follow {
     /// # Errors
     /// When the system gives no thread.
     pub(super) fn start(&self, door: Door) -> Result<(), Refused> {
-        let place = self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let place = self
+            .place
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let shared = Arc::clone(&self.shared);
         let told = door.clone();
         thread::Builder::new()
@@ -101,7 +105,8 @@ impl Follow {
             .map_err(|error| cannot("start a thread", &error, "raise the limit of processes"))?;
         let shared = Arc::clone(&self.shared);
         let task = tokio::spawn(async move { shared.follow_authority(&door).await });
-        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(AbortOnDropHandle::new(task));
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(AbortOnDropHandle::new(task));
         Ok(())
     }
 
@@ -127,7 +132,10 @@ impl Shared {
     fn follow_store(&self, mut place: Place, door: &Door) {
         while !self.stopped.load(Ordering::Relaxed) {
             let followed = match self.handle.store() {
-                Ok(store) => self.feeder.follow(&store, &mut place).map_err(|error| error.to_string()),
+                Ok(store) => self
+                    .feeder
+                    .follow(&store, &mut place)
+                    .map_err(|error| error.to_string()),
                 // The service tells what is wrong with it.
                 Err(_) => {
                     thread::sleep(PAUSE);
@@ -137,7 +145,10 @@ impl Shared {
             match followed {
                 Ok(touched) => tell(door, touched),
                 Err(error) => {
-                    tracing::debug!(error, "the store cannot be followed: the catalog stays as it is");
+                    tracing::debug!(
+                        error,
+                        "the store cannot be followed: the catalog stays as it is"
+                    );
                     place = Place::default();
                     thread::sleep(PAUSE);
                 }

@@ -155,13 +155,23 @@ impl Proxy {
             random: Arc::new(move |bytes: &mut [u8]| random.fill(bytes).is_ok()),
             resolver: Arc::new(Hosts::new(&settings.hosts)),
         };
-        let mut follow = Follow::new(Arc::clone(&feeder), handle, Arc::clone(&authority), trust, expires);
+        let mut follow = Follow::new(
+            Arc::clone(&feeder),
+            handle,
+            Arc::clone(&authority),
+            trust,
+            expires,
+        );
         follow.read_store();
         let door = Door::start(parts).map_err(|error| {
             let addresses = settings.listen.iter().chain(&settings.postgres);
             let addresses: Vec<_> = addresses.map(ToString::to_string).collect();
             let hint = "choose another port in `proxy.listen`";
-            cannot(&format!("listen on {}", addresses.join(" and ")), &error, hint)
+            cannot(
+                &format!("listen on {}", addresses.join(" and ")),
+                &error,
+                hint,
+            )
         })?;
         follow.start(door.clone())?;
         Ok(Self {
@@ -179,7 +189,12 @@ impl Proxy {
         let numbers = self.door.numbers();
         ProxyStatus {
             cluster_name: self.authority.cluster_name().to_owned(),
-            listen: self.door.addresses().iter().map(ToString::to_string).collect(),
+            listen: self
+                .door
+                .addresses()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             certificate_expires: self.follow.certificate_expires(),
             targets: self.feeder.catalog().load().len(),
             sessions: numbers.open,
@@ -273,9 +288,14 @@ fn trust(authority: &Authority) -> Result<(Trust, Timestamp), Refused> {
 }
 
 fn door_settings(settings: &ProxySettings) -> muster_proxy::Settings {
-    let names = settings.public.iter().filter(|name| name.parse::<std::net::IpAddr>().is_err());
+    let names = settings
+        .public
+        .iter()
+        .filter(|name| name.parse::<std::net::IpAddr>().is_err());
     muster_proxy::Settings {
-        listen: settings.listen.unwrap_or_else(|| ([127, 0, 0, 1], 0).into()),
+        listen: settings
+            .listen
+            .unwrap_or_else(|| ([127, 0, 0, 1], 0).into()),
         postgres: settings.postgres.into_iter().collect(),
         host: names.min_by_key(|name| name.len()).cloned(),
         workers: settings.workers.map_or(0, std::num::NonZeroUsize::get),
@@ -309,7 +329,10 @@ fn keyring_settings(config: &Config, settings: &ProxySettings) -> muster_credent
         SecretRule {
             databases: secret.databases.clone(),
             // What is no pattern was refused with the configuration.
-            db_users: users.into_iter().filter_map(|user| Pattern::parse(user).ok()).collect(),
+            db_users: users
+                .into_iter()
+                .filter_map(|user| Pattern::parse(user).ok())
+                .collect(),
             password_file: secret.password_file.clone(),
         }
     });

@@ -48,7 +48,7 @@ export MUSTER_CONFIG=$dir/muster.yaml
 cat > "$BENCH_SLOT_ENV" <<ENV
 SLOT_CERT=$dir/bench.crt
 SLOT_KEY=$dir/bench.key
-SLOT_CA=$dir/bench.cas
+SLOT_CA=$dir/bench.ca
 SLOT_USER=$BENCH_UP_USER
 SLOT_DB=$BENCH_UP_DB
 ENV

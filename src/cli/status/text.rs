@@ -284,7 +284,11 @@ fn proxy(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
         None => "",
         Some(_) => ", and cannot be written now",
     };
-    let text = format!("{}, {} events since the start{failing}", shown(&path), audit.events_total);
+    let text = format!(
+        "{}, {} events since the start{failing}",
+        shown(&path),
+        audit.events_total
+    );
     page.line("audit log", &text)
 }
 

@@ -221,14 +221,25 @@ const TROUBLES: &[Trouble] = &[
             Some("1+0"),
         )],
     ),
-    (&["MusterAuditFailing"], &[("muster_audit_up", "", Some("0+0"))]),
+    (
+        &["MusterAuditFailing"],
+        &[("muster_audit_up", "", Some("0+0"))],
+    ),
     (
         &["MusterProxyCertificateEnds"],
-        &[("muster_proxy_certificate_expiry_timestamp_seconds", "", Some("80000+0"))],
+        &[(
+            "muster_proxy_certificate_expiry_timestamp_seconds",
+            "",
+            Some("80000+0"),
+        )],
     ),
     (
         &["MusterProxyTurnsAway"],
-        &[("muster_proxy_connections_total", "outcome=\"turned-away\"", Some("0+1"))],
+        &[(
+            "muster_proxy_connections_total",
+            "outcome=\"turned-away\"",
+            Some("0+1"),
+        )],
     ),
     (
         &["MusterScansOverdue"],

@@ -137,12 +137,22 @@ fn systemd_waits_longer_than_the_service_takes() {
 
 #[test]
 fn a_proxy_may_drain_listen_and_write_its_log() {
-    let text = unit(&config("proxy: { listen: \"[::]:7430\", drain: 2m }\n"), &options()).unwrap();
+    let text = unit(
+        &config("proxy: { listen: \"[::]:7430\", drain: 2m }\n"),
+        &options(),
+    )
+    .unwrap();
     assert_eq!(values(&text, "TimeoutStopSec"), ["145"]);
     assert_eq!(values(&text, "AmbientCapabilities"), [""]);
     let low = unit(&config("proxy: { listen: \"[::]:443\" }\n"), &options()).unwrap();
-    assert_eq!(values(&low, "AmbientCapabilities"), ["CAP_NET_BIND_SERVICE"]);
-    assert_eq!(values(&low, "CapabilityBoundingSet"), ["CAP_NET_BIND_SERVICE"]);
+    assert_eq!(
+        values(&low, "AmbientCapabilities"),
+        ["CAP_NET_BIND_SERVICE"]
+    );
+    assert_eq!(
+        values(&low, "CapabilityBoundingSet"),
+        ["CAP_NET_BIND_SERVICE"]
+    );
     let log = unit(&config("audit: { dir: /var/log/muster }\n"), &options()).unwrap();
     assert_eq!(values(&log, "LogsDirectory"), ["muster"]);
     let elsewhere = unit(&config("audit: { dir: /srv/audit }\n"), &options());

@@ -16,8 +16,8 @@ use crate::{
     plugins::{Loaded, Plugins, health::Standing},
     report::advice::advice,
     service::status::{
-        AuditFailure, ConfigStatus, Counts, PluginState, PluginStatus, ProxyStatus, Reason, ScopeStatus, ServiceState,
-        SinkStatus, Status, StoreStatus,
+        AuditFailure, ConfigStatus, Counts, PluginState, PluginStatus, ProxyStatus, Reason,
+        ScopeStatus, ServiceState, SinkStatus, Status, StoreStatus,
     },
 };
 
@@ -373,7 +373,8 @@ impl Board {
                 "the audit log cannot be written, so sessions end and none begins: {why}; mend that, and it goes on by itself"
             );
             let path = audit.path.as_ref();
-            let subject = path.map_or_else(|| "stdout".to_owned(), |path| path.display().to_string());
+            let subject =
+                path.map_or_else(|| "stdout".to_owned(), |path| path.display().to_string());
             tell("audit-failing", subject, message, Some(*since));
         }
         for plugin in plugins {

@@ -45,7 +45,10 @@ impl Service {
             tokio::spawn(async move { proxy.close().await })
         });
         self.ending = Some(Ending {
-            until: Instant::now() + drain.filter(|_| door.is_some()).map_or(limit, |drain| drain.max(limit)),
+            until: Instant::now()
+                + drain
+                    .filter(|_| door.is_some())
+                    .map_or(limit, |drain| drain.max(limit)),
             door,
         });
         self.queue.drain();

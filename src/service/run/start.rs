@@ -290,8 +290,11 @@ impl Service {
     /// one that nobody can enter, though the configuration says so, would be found out too late.
     async fn open_door(&mut self, dir: &Path) -> Result<(), Refused> {
         let settings = self.config.proxy.clone();
-        let cluster = settings.as_ref().map_or(CLUSTER, |settings| settings.cluster_name.as_str());
-        let clock: authority::Clock = Arc::new(|| Timestamp::from_unix(time::wall().div_euclid(1000)));
+        let cluster = settings
+            .as_ref()
+            .map_or(CLUSTER, |settings| settings.cluster_name.as_str());
+        let clock: authority::Clock =
+            Arc::new(|| Timestamp::from_unix(time::wall().div_euclid(1000)));
         let public = settings.as_ref().map(|settings| settings.public.clone());
         let wanted = authority::Settings {
             cluster_name: cluster.to_owned(),

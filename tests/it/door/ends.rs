@@ -52,7 +52,12 @@ impl Sitting {
         self.stdout.read_to_string(&mut said).unwrap();
         assert!(!said.contains("still here"), "{said}");
         let mut complaint = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut complaint)
+            .unwrap();
         assert!(!self.child.wait().unwrap().success());
         complaint
     }
@@ -63,10 +68,23 @@ fn a_session_ends_when_it_would_no_longer_be_allowed() {
     let town = Town::new("");
     let (service, proxy) = town.open();
     let ana = town.ana();
-    let none = || service.shows("no session", |status| status.proxy.as_ref().unwrap().sessions == 0);
+    let none = || {
+        service.shows("no session", |status| {
+            status.proxy.as_ref().unwrap().sessions == 0
+        })
+    };
 
     let sitting = Sitting::down(&ana, &proxy);
-    town.muster(&["lock", "add", "--user", "ana", "--message", "gone fishing", "--name", "fishing"]);
+    town.muster(&[
+        "lock",
+        "add",
+        "--user",
+        "ana",
+        "--message",
+        "gone fishing",
+        "--name",
+        "fishing",
+    ]);
     none();
     let text = sitting.is_out();
     assert!(text.contains("gone fishing"), "{text}");

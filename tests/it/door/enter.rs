@@ -14,7 +14,10 @@ fn psql_gets_through_the_door_what_it_gets_without_it() {
     );
     // However the server wants to be convinced.
     for user in ["alice", "scrammed", "digested"] {
-        let papers = town.sign("ana", &["--db", "orders", "--db-user", user, "--db-name", "postgres"]);
+        let papers = town.sign(
+            "ana",
+            &["--db", "orders", "--db-user", user, "--db-name", "postgres"],
+        );
         let dsn = format!("user={user} dbname=postgres");
         let output = papers
             .psql(&proxy, &dsn, &["-c", "select current_user"])
@@ -23,12 +26,23 @@ fn psql_gets_through_the_door_what_it_gets_without_it() {
     }
     // An error is the server's own, with its code.
     let broken = ana.sql(&proxy, "\\set VERBOSITY verbose\nselect * from nowhere");
-    assert!(complaint(&broken).contains("relation \"nowhere\" does not exist"), "{}", complaint(&broken));
+    assert!(
+        complaint(&broken).contains("relation \"nowhere\" does not exist"),
+        "{}",
+        complaint(&broken)
+    );
     // The password that the proxy sends is in no answer, no log line and no event.
     let log = format!("{:?}{:?}", service.log(), town.events());
     assert!(!log.contains(PASSWORD));
     service.stop();
-    assert_eq!(POSTGRES.sql(&format!("select count(*) from pg_stat_activity where usename = '{USER}'")).trim(), "0");
+    assert_eq!(
+        POSTGRES
+            .sql(&format!(
+                "select count(*) from pg_stat_activity where usename = '{USER}'"
+            ))
+            .trim(),
+        "0"
+    );
 }
 
 #[test]
@@ -37,7 +51,10 @@ fn whoever_may_not_reads_why() {
     let (_service, proxy) = town.open();
     let ana = town.ana();
     let refused = |more: &str| {
-        let output = ana.psql(&proxy, more, &["-c", "select 1"]).output().unwrap();
+        let output = ana
+            .psql(&proxy, more, &["-c", "select 1"])
+            .output()
+            .unwrap();
         assert!(!output.status.success(), "{more}");
         complaint(&output)
     };
@@ -72,8 +89,12 @@ fn whoever_may_not_reads_why() {
     let text = psql(&dsn);
     assert!(text.contains("not made by this cluster"), "{text}");
     let port = proxy.listen[0].rsplit(':').next().unwrap();
-    let text = psql(&format!("host=localhost port={port} sslmode=require user=alice dbname=shop"));
+    let text = psql(&format!(
+        "host=localhost port={port} sslmode=require user=alice dbname=shop"
+    ));
     assert!(text.contains("no client certificate"), "{text}");
-    let text = psql(&format!("host=localhost port={port} sslmode=disable user=alice dbname=shop"));
+    let text = psql(&format!(
+        "host=localhost port={port} sslmode=disable user=alice dbname=shop"
+    ));
     assert!(text.contains("FATAL") && text.contains("TLS"), "{text}");
 }

@@ -17,7 +17,12 @@ fn a_session_can_be_found_and_replayed_and_its_log_verified() {
     service.stop();
 
     let events = town.events();
-    let of = |code: &str| -> Vec<&Value> { events.iter().filter(|event| event["code"] == code).collect() };
+    let of = |code: &str| -> Vec<&Value> {
+        events
+            .iter()
+            .filter(|event| event["code"] == code)
+            .collect()
+    };
     assert_eq!(of("TDB00I").len(), 3);
     assert_eq!(of("TDB01I").len(), 3);
     let query = of("TDB02I")
@@ -35,18 +40,39 @@ fn a_session_can_be_found_and_replayed_and_its_log_verified() {
     ] {
         assert_eq!(query[key], wanted, "{query:#}");
     }
-    assert_eq!(query["db_uri"], format!("{}:{}", POSTGRES.name, POSTGRES.port));
-    for key in ["ei", "sid", "success", "time", "uid", "db_origin", "db_type", "db_roles", "chain"] {
+    assert_eq!(
+        query["db_uri"],
+        format!("{}:{}", POSTGRES.name, POSTGRES.port)
+    );
+    for key in [
+        "ei",
+        "sid",
+        "success",
+        "time",
+        "uid",
+        "db_origin",
+        "db_type",
+        "db_roles",
+        "chain",
+    ] {
         assert!(!query[key].is_null(), "{key} of {query:#}");
     }
     let everything = format!("{events:?}");
-    assert!(!everything.contains("as long/as=a token"), "a password in {everything}");
+    assert!(
+        !everything.contains("as long/as=a token"),
+        "a password in {everything}"
+    );
 
     town.muster(&["audit", "verify"]);
-    let found = town.muster(&["audit", "search", "--user", "ana", "--code", "TDB02I", "-o", "json"]);
+    let found = town.muster(&[
+        "audit", "search", "--user", "ana", "--code", "TDB02I", "-o", "json",
+    ]);
     assert!(found.contains("generate_series"), "{found}");
     let sid = query["sid"].as_str().unwrap();
     let played = town.muster(&["play", "--format", "json", sid]);
-    assert!(played.contains("generate_series") && played.contains("db.session.end"), "{played}");
+    assert!(
+        played.contains("generate_series") && played.contains("db.session.end"),
+        "{played}"
+    );
     assert!(town.muster(&["play", sid]).contains("generate_series"));
 }

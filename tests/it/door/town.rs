@@ -110,20 +110,34 @@ spec: {{ roles: [shop] }}
 
     /// A certificate, made by the operator.
     pub fn sign(&self, user: &str, more: &[&str]) -> Papers {
-        let out = self.world.dir.path().join(format!("papers-{user}-{}", more.concat()));
-        let mut args = vec!["auth", "sign", "--user", user, "--out", out.to_str().unwrap()];
+        let out = self
+            .world
+            .dir
+            .path()
+            .join(format!("papers-{user}-{}", more.concat()));
+        let mut args = vec![
+            "auth",
+            "sign",
+            "--user",
+            user,
+            "--out",
+            out.to_str().unwrap(),
+        ];
         args.extend(more);
         self.muster(&args);
         Papers {
             cert: out.with_extension("crt"),
             key: out.with_extension("key"),
-            ca: out.with_extension("cas"),
+            ca: out.with_extension("ca"),
         }
     }
 
     /// A certificate of Ana's for the database `orders`, as `alice` on `shop`.
     pub fn ana(&self) -> Papers {
-        self.sign("ana", &["--db", "orders", "--db-user", "alice", "--db-name", "shop"])
+        self.sign(
+            "ana",
+            &["--db", "orders", "--db-user", "alice", "--db-name", "shop"],
+        )
     }
 
     /// The events of the audit log, oldest first.
@@ -131,7 +145,10 @@ spec: {{ roles: [shop] }}
         let mut files: Vec<PathBuf> = fs::read_dir(self.world.store().join("audit"))
             .unwrap()
             .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "jsonl")
+            })
             .collect();
         files.sort();
         let lines = files.iter().map(|path| fs::read_to_string(path).unwrap());
@@ -184,7 +201,9 @@ pub fn said(output: &Output) -> String {
         String::from_utf8_lossy(&output.stdout),
         complaint(output)
     );
-    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    String::from_utf8_lossy(&output.stdout)
+        .trim_end()
+        .to_owned()
 }
 
 /// What a command has written to standard error.
