@@ -274,20 +274,21 @@ fn read(dir: &Path) {
         ),
     ];
     for (name, query) in cases {
-        let start = Instant::now();
-        let hits = search(dir, query).unwrap().count();
+        let mut hits = 0;
+        let cost = measure(1, || hits = search(dir, query).unwrap().count());
         println!(
-            "search {name:28} {:8.3} s, {hits} hits",
-            start.elapsed().as_secs_f64()
+            "search {name:28} {:6.2} s CPU, {:6.2} s elapsed, {hits} hits",
+            cost.cpu, cost.wall
         );
     }
-    let start = Instant::now();
-    let report = verify(dir, &[]).unwrap();
-    assert!(report.is_whole(), "{:?}", report.problems);
+    let mut lines = 0;
+    let cost = measure(1, || {
+        let report = verify(dir, &[]).unwrap();
+        assert!(report.is_whole(), "{:?}", report.problems);
+        lines = report.lines;
+    });
     println!(
-        "verify {:28} {:8.3} s, {} lines",
-        "",
-        start.elapsed().as_secs_f64(),
-        report.lines
+        "verify {:28} {:6.2} s CPU, {:6.2} s elapsed, {lines} lines",
+        "", cost.cpu, cost.wall
     );
 }

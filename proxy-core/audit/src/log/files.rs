@@ -143,8 +143,11 @@ impl Files {
             match fs::remove_file(&path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                // It is tried again when the next file begins.
-                Err(_) => break,
+                // It is looked for again when the next file begins.
+                Err(_) => {
+                    self.doomed.clear();
+                    break;
+                }
             }
             self.doomed.pop();
         }
