@@ -144,6 +144,8 @@ pub(crate) fn with_pen(
         };
         match pen.write(subject, at, event) {
             Ok(()) => Ok(number),
+            // It waits in the queue, and is written as soon as that can be.
+            Err(NotWritten::Failing { kept: true, .. }) if !strict => Ok(number),
             Err(_) if !strict => {
                 pen.skip();
                 Ok(number)
