@@ -319,6 +319,18 @@ impl FromStr for Kind {
     }
 }
 
+// === impl Command ===
+
+impl Command {
+    /// Whether it only asks.
+    pub const fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::Get { .. } | Self::List { .. } | Self::Authorities
+        )
+    }
+}
+
 // === impl Ca ===
 
 impl Ca {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Answer, Authority, By, Command, How, Invited, Kind, RouteAsked, Signed, State,
+    Answer, Authority, By, How, Invited, Kind, RouteAsked, Signed, State,
     ca::ClientKey,
     certificates::Wanted,
     journal::{Id, Op, Stored},
@@ -340,7 +340,7 @@ impl Authority {
         let login = self.state().login(asked.user);
         let right = self
             .passwords
-            .is(asked.password, login.as_ref().map(|login| &*login.password));
+            .is(asked.password, login.as_ref().map(|login| &*login.password))?;
         let secret = login.as_ref().and_then(|login| login.totp.as_deref());
         let totp = secret.map_or_else(
             || self.nobody.clone(),
@@ -450,14 +450,4 @@ fn as_json<T: Serialize>(value: &T) -> Result<Value, Refused> {
     serde_json::to_value(value).map_err(|error| {
         refused(RefusedKind::Failed, "cannot keep this").because(error.to_string())
     })
-}
-
-impl Command {
-    /// Whether it only asks.
-    pub const fn only_reads(&self) -> bool {
-        matches!(
-            self,
-            Self::Get { .. } | Self::List { .. } | Self::Authorities
-        )
-    }
 }

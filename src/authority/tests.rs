@@ -104,3 +104,199 @@ fn commands_go_over_the_socket_as_json() {
     let secret = Sensitive("hunter2".to_owned());
     assert!(!format!("{secret:?}").contains("hunter2"));
 }
+
+/// An authority at a time that the test sets.
+fn timed(dir: &Path) -> (Authority, Arc<std::sync::atomic::AtomicI64>) {
+    let time = Arc::new(std::sync::atomic::AtomicI64::new(1_800_000_000));
+    let at = Arc::clone(&time);
+    let clock =
+        Arc::new(move || Timestamp::from_unix(at.load(std::sync::atomic::Ordering::SeqCst)));
+    let passwords = Passwords::with(64, 1, 1, chance::system()).unwrap();
+    let settings = Settings {
+        cluster_name: "test".to_owned(),
+        public: ["db.example.com".to_owned()].into(),
+    };
+    let opened = Authority::open_with(dir, settings, clock, chance::system(), passwords);
+    (opened.unwrap(), time)
+}
+
+fn pass(time: &std::sync::atomic::AtomicI64, seconds: i64) {
+    time.fetch_add(seconds, std::sync::atomic::Ordering::SeqCst);
+}
+
+#[test]
+fn what_it_does_is_in_the_audit_log_without_secrets() {
+    let (dir, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let made = authority(dir.path());
+    let log = Log::open(muster_audit::Settings::new(logs.path(), "test")).unwrap();
+    made.record(log.clone());
+    let user = json!({"kind": "user", "version": "v2", "metadata": {"name": "alice"}, "spec": {"roles": []}});
+    let (record, seconds) = (user, 3600);
+    let invited = made.handle(Command::AddUser { record, seconds }, "root (uid 0)");
+    let Ok(Answer::Invited(invited)) = invited else {
+        panic!("not invited")
+    };
+    let from = "10.0.0.9:4711".parse().unwrap();
+    made.accept(&invited.token.0, "correct horse battery", None, from)
+        .unwrap();
+    let key = rcgen::KeyPair::generate().unwrap().public_key_pem();
+    let login = |password| {
+        let asked = people::LoginAsked {
+            user: "alice",
+            password,
+            totp: None,
+            key: &key,
+            seconds: None,
+            route: None,
+        };
+        made.login(asked, from)
+    };
+    login("wrong password here").unwrap_err();
+    let signed = login("correct horse battery").unwrap();
+    put(&made, lock("l", "out"), How::Create).unwrap();
+    let (ca, grace) = (Ca::Db, 60);
+    made.handle(Command::Rotate { ca, grace }, "root (uid 0)")
+        .unwrap();
+    drop(made);
+    log.close(std::time::Duration::from_secs(30));
+    let files = std::fs::read_dir(logs.path())
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let files = files
+        .filter(|path| path.is_file())
+        .map(|path| std::fs::read(path).unwrap());
+    let text: String = files
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .collect();
+    // Codes of the peer's: user, invitation, password, failed login, certificate, login, lock; and of ours: exchange.
+    for code in [
+        "T1002I", "T6000I", "T1005I", "T1000W", "TC000I", "T1000I", "TLK00I", "MCA00I",
+    ] {
+        assert_eq!(
+            text.matches(&format!("\"code\":\"{code}\"")).count(),
+            1,
+            "{code}: {text}"
+        );
+    }
+    assert!(
+        text.contains(&signed.serial) && text.contains("10.0.0.9:4711"),
+        "{text}"
+    );
+    assert!(text.contains("root (uid 0)"), "{text}");
+    for secret in [
+        &*invited.token.0,
+        "correct horse battery",
+        "wrong password here",
+    ] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
+
+#[test]
+fn what_is_over_is_put_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (made, time) = timed(dir.path());
+    let first = made.trust().unwrap();
+    assert!(!made.trust_is_old());
+    let mut told = made.subscribe();
+    let (ca, grace) = (Ca::User, 3600);
+    made.handle(Command::Rotate { ca, grace }, "test").unwrap();
+    assert_eq!(told.try_recv().unwrap(), Changed::Trust);
+    assert!(made.trust_is_old());
+    assert_eq!(
+        (first.users.len(), made.trust().unwrap().users.len()),
+        (1, 2)
+    );
+    let mut short = lock("short", "for an hour");
+    short["spec"]["expires"] = json!(made.now().plus(3600));
+    put(&made, short, How::Create).unwrap();
+    put(&made, lock("long", "for ever"), How::Create).unwrap();
+    pass(&time, 3600);
+    made.tick();
+    assert!(made.trust_is_old());
+    assert_eq!(made.trust().unwrap().users.len(), 1);
+    assert_ne!(made.trust().unwrap().users, first.users);
+    // For a day one can see that there was a lock.
+    assert_eq!(made.list(Some(Kind::Lock)).len(), 2);
+    pass(&time, 24 * 3600);
+    made.tick();
+    let left = made.list(Some(Kind::Lock));
+    assert_eq!(
+        left.iter().map(|lock| &*lock.name).collect::<Vec<_>>(),
+        ["long"]
+    );
+    // The proxy's certificate is renewed ten days before its end.
+    let expires = made.trust().unwrap().expires;
+    pass(&time, 19 * 24 * 3600);
+    made.tick();
+    assert!(!made.trust_is_old());
+    pass(&time, 24 * 3600);
+    assert!(made.trust_is_old());
+    assert!(made.trust().unwrap().expires > expires);
+}
+
+#[test]
+fn databases_are_shown_a_certificate_with_the_users_name() {
+    use muster_credentials::DatabaseCa as _;
+    let dir = tempfile::tempdir().unwrap();
+    let (made, _time) = timed(dir.path());
+    let db = json!({"kind": "db", "version": "v3", "metadata": {"name": "orders", "labels": {"env": "prod"}},
+                    "spec": {"protocol": "postgres", "uri": "db.internal:5432"}});
+    let mut told = made.subscribe();
+    put(&made, db, How::Create).unwrap();
+    assert_eq!(
+        told.try_recv().unwrap(),
+        Changed::Target("orders".to_owned())
+    );
+    let targets = made.databases();
+    assert_eq!(targets.len(), 1);
+    let issued = made.issue("app", &targets[0]).unwrap();
+    assert_eq!(issued.expires, made.now().plus(12 * 3600));
+    let (_, read) = x509_parser::parse_x509_certificate(&issued.chain[0]).unwrap();
+    assert_eq!(read.subject().to_string(), "CN=app");
+    let Answer::Authorities { authorities, .. } =
+        made.handle(Command::Authorities, "test").unwrap()
+    else {
+        panic!("no authorities")
+    };
+    let signer = &authorities
+        .iter()
+        .find(|status| status.ca == Ca::Db)
+        .unwrap()
+        .certificates[0];
+    let (_, pem) = x509_parser::pem::parse_x509_pem(signer.pem.as_bytes()).unwrap();
+    let signer = pem.parse_x509().unwrap();
+    read.verify_signature(Some(signer.public_key())).unwrap();
+    // No key of an authority is in any answer.
+    let all = made
+        .handle(
+            Command::List {
+                kind: Some(Kind::CertAuthority),
+            },
+            "test",
+        )
+        .unwrap();
+    let all = serde_json::to_string(&all).unwrap();
+    assert!(
+        all.contains("BEGIN CERTIFICATE") && !all.contains("\"key\""),
+        "{all}"
+    );
+}
+
+#[test]
+fn authorities_are_the_same_after_a_restart_and_others_for_another_cluster() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let documents = |authority: &Authority| authority.list(Some(Kind::CertAuthority));
+    let first = documents(&authority(one.path()));
+    assert_eq!(documents(&authority(one.path())), first);
+    assert_ne!(documents(&authority(two.path())), first);
+    // The name is that of the first start.
+    let passwords = Passwords::with(64, 1, 1, chance::system()).unwrap();
+    let settings = Settings {
+        cluster_name: "renamed".to_owned(),
+        ..Settings::default()
+    };
+    let clock: Clock = Arc::new(|| Timestamp::from_unix(1_800_000_000));
+    let again = Authority::open_with(one.path(), settings, clock, chance::system(), passwords);
+    assert_eq!(again.unwrap().cluster_name(), "test");
+}

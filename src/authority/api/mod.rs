@@ -98,6 +98,10 @@ struct CertificateBody {
 impl Authority {
     /// The API. Each request needs a [`Caller`] as an extension.
     pub fn router(self: Arc<Self>) -> Router {
+        if let Err(error) = self.passwords.ready() {
+            // It is tried again with the first login.
+            tracing::warn!(%error, "passwords cannot be checked");
+        }
         let api = Arc::new(Api {
             authority: self,
             hashing: Semaphore::new(AT_ONCE),
