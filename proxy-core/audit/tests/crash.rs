@@ -16,7 +16,7 @@ use std::{
 };
 
 use muster_audit::{
-    Ended, Event, Health, Log, Micros, NotWritten, Order, Query, Report, Settings, Subject,
+    Ended, Event, Health, Log, Micros, NotWritten, Order, Query, Report, Settings, Sink, Subject,
     SubjectParts, search, verify,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -316,4 +316,49 @@ fn child_that_ends_on_a_full_disk() {
         log.close(Duration::from_millis(300)),
         Ended::Lost(1..=3)
     ));
+}
+
+/// Without files it is the same lines, chained.
+#[test]
+fn standard_output_gets_the_same_lines() {
+    let temp = tempfile::tempdir().unwrap();
+    let out = child("child_that_writes_to_standard_output", temp.path())
+        .output()
+        .unwrap();
+    assert!(out.status.success());
+    let text = String::from_utf8(out.stdout).unwrap();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("{\"time\""))
+        .collect();
+    assert_eq!(lines.len(), 5, "{text}");
+    let mut last = vec![0; 32];
+    for (line, number) in lines.iter().zip(1..) {
+        let (body, chain) = line.rsplit_once(",\"chain\":").unwrap();
+        assert!(body.ends_with(&format!(",\"seq\":{number}")), "{line}");
+        last.extend_from_slice(body.as_bytes());
+        last = ring::digest::digest(&ring::digest::SHA256, &last)
+            .as_ref()
+            .to_vec();
+        let hex: String = last.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(chain, format!("\"{hex}\"}}"));
+    }
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+}
+
+#[test]
+#[ignore = "a process of another test"]
+fn child_that_writes_to_standard_output() {
+    let mut settings = Settings::new(env::var(DIR).unwrap(), "acme");
+    settings.sink = Sink::Stdout;
+    // What the test's harness has begun is a line of its own.
+    println!();
+    let log = Log::open(settings).unwrap();
+    let mut pen = log.pen();
+    let mut subject = subject();
+    for _ in 0..3 {
+        pen.write(&mut subject, Micros::now(), &query("select 1"))
+            .unwrap();
+    }
+    assert_eq!(log.close(LIMIT), Ended::Whole);
 }

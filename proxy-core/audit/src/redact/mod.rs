@@ -3,9 +3,11 @@
 //! Almost every statement has none. A look for the few letters that all of the rules need tells that, in some
 //! nanoseconds; only what does not pass it is read.
 
+mod insert;
 mod lex;
 mod literals;
 mod rules;
+mod strings;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,75 @@
+//! `INSERT INTO users (name, password) VALUES ('bob', 'secret')`: a value whose column says that it is a secret.
+
+use std::ops::Range;
+
+use super::{
+    lex::{Kind, Token},
+    rules::is_secret,
+};
+
+/// Masks the literals in such columns: whether a value is bound to one.
+pub(super) fn values(text: &[u8], tokens: &[Token], masks: &mut Vec<Range<usize>>) -> bool {
+    let bytes = |token: &Token| text.get(token.inner.clone()).unwrap_or(&[]);
+    let is = |token: &Token, words: &[&[u8]]| {
+        token.kind == Kind::Word
+            && words
+                .iter()
+                .any(|word| bytes(token).eq_ignore_ascii_case(word))
+    };
+    let mut rest = tokens
+        .iter()
+        .filter(|token| token.kind != Kind::Comment)
+        .peekable();
+    let mut bound = false;
+    while rest
+        .by_ref()
+        .any(|token| is(token, &[b"insert", b"replace"]))
+    {
+        // The table's name, and the list of columns if there is one.
+        let list = rest
+            .by_ref()
+            .take_while(|token| !is(token, &[b"values", b"value", b"select", b"default"]));
+        let mut depth = 0_usize;
+        let mut column = 0_usize;
+        let mut secret = Vec::new();
+        for token in list {
+            match token.kind {
+                Kind::Punct(b'(') => depth += 1,
+                Kind::Punct(b')') => depth = depth.saturating_sub(1),
+                Kind::Punct(b',') if depth == 1 => column += 1,
+                Kind::Word | Kind::Quoted if depth == 1 && is_secret(bytes(token)) => {
+                    secret.push(column)
+                }
+                _ => {}
+            }
+        }
+        if secret.is_empty() {
+            continue;
+        }
+        let mut column = 0;
+        depth = 0;
+        // Up to what follows the rows: RETURNING, ON CONFLICT, the next statement.
+        while let Some(token) =
+            rest.next_if(|token| depth > 0 || matches!(token.kind, Kind::Punct(b'(' | b')' | b',')))
+        {
+            match token.kind {
+                Kind::Punct(b'(') => {
+                    depth += 1;
+                    if depth == 1 {
+                        column = 0;
+                    }
+                }
+                Kind::Punct(b')') => depth = depth.saturating_sub(1),
+                Kind::Punct(b',') if depth == 1 => column += 1,
+                Kind::Placeholder => bound |= secret.contains(&column),
+                Kind::Text | Kind::Dollar | Kind::Number | Kind::Quoted
+                    if secret.contains(&column) =>
+                {
+                    masks.push(token.inner.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+    bound
+}
