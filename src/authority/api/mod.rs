@@ -6,10 +6,12 @@
 //! | `POST /v1/login` | anybody | a certificate for password and code |
 //! | `POST /v1/invite` | who holds an invitation | who is invited, and the second factor that is offered |
 //! | `POST /v1/invite/accept` | who holds an invitation | sets the password, once |
+//! | `/invite/TOKEN` | who holds an invitation | the same two as a page for a browser |
 //! | `POST /v1/certificates` | who shows a certificate | another one: for one database, not longer, not more |
 //!
 //! Bodies are bounded in size and time, and passwords are checked by few at a time. `docs/authority.md` describes it.
 
+mod page;
 mod problem;
 #[cfg(test)]
 mod tests;
@@ -18,7 +20,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{Request, State},
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
@@ -112,6 +114,7 @@ impl Authority {
             .route("/v1/invite", post(invite))
             .route("/v1/invite/accept", post(accept))
             .route("/v1/certificates", post(certificates))
+            .route("/invite/{token}", get(page::show).post(page::take))
             .fallback(async || Problem::new(404, "not-found", "there is nothing here"))
             .method_not_allowed_fallback(async || {
                 Problem::new(405, "method", "this is not asked for in this way")
@@ -261,22 +264,24 @@ async fn blocking(
     done.unwrap_or_else(|_| Err(Problem::new(500, "failed", "the answer broke off")))
 }
 
-async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+async fn bytes(request: Request) -> Result<Bytes, Problem> {
     let collect = Limited::new(request.into_body(), MAX_BODY).collect();
-    let bytes = match timeout(BODY_TIME, collect).await {
-        Err(_) => {
-            return Err(Problem::new(
-                408,
-                "slow",
-                "the request did not arrive in time",
-            ));
-        }
+    match timeout(BODY_TIME, collect).await {
+        Err(_) => Err(Problem::new(
+            408,
+            "slow",
+            "the request did not arrive in time",
+        )),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err(Problem::new(413, "large", "the request is too large"));
+            Err(Problem::new(413, "large", "the request is too large"))
         }
-        Ok(Err(_)) => return Err(Problem::new(400, "broken", "the request broke off")),
-        Ok(Ok(body)) => body.to_bytes(),
-    };
+        Ok(Err(_)) => Err(Problem::new(400, "broken", "the request broke off")),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+    }
+}
+
+async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+    let bytes = bytes(request).await?;
     // What is wrong with it is said without repeating any of it: it holds passwords.
     serde_json::from_slice(&bytes).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());

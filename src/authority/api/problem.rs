@@ -50,6 +50,18 @@ impl Problem {
         self
     }
 
+    /// The status, and all that a person is told, in one text.
+    pub fn in_words(&self) -> (StatusCode, String) {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let parts = std::iter::once(&self.title)
+            .chain(&self.why)
+            .chain(&self.hint);
+        (
+            status,
+            parts.map(String::as_str).collect::<Vec<_>>().join(": "),
+        )
+    }
+
     pub const fn after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
