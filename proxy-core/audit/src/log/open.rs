@@ -57,6 +57,8 @@ pub(super) enum Note {
     },
 }
 
+/// How long to wait for those who only look.
+const LOOKERS: std::time::Duration = std::time::Duration::from_millis(20);
 /// Bytes of a cut line that are kept in the event that tells of it.
 const KEPT: u64 = 4096;
 
@@ -124,7 +126,16 @@ pub(super) fn lock(dir: &Path) -> Result<File, AuditError> {
         .mode(0o600)
         .open(&path)
         .map_err(AuditError::io("open", &path))?;
-    match file.try_lock() {
+    let mut locked = file.try_lock();
+    for _ in 0..5 {
+        // Whoever only looks whether somebody writes has it for a moment.
+        if !matches!(locked, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        std::thread::sleep(LOOKERS);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();

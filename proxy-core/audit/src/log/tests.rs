@@ -273,7 +273,7 @@ fn a_full_queue_says_so_and_is_empty_again_soon() {
     let log = open(&settings);
     let (mut pen, mut subject) = (log.pen(), subject());
     let mut busy = 0;
-    for _ in 0..200 {
+    for _ in 0..1000 {
         while let Err(error) = pen.write(&mut subject, Micros(START), &query("select 1")) {
             assert_eq!(error, NotWritten::Busy);
             busy += 1;
@@ -287,7 +287,7 @@ fn a_full_queue_says_so_and_is_empty_again_soon() {
         .filter(|line| line["code"] == "TDB02I")
         .map(|line| line["ei"].as_u64().unwrap())
         .collect();
-    assert_eq!(numbers, (0..200).collect::<Vec<_>>());
+    assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
 }
 
 #[test]
