@@ -307,12 +307,21 @@ fn life(
         life = LONGEST;
         limited_by = Some("no certificate lives longer than 12h".to_owned());
     }
-    if let Some((most, role)) = role
-        && most.as_secs() < life
-    {
-        life = most.as_secs();
-        let shown = crate::config::words::duration(life);
-        limited_by = Some(format!("the role {role} allows {shown}"));
+    if let Some((most, role)) = role {
+        // Counted from the login, or a certificate that is renewed again and again would outlive what the role allows.
+        let passed = within.map_or(0, |within| now.since(within.issued));
+        let left = most.as_secs().saturating_sub(passed);
+        let shown = crate::config::words::duration(most.as_secs());
+        if left == 0 {
+            let why = format!("the role {role} allows {shown} after a login: log in again");
+            return Err(
+                refused(RefusedKind::Conflict, "cannot sign this certificate").because(why),
+            );
+        }
+        if left < life {
+            life = left;
+            limited_by = Some(format!("the role {role} allows {shown}"));
+        }
     }
     if let Some(within) = within
         && within.expires.since(now) < life

@@ -372,6 +372,21 @@ async fn one_certificate_gives_another_that_allows_less() {
         )
         .await;
     assert_eq!(identity(&third).roles, ["short"]);
+    // A role's time that was made shorter counts from the login, half an hour ago.
+    for (ttl, want) in [("40m", Some(2400)), ("30m", None)] {
+        let records = vec![role("short", &json!({"max_session_ttl": ttl}))];
+        door.ask(Command::Put {
+            records,
+            how: How::Upsert,
+        });
+        let (status, fourth) = door
+            .send("10.0.0.1", Some(Arc::clone(&who)), path, ask(json!({})))
+            .await;
+        match want {
+            Some(seconds) => assert_eq!(identity(&fourth).expires, who.issued.plus(seconds)),
+            None => assert_eq!(status, StatusCode::FORBIDDEN, "{fourth}"),
+        }
+    }
     let lock = json!({"kind": "lock", "version": "v2", "metadata": {"name": "l"},
         "spec": {"target": {"user": "alice"}, "message": "call the office"}});
     let (records, how) = (vec![lock], How::Create);
