@@ -148,7 +148,7 @@ families! {
         "1 while people can enter through the proxy, 0 when there is none";
     PROXY_SESSIONS = "muster_proxy_sessions", Gauge, [], Known(values::one),
         "Sessions that are open";
-    PROXY_SESSIONS_TOTAL = "muster_proxy_sessions_total", Counter, [], Known(values::one),
+    PROXY_SESSIONS_TOTAL = "muster_proxy_sessions_opened_total", Counter, [], Known(values::one),
         "Sessions that were opened";
     PROXY_CONNECTIONS = "muster_proxy_connections_total", Counter, ["outcome"], Known(values::connections),
         "Connections that were taken, and those among them that were turned away at a limit, whose certificate did not say who it is, or that were refused by roles or by the database";

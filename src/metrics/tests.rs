@@ -181,7 +181,7 @@ fn the_status_is_told_word_for_word() {
         ("muster_plans_waiting", &[], 1.0),
         ("muster_proxy_up", &[], 1.0),
         ("muster_proxy_sessions", &[], 2.0),
-        ("muster_proxy_sessions_total", &[], 7.0),
+        ("muster_proxy_sessions_opened_total", &[], 7.0),
         (
             "muster_proxy_connections_total",
             &[("outcome", "refused")],
