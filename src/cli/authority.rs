@@ -1,7 +1,15 @@
 //! The authority as a command has it: opened by itself, or reached through the service that holds it.
 
-use std::{io::Write, path::Path, sync::Arc, thread, time::Duration};
+use std::{
+    cell::OnceCell,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
+use muster_audit::{Ended, Log};
 use muster_model::Timestamp;
 use serde_json::Value;
 
@@ -14,8 +22,9 @@ use crate::{
     authority::{
         Answer, Authority, Command, DIR, Document, OpenError, Settings, journal::JournalError,
     },
-    config::{CLUSTER, words},
+    config::{AuditSettings, AuditSink, CLUSTER, words},
     control::{Client, own_name},
+    proxy,
     report::escape::shown,
     service::handle::Refused,
 };
@@ -24,12 +33,47 @@ use crate::{
 /// starting or ending, or another command is just done.
 const AGAIN: (u32, Duration) = (20, Duration::from_millis(50));
 
+/// How long a command waits until what it has done is written to the audit log.
+const LAST_EVENTS: Duration = Duration::from_secs(10);
+
 /// The authority, from wherever it can be had.
 pub enum Reached {
     /// This process has it.
-    Own(Box<Authority>),
+    Own(Box<Own>),
     /// A service has it, and answers for it.
     Held(Client),
+}
+
+/// An authority that this process has.
+pub struct Own {
+    authority: Authority,
+    audit: AuditSettings,
+    store: PathBuf,
+    /// Where what is done is written: opened by the first command that changes something.
+    log: OnceCell<Log>,
+}
+
+impl Own {
+    fn ask(&self, command: Command) -> Result<Answer, Failure> {
+        if !command.only_reads() && self.log.get().is_none() {
+            let cluster = self.authority.cluster_name();
+            let log = proxy::open_log(&self.audit, &self.store, cluster)?;
+            self.authority.record(log.clone());
+            // It was looked at above.
+            let _ = self.log.set(log);
+        }
+        Ok(self.authority.handle(command, &own_name())?)
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let ended = self.log.get().map(|log| log.close(LAST_EVENTS));
+        if let Some(Ended::Lost(_) | Ended::Unknown) = ended {
+            let warning = "what was done could not be written to the audit log".to_owned();
+            warn_of(&[warning]);
+        }
+    }
 }
 
 impl Reached {
@@ -58,12 +102,19 @@ impl Reached {
     }
 
     fn open_in(common: &Common, store: &Path) -> Result<Self, Failure> {
-        let settings = settings(common);
+        let (settings, audit) = settings(common);
         let (tries, pause) = AGAIN;
         let mut tried = 0;
         loop {
             let error = match Authority::open(store, settings.clone(), Arc::new(now)) {
-                Ok(authority) => return Ok(Self::Own(Box::new(authority))),
+                Ok(authority) => {
+                    return Ok(Self::Own(Box::new(Own {
+                        authority,
+                        audit,
+                        store: store.to_owned(),
+                        log: OnceCell::new(),
+                    })));
+                }
                 Err(error @ OpenError::Journal(JournalError::InUse { .. })) => error,
                 Err(error) => return Err(Refused::from(error).into()),
             };
@@ -85,7 +136,7 @@ impl Reached {
     /// Why it was not done.
     pub fn ask(&self, command: Command) -> Result<Answer, Failure> {
         match self {
-            Self::Own(authority) => Ok(authority.handle(command, &own_name())?),
+            Self::Own(own) => own.ask(command),
             Self::Held(client) => Ok(client.wait(client.authority(&command))?),
         }
     }
@@ -113,22 +164,30 @@ fn in_use(error: OpenError) -> Failure {
     )
 }
 
-/// What the configuration says of the authority. Where there is none that can be used, and the store is named, the
-/// authority is as it was made.
-fn settings(common: &Common) -> Settings {
+/// What the configuration says of the authority and of the audit log. Where there is none that can be used, and the store
+/// is named, the authority is as it was made, and the log in the store's directory.
+///
+/// What a command prints nobody collects: a log for standard output goes to files here.
+fn settings(common: &Common) -> (Settings, AuditSettings) {
     let Ok(Context { config, .. }) = Context::load(common) else {
-        return Settings {
+        let settings = Settings {
             cluster_name: CLUSTER.to_owned(),
             ..Settings::default()
         };
+        return (settings, AuditSettings::default());
     };
     let proxy = config.proxy;
-    Settings {
+    let settings = Settings {
         cluster_name: proxy
             .as_ref()
             .map_or_else(|| CLUSTER.to_owned(), |proxy| proxy.cluster_name.clone()),
         public: proxy.map(|proxy| proxy.public).unwrap_or_default(),
-    }
+    };
+    let audit = AuditSettings {
+        sink: AuditSink::File,
+        ..config.audit
+    };
+    (settings, audit)
 }
 
 /// A length of time on the command line, in seconds: `90m`, `1d12h`.

@@ -192,6 +192,22 @@ pub struct AuditSettings {
     pub mask_literals: bool,
 }
 
+impl Default for AuditSettings {
+    /// As they are where the file says nothing.
+    fn default() -> Self {
+        let span = |text| Duration::from_secs(words::seconds(text).unwrap_or_default());
+        Self {
+            dir: None,
+            sink: AuditSink::File,
+            rotate_mib: AUDIT_ROTATE_MIB,
+            rotate_every: span(AUDIT_ROTATE_EVERY),
+            keep: span(AUDIT_KEEP),
+            statement_kib: AUDIT_STATEMENT_KIB,
+            mask_literals: false,
+        }
+    }
+}
+
 /// Where audit events go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuditSink {

@@ -2,5 +2,6 @@
 
 mod ends;
 mod enter;
+mod login;
 mod record;
 mod town;

@@ -1,0 +1,217 @@
+//! Logging in: from an invitation to a query, with `curl`, `openssl` and `psql`.
+
+use std::{fs, process::Command};
+
+use muster::service::status::ProxyStatus;
+use serde_json::{Value, json};
+
+use super::town::{Papers, Town, complaint, said};
+
+/// Asks the API as `curl` does, with the proxy's certificate checked.
+struct Web<'a> {
+    town: &'a Town,
+    url: String,
+}
+
+impl Web<'_> {
+    fn of<'a>(town: &'a Town, proxy: &ProxyStatus) -> Web<'a> {
+        let ca = town.world.dir.path().join("host.pem");
+        town.muster(&[
+            "auth",
+            "export",
+            "--ca",
+            "host",
+            "--out",
+            ca.to_str().unwrap(),
+        ]);
+        let port = proxy.listen[0].rsplit(':').next().unwrap();
+        let url = format!("https://localhost:{port}");
+        Web { town, url }
+    }
+
+    fn ask(&self, path: &str, body: Option<&Value>, papers: Option<&Papers>) -> (u16, String) {
+        let mut curl = Command::new("curl");
+        curl.args([
+            "-sS",
+            "--max-time",
+            "60",
+            "-w",
+            "\n%{http_code}",
+            "--cacert",
+            "host.pem",
+        ]);
+        curl.current_dir(self.town.world.dir.path());
+        if let Some(body) = body {
+            curl.args([
+                "-d",
+                &body.to_string(),
+                "-H",
+                "content-type: application/json",
+            ]);
+        }
+        if let Some(papers) = papers {
+            curl.arg("--cert")
+                .arg(&papers.cert)
+                .arg("--key")
+                .arg(&papers.key);
+        }
+        let output = curl.arg(format!("{}{path}", self.url)).output().unwrap();
+        let text = said(&output);
+        let (body, code) = text.rsplit_once('\n').unwrap();
+        (code.parse().unwrap(), body.to_owned())
+    }
+
+    fn post(&self, path: &str, body: &Value, papers: Option<&Papers>) -> (u16, Value) {
+        let (code, answer) = self.ask(path, Some(body), papers);
+        (code, serde_json::from_str(&answer).unwrap())
+    }
+
+    /// A key of `openssl`'s making, and what of it may be shown.
+    fn key(&self, name: &str) -> (Papers, String) {
+        let dir = self.town.world.dir.path();
+        let papers = Papers {
+            cert: dir.join(format!("{name}.crt")),
+            key: dir.join(format!("{name}.key")),
+            ca: dir.join("host.pem"),
+        };
+        let mut openssl = Command::new("openssl");
+        openssl.args([
+            "genpkey",
+            "-algorithm",
+            "EC",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-out",
+        ]);
+        said(&openssl.arg(&papers.key).output().unwrap());
+        let mut public = Command::new("openssl");
+        public.args(["pkey", "-pubout", "-in"]).arg(&papers.key);
+        let public = said(&public.output().unwrap());
+        (papers, public)
+    }
+
+    /// Keeps the certificate of an answer beside its key.
+    fn keep(papers: Papers, answer: &Value) -> Papers {
+        fs::write(&papers.cert, answer["certificate"].as_str().unwrap()).unwrap();
+        papers
+    }
+}
+
+#[test]
+fn from_an_invitation_to_a_query() {
+    let town = Town::new("");
+    let (service, proxy) = town.open();
+    let web = Web::of(&town, &proxy);
+    let (code, ping) = web.ask("/v1/ping", None, None);
+    assert!(
+        code == 200 && ping.contains("\"cluster\":\"test\""),
+        "{ping}"
+    );
+    let invited = town.muster(&["user", "add", "eva", "--roles", "shop"]);
+    let token = invited.lines().nth(1).unwrap().trim();
+    let token = token.rsplit('/').next().unwrap();
+    let (code, page) = web.ask(&format!("/invite/{token}"), None, None);
+    assert!(code == 200 && page.contains("Welcome, eva"), "{page}");
+    let password = "correct horse battery";
+    let (code, answer) = web.post(
+        "/v1/invite/accept",
+        &json!({"token": token, "password": password}),
+        None,
+    );
+    assert_eq!((code, &answer["user"]), (200, &json!("eva")), "{answer}");
+    let (papers, key) = web.key("eva");
+    let login = |password: &str| {
+        web.post(
+            "/v1/login",
+            &json!({"user": "eva", "password": password, "key": key}),
+            None,
+        )
+    };
+    let (code, answer) = login("wrong horse battery");
+    assert_eq!(code, 401, "{answer}");
+    let (code, answer) = login(password);
+    assert_eq!(
+        (code, &answer["roles"]),
+        (200, &json!(["shop"])),
+        "{answer}"
+    );
+    let eva = Web::keep(papers, &answer);
+    // With that certificate there is another one, for one database, and nobody gets it without.
+    let (papers, key) = web.key("eva-orders");
+    let wanted = json!({"key": key, "ttl": "10m",
+        "route": {"target": "orders", "db_user": "alice", "db_name": "shop"}});
+    let (code, _) = web.post("/v1/certificates", &wanted, None);
+    assert_eq!(code, 401);
+    let (code, answer) = web.post("/v1/certificates", &wanted, Some(&eva));
+    assert_eq!(code, 200, "{answer}");
+    let orders = Web::keep(papers, &answer);
+    assert_eq!(said(&orders.sql(&proxy, "select current_user")), "alice");
+    // Who is locked gets nothing, with either.
+    town.muster(&[
+        "lock",
+        "add",
+        "--user",
+        "eva",
+        "--message",
+        "call the office",
+    ]);
+    let refused = complaint(&orders.sql(&proxy, "select 1"));
+    assert!(refused.contains("call the office"), "{refused}");
+    let (code, answer) = web.post("/v1/certificates", &wanted, Some(&eva));
+    assert!(
+        code == 403 && answer.to_string().contains("call the office"),
+        "{answer}"
+    );
+    let (code, _) = login(password);
+    assert_eq!(code, 403);
+    service.stop();
+    // Before the service, by commands, and through it: all of it is in one log.
+    let events = town.events();
+    for (code, times) in [
+        ("T9000I", 1),
+        ("T6000I", 1),
+        ("T1005I", 1),
+        ("T1000W", 2),
+        ("T1000I", 1),
+        ("TLK00I", 1),
+    ] {
+        let found = events.iter().filter(|event| event["code"] == code).count();
+        assert_eq!(found, times, "{code}");
+    }
+    let text = format!("{events:?}");
+    assert!(!text.contains(password) && !text.contains(token));
+}
+
+#[test]
+fn an_exchange_of_authorities_shuts_nobody_out_until_it_is_over() {
+    let town = Town::new("");
+    let (_service, proxy) = town.open();
+    let before = town.ana();
+    let (one, two) = ("select 1", "select 2");
+    town.muster(&["auth", "rotate", "--ca", "user", "--grace", "1h"]);
+    let within = town.sign(
+        "ana",
+        &[
+            "--ttl",
+            "1h",
+            "--db",
+            "orders",
+            "--db-user",
+            "alice",
+            "--db-name",
+            "shop",
+        ],
+    );
+    assert_eq!(said(&before.sql(&proxy, one)), "1");
+    assert_eq!(said(&within.sql(&proxy, two)), "2");
+    town.muster(&["auth", "rotate", "--ca", "user", "--rollback"]);
+    assert_eq!(said(&before.sql(&proxy, one)), "1");
+    assert!(!within.sql(&proxy, two).status.success());
+    // The key has leaked.
+    town.muster(&["auth", "rotate", "--ca", "user", "--grace", "0"]);
+    let refused = complaint(&before.sql(&proxy, one));
+    assert!(
+        refused.contains("was not made by this cluster's authority"),
+        "{refused}"
+    );
+}
