@@ -15,7 +15,7 @@ use muster_access::{
 };
 use muster_audit::{Log, Micros};
 use muster_credentials::{
-    Advice, CredentialError, Credentials, Failure, Login, Proof, Secret, UpstreamTls,
+    Advice, CredentialError, Credentials, Failure, Keyring, Login, Proof, Secret, UpstreamTls,
 };
 use muster_model::{
     Availability, Endpoint, Kind, Labels, Owner, Protocol, ResourceId, Scope, Service, State,
@@ -27,10 +27,11 @@ use rcgen::{
     KeyPair, KeyUsagePurpose,
 };
 use ring::rand::{SecureRandom, SystemRandom};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
+/// TLS as in production, with the memory of checked chains; the password stands in for a cloud's token.
 struct Bench {
-    tls: UpstreamTls,
+    keyring: Keyring,
     user: String,
     password: String,
 }
@@ -44,21 +45,12 @@ impl Credentials for Bench {
         })
     }
 
-    fn tls(&self, _: &Target, _: &str) -> Result<UpstreamTls, CredentialError> {
-        Ok(self.tls.clone())
+    fn tls(&self, target: &Target, db_user: &str) -> Result<UpstreamTls, CredentialError> {
+        self.keyring.tls(target, db_user)
     }
 
-    fn explain(&self, target: &Target, _: &str, failure: &Failure<'_>) -> Advice {
-        let why = match failure {
-            Failure::Refused { message, .. } => (*message).to_owned(),
-            Failure::Tls { error, .. } => error.to_string(),
-            Failure::Unreachable { why, .. } => (*why).to_owned(),
-            _ => "it failed".to_owned(),
-        };
-        Advice {
-            message: format!("{}: {why}", target.name),
-            ..Advice::default()
-        }
+    fn explain(&self, target: &Target, db_user: &str, failure: &Failure<'_>) -> Advice {
+        self.keyring.explain(target, db_user, failure)
     }
 }
 
@@ -84,7 +76,7 @@ fn target(id: &str, name: &str, host: &str, port: u16) -> Arc<Target> {
             host: host.to_owned(),
             port,
         }),
-        tls_server_name: None,
+        tls_server_name: (name == "bench").then(|| var("BENCH_UP_NAME")),
         engine: "postgres".into(),
         engine_version: "18".into(),
         state: State {
@@ -104,26 +96,19 @@ fn target(id: &str, name: &str, host: &str, port: u16) -> Arc<Target> {
 }
 
 fn credentials() -> Bench {
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in certificates(&var("BENCH_CA")) {
-        roots.add(certificate).unwrap();
-    }
-    let mut provider = rustls::crypto::ring::default_provider();
-    provider
-        .cipher_suites
-        .sort_by_key(|suite| !format!("{:?}", suite.suite()).contains("AES_128"));
-    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.enable_secret_extraction = true;
+    let settings = muster_credentials::Settings {
+        ca_files: vec![PathBuf::from(var("BENCH_CA"))],
+        ..Default::default()
+    };
+    let keyring = Keyring::new(muster_credentials::Parts {
+        settings,
+        aws: None,
+        azure: None,
+        database_ca: None,
+        clock: Arc::new(std::time::SystemTime::now),
+    });
     Bench {
-        tls: UpstreamTls {
-            config: Arc::new(config),
-            name: ServerName::try_from(var("BENCH_UP_NAME")).unwrap(),
-            verified: true,
-        },
+        keyring: keyring.unwrap(),
         user: var("BENCH_UP_USER"),
         password: var("BENCH_UP_PASSWORD"),
     }
