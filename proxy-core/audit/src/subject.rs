@@ -88,6 +88,8 @@ impl Subject {
             out: &mut self.json,
         };
         members.address("addr.upstream", Some(upstream));
+        // Kept as long as the session.
+        self.json.shrink_to_fit();
     }
 
     /// The number (`ei`) that the next event gets.

@@ -67,7 +67,7 @@ async fn begin(accepted: Accepted, startup: Startup) {
     } = accepted;
     match prepare(&mut leg, &shown, &mut context, &startup).await {
         Ok(ready) => {
-            let relaying = Relaying::new(leg, ready, context);
+            let relaying = Box::new(Relaying::new(leg, ready, context));
             tokio::spawn(relaying.run());
         }
         Err(refusal) => refuse(leg, &refusal).await,

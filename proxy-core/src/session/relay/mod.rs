@@ -125,7 +125,9 @@ impl Relaying {
     }
 
     /// Relays until the session ends, and records its end.
-    pub(crate) async fn run(mut self) {
+    ///
+    /// Boxed: as a part of the future it would be there several times over, for as long as the session lives.
+    pub(crate) async fn run(mut self: Box<Self>) {
         self.shared.tally.begun.fetch_add(1, Relaxed);
         carry(&self.live);
         let reason = std::future::poll_fn(|cx| self.poll_relay(cx)).await;
@@ -197,9 +199,9 @@ impl Relaying {
     }
 
     /// Records how it ended, and forgets it.
-    async fn finish(mut self, reason: &EndReason) {
+    async fn finish(&mut self, reason: &EndReason) {
         let now = self.shared.now();
-        let Self { engine, record, .. } = &mut self;
+        let Self { engine, record, .. } = self;
         let _ = must_write(|| engine.finish(now, record).map(|()| 0)).await;
         let text = reason.text();
         let (started, statements) = (self.live.started, self.engine.statements());
