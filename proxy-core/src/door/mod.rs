@@ -191,9 +191,12 @@ impl Door {
     ///
     /// When an address cannot be bound, or a thread cannot be started.
     pub fn start(parts: Parts) -> io::Result<Self> {
-        let mut listeners = vec![listen::bind(parts.settings.listen)?];
+        let mut listeners = vec![listen::bind(
+            parts.settings.listen,
+            parts.settings.keepalive,
+        )?];
         for address in &parts.settings.postgres {
-            listeners.push(listen::bind(*address)?);
+            listeners.push(listen::bind(*address, parts.settings.keepalive)?);
         }
         let addresses = listeners
             .iter()

@@ -377,7 +377,8 @@ impl Leg {
                 .seal(&mut self.write_key, Content::Alert, &[1, 0]);
         }
         ready!(self.poll_flush_out(cx))?;
-        if !self.shut {
+        // Where the peer has ended as well, dropping the socket says the same without a call.
+        if !self.shut && !self.ended {
             ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
             self.shut = true;
         }
@@ -413,12 +414,13 @@ impl AsyncWrite for Leg {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let leg = self.get_mut();
-        ready!(leg.poll_flush_out(cx))?;
-        let count = leg.send(
-            bytes
-                .get(..bytes.len().min(pool::PLAIN))
-                .unwrap_or_default(),
-        )?;
+        let bytes = bytes.get(..bytes.len().min(MAX_PLAIN)).unwrap_or_default();
+        // Behind what waits already, such as the end of the handshake, so that both go out in one call.
+        let mut count = leg.send(bytes)?;
+        if count == 0 && !bytes.is_empty() {
+            ready!(leg.poll_flush_out(cx))?;
+            count = leg.send(bytes)?;
+        }
         // Not waited for: what was sealed is ours to write, and the next call goes on with it.
         match leg.poll_flush_out(cx) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

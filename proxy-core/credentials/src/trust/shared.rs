@@ -357,5 +357,10 @@ fn provider() -> CryptoProvider {
     provider
         .cipher_suites
         .sort_by_key(|suite| !format!("{:?}", suite.suite()).contains("AES_128"));
+    // PostgreSQL before 18 takes P-256 alone (`ssl_ecdh_curve`). The key of the first group is sent with the hello: with
+    // any other one the server asks again, which costs a round trip and a second key.
+    provider
+        .kx_groups
+        .sort_by_key(|group| group.name() != rustls::NamedGroup::secp256r1);
     provider
 }
