@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muster_access::{Identity, Route, Usage};
+use muster_access::{Denial, Identity, Route, Usage};
 use muster_audit::{Value as Field, kinds};
 use muster_credentials::{DatabaseCa, Issued};
 use muster_model::{Target, Timestamp};
@@ -83,7 +83,7 @@ impl Authority {
         let cannot = || refused(RefusedKind::Conflict, "cannot sign this certificate");
         let terms = policy
             .terms(user, now)
-            .map_err(|denial| cannot().because(denial.person()))?;
+            .map_err(|denial| cannot().because(why_not(&denial, by)))?;
         if let Some(lock) = within.and_then(|within| policy.locked_out(within, now)) {
             let message = lock.message.as_deref().unwrap_or("access is locked");
             return Err(cannot().because(message));
@@ -287,6 +287,15 @@ impl DatabaseCa for Authority {
             key: made.key,
             expires,
         })
+    }
+}
+
+/// Why somebody gets no certificate: all of it for whoever is at this machine, and for others what is theirs to know.
+pub(super) fn why_not(denial: &Denial, by: By<'_>) -> String {
+    match denial {
+        denial if by.from.is_none() => denial.to_string(),
+        Denial::Locked { .. } => denial.person(),
+        _ => "your account has ended: ask whoever runs muster".to_owned(),
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{
     Answer, Authority, By, How, Invited, Kind, RouteAsked, Signed, State,
     ca::ClientKey,
-    certificates::Wanted,
+    certificates::{Wanted, why_not},
     journal::{Id, Op, Stored},
     login::{
         limit::origin,
@@ -357,7 +357,7 @@ impl Authority {
             from: Some(from),
         };
         let terms = self.policy.load().terms(asked.user, now);
-        let terms = terms.map_err(|denial| self.shut_out(denial.person(), by, now))?;
+        let terms = terms.map_err(|denial| self.shut_out(why_not(&denial, by), by, now))?;
         if let (Some(role), false) = (terms.totp, factor) {
             let why = format!("the role {role} demands a second factor, and you have none");
             let Denied::Refused(refused) = self.shut_out(why, by, now) else {

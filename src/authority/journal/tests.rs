@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 use std::{
     fs::Permissions,
@@ -280,4 +285,66 @@ fn what_was_acknowledged_survives_kill_9() {
             assert_eq!(stored.value[0], stored.revision, "{}", id.name);
         }
     }
+}
+
+/// Not a test of its own: what the next one runs, with the signal for files that are too large ignored.
+#[test]
+fn child_on_a_full_disk() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Some(dir) = std::env::var_os("MUSTER_TEST_FULL") else {
+        return;
+    };
+    let mut journal = open(Path::new(&dir));
+    journal
+        .append(vec![put("before", &json!("x".repeat(5000)))])
+        .unwrap();
+    // The limit of a file's size stands for the end of a disk: part of the next batch still fits.
+    let free = getrlimit(Resource::Fsize);
+    let full = Rlimit {
+        current: Some(journal.length + 300),
+        ..free
+    };
+    setrlimit(Resource::Fsize, full).unwrap();
+    for _ in 0..3 {
+        let refused = journal.append(vec![put("large", &json!("x".repeat(8000)))]);
+        assert!(
+            matches!(refused, Err(JournalError::Io { .. })),
+            "{refused:?}"
+        );
+        assert_eq!(
+            (names(&journal), journal.revision()),
+            (vec!["before".to_owned()], 1)
+        );
+    }
+    // What is small still fits, in a file that is written anew.
+    assert_eq!(journal.append(vec![put("small", &json!(1))]).unwrap(), 2);
+    setrlimit(Resource::Fsize, free).unwrap();
+    let again = journal.append(vec![put("large", &json!("x".repeat(8000)))]);
+    assert_eq!(again.unwrap(), 3);
+    println!("\nall of it");
+}
+
+#[test]
+fn a_full_disk_refuses_a_batch_and_forgets_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = format!(
+        "{}::child_on_a_full_disk",
+        module_path!().split_once("::").unwrap().1
+    );
+    let child = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture", &name])
+        .env("MUSTER_TEST_FULL", dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout).into_owned();
+    assert!(
+        child.status.success() && said.contains("all of it"),
+        "{said}"
+    );
+    let journal = open(dir.path());
+    assert_eq!(names(&journal), ["before", "large", "small"]);
+    assert_eq!((journal.revision(), journal.cut()), (3, None));
+    assert!(!dir.path().join(NEW).exists());
 }

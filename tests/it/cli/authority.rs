@@ -232,6 +232,18 @@ fn users_are_added_changed_reset_and_removed() {
         locked.err
     );
     assert!(!place.path().join("alice.crt").exists());
+    let unknown = place.run(&["auth", "sign", "--user", "nobody", "--out", "nobody"]);
+    assert!(
+        unknown.code == 1 && unknown.err.contains("user `nobody` does not exist"),
+        "{}",
+        unknown.err
+    );
+    let unknown = place.run(&["auth", "sign", "--user", "nobody", "--out", "nobody"]);
+    assert!(
+        unknown.code == 1 && unknown.err.contains("user `nobody` does not exist"),
+        "{}",
+        unknown.err
+    );
     let lock = place.run(&["lock", "ls", "--output", "name"]).done().out;
     place.run(&["lock", "rm", lock.trim()]).done();
     place
