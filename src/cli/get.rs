@@ -168,6 +168,7 @@ fn says(document: &Document) -> String {
                 .into_iter()
                 .filter_map(|(key, word)| {
                     let text = match at(&format!("/spec/{side}/{key}"))? {
+                        Value::Object(map) if map.is_empty() => "none".to_owned(),
                         Value::Object(map) => map
                             .iter()
                             .map(|(key, value)| format!("{key}={}", short(value)))
@@ -196,7 +197,15 @@ fn says(document: &Document) -> String {
                 .collect();
             parts.join(", ")
         }
-        Kind::CertAuthority => list("/metadata/description"),
+        Kind::CertAuthority => {
+            let certificates = at("/spec/certificates").and_then(Value::as_array);
+            let ends = certificates.into_iter().flatten().map(|one| {
+                let signs = one.pointer("/signs").and_then(Value::as_bool) == Some(true);
+                let role = if signs { "signs" } else { "is trusted" };
+                format!("{role} until {}", text_at(one, "/expires"))
+            });
+            ends.collect::<Vec<_>>().join(", ")
+        }
     }
 }
 

@@ -279,6 +279,7 @@ fn access_is_explained_role_by_role() {
         "{text}"
     );
     assert!(text.contains("`app` by {{internal.db_users}}"), "{text}");
+    assert!(text.contains("(role `dev`)\n"), "{text}");
     let text = explain(&["--db-user", "app"]);
     assert!(
         text.contains("db_names    no   `app` is not among `shop`"),

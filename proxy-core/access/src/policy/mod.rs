@@ -189,8 +189,8 @@ impl Policy {
         terms
     }
 
-    /// The identity that a login of this user would get now, good for `ttl` at most: for asking what would be. Locks are
-    /// left to the asking.
+    /// The identity that a login of this user would get now, good for `ttl`: for asking what would be. Locks, and the time
+    /// that roles allow, are left to the asking, which says which one it is.
     ///
     /// # Errors
     /// When there is no such user.
@@ -201,7 +201,6 @@ impl Policy {
         now: Timestamp,
     ) -> Result<Identity, Denial> {
         let terms = self.terms_of(self.find_user(user, now)?, now);
-        let ttl = terms.max_ttl.map_or(ttl, |(most, _)| most.min(ttl));
         Ok(Identity {
             user: user.to_owned(),
             roles: terms.roles,
