@@ -55,6 +55,9 @@ pub struct Aws {
     /// The ARN that may assume the roles, for their trust policies.
     #[arg(long, value_name = "ARN")]
     principal: Option<String>,
+    /// With `--types`: also what it takes to log in to the databases.
+    #[arg(long, requires = "types")]
+    log_in: bool,
     /// One JSON object in place of documents with headings.
     #[arg(long)]
     json: bool,
@@ -107,7 +110,7 @@ impl Aws {
         let documents = if self.types.is_empty() {
             iam::aws(&Context::load(common)?.config, self.principal.as_deref())
         } else {
-            iam::aws_for(services(&self.types, aws_services)?, true)
+            iam::aws_for(services(&self.types, aws_services)?, true, self.log_in)
         };
         let documents = some(documents, "AWS")?;
         Ok(if self.json {

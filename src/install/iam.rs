@@ -1,7 +1,8 @@
-//! The least permissions that discovery needs, made from the configuration.
+//! The least permissions that muster needs, made from the configuration.
 //!
-//! Everything here only reads: lists of databases, their tags, regions and subscriptions. Nothing that could change
-//! a database is ever asked for, and no permission that the configured sources do not use.
+//! Discovery only reads: lists of databases, their tags, regions and subscriptions. Where there is a proxy, it also logs
+//! in to what was found. Nothing that could change a resource of the cloud is ever asked for, and no permission that the
+//! configured sources do not use.
 
 mod aws;
 mod azure;

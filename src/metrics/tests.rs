@@ -413,7 +413,7 @@ fn credentials_are_told_of_until_nobody_holds_them() {
 /// The policies that `muster install iam` prints name every call that a scan makes.
 #[test]
 fn every_call_that_needs_a_permission_is_known_by_name() {
-    let aws = iam::aws_for(Service::ALL.iter().copied(), true);
+    let aws = iam::aws_for(Service::ALL.iter().copied(), true, false);
     let azure = iam::azure_for(Service::ALL.iter().copied());
     let mut calls = BTreeSet::new();
     for document in aws.into_iter().chain(azure) {

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use muster_cloud::aws::Partition;
 use muster_model::{Provider, Service};
 use serde_json::{Value, json};
 
@@ -22,6 +23,10 @@ struct Needs {
     services: BTreeSet<Service>,
     /// Whether a source asks for every region, so that the regions have to be listed.
     regions: bool,
+    /// The regions that sources name.
+    named: BTreeSet<String>,
+    /// Whether people log in to what is found, by way of the proxy.
+    log_in: bool,
     /// The external ids that it is entered with; `None` for a source that gives none.
     external_ids: BTreeSet<Option<String>>,
 }
@@ -43,10 +48,15 @@ pub fn aws(config: &Config, principal: Option<&str>) -> Vec<Document> {
             };
             needs.services.extend(&source.services);
             needs.regions |= source.regions.is_none();
+            needs.named.extend(source.regions.iter().flatten().cloned());
+            needs.log_in = config.proxy.is_some();
         }
     }
     let mut documents = Vec::new();
-    let mut statements = own.as_ref().map(Needs::statements).unwrap_or_default();
+    let mut statements = own
+        .as_ref()
+        .map(|needs| needs.statements(None))
+        .unwrap_or_default();
     let chunks = chunks(roles.keys().copied());
     let parts = chunks.len().max(1);
     if chunks.is_empty() && !statements.is_empty() {
@@ -64,7 +74,7 @@ pub fn aws(config: &Config, principal: Option<&str>) -> Vec<Document> {
             kind: Kind::Policy,
             subject: arn.to_owned(),
             title: format!("permissions policy of {arn}"),
-            body: policy(needs.statements()),
+            body: policy(needs.statements(Some(arn))),
         });
         let hint = match principal {
             Some(_) => "",
@@ -81,8 +91,12 @@ pub fn aws(config: &Config, principal: Option<&str>) -> Vec<Document> {
 }
 
 /// The document for some services in the account of muster's own credentials. Services of other clouds are left
-/// out. `regions` is whether every region is to be looked in.
-pub fn aws_for(services: impl IntoIterator<Item = Service>, regions: bool) -> Vec<Document> {
+/// out. `regions` is whether every region is to be looked in, `log_in` whether people log in to what is found.
+pub fn aws_for(
+    services: impl IntoIterator<Item = Service>,
+    regions: bool,
+    log_in: bool,
+) -> Vec<Document> {
     let services: BTreeSet<Service> = services
         .into_iter()
         .filter(|service| service.provider() == Provider::Aws)
@@ -93,13 +107,16 @@ pub fn aws_for(services: impl IntoIterator<Item = Service>, regions: bool) -> Ve
     let needs = Needs {
         services,
         regions,
+        named: BTreeSet::new(),
+        log_in,
         external_ids: BTreeSet::new(),
     };
-    vec![own_policy(needs.statements(), 1, 1)]
+    vec![own_policy(needs.statements(None), 1, 1)]
 }
 
 impl Needs {
-    fn statements(&self) -> Vec<Value> {
+    /// What is needed as `role`; none for muster's own credentials.
+    fn statements(&self, role: Option<&str>) -> Vec<Value> {
         let actions: BTreeSet<&str> = self
             .services
             .iter()
@@ -114,7 +131,32 @@ impl Needs {
                 "Sid": "ListRegions", "Effect": "Allow", "Action": "ec2:DescribeRegions", "Resource": "*",
             }));
         }
+        if self.log_in && self.services.contains(&Service::Rds) {
+            statements.push(json!({
+                "Sid": "LogIn", "Effect": "Allow", "Action": "rds-db:connect", "Resource": self.users(role),
+            }));
+        }
         statements
+    }
+
+    /// Every user of the databases that are found: which of them muster may be, is for its roles to say. Whoever wants
+    /// it narrower puts in the ids of databases and the names of users.
+    fn users(&self, role: Option<&str>) -> Vec<String> {
+        let mut parts = role.unwrap_or_default().split(':').skip(1);
+        let partition = parts.next().filter(|partition| !partition.is_empty());
+        let account = parts.nth(2).filter(|account| !account.is_empty());
+        let everywhere = BTreeSet::from(["*".to_owned()]);
+        let regions = if self.regions || self.named.is_empty() {
+            &everywhere
+        } else {
+            &self.named
+        };
+        let user = |region: &String| {
+            let partition = partition.unwrap_or_else(|| Partition::of_region(region).name());
+            let account = account.unwrap_or("*");
+            format!("arn:{partition}:rds-db:{region}:{account}:dbuser:*/*")
+        };
+        regions.iter().map(user).collect()
     }
 
     fn trust(&self, principal: Option<&str>) -> Value {

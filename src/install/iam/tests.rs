@@ -75,7 +75,7 @@ fn documents_of_the_example_configurations() {
 
 #[test]
 fn each_service_gets_what_its_scan_calls_and_no_more() {
-    let granted = |service| actions(&aws_for([service], false)[0]);
+    let granted = |service| actions(&aws_for([service], false, false)[0]);
     assert_eq!(
         granted(Service::Rds),
         ["rds:DescribeDBClusters", "rds:DescribeDBInstances"]
@@ -93,14 +93,18 @@ fn each_service_gets_what_its_scan_calls_and_no_more() {
     );
     for service in Service::ALL {
         let azure = service.provider() == Provider::Azure;
-        assert_eq!(aws_for([*service], true).is_empty(), azure, "{service}");
+        assert_eq!(
+            aws_for([*service], true, false).is_empty(),
+            azure,
+            "{service}"
+        );
         assert_eq!(azure_for([*service]).is_empty(), !azure, "{service}");
     }
 }
 
 #[test]
 fn nothing_that_writes_is_ever_asked_for() {
-    for document in aws_for(Service::ALL.iter().copied(), true) {
+    for document in aws_for(Service::ALL.iter().copied(), true, false) {
         for action in actions(&document) {
             let (_, verb) = action.split_once(':').unwrap();
             assert!(
@@ -296,7 +300,7 @@ fn a_cloud_without_sources_needs_nothing() {
 
 #[test]
 fn json_holds_the_same_documents() {
-    let documents = aws_for([Service::Rds], true);
+    let documents = aws_for([Service::Rds], true, false);
     let json = to_json(&documents);
     assert_eq!(json["documents"][0]["document"], documents[0].body);
     assert_eq!(json["documents"][0]["kind"], "policy");
@@ -307,4 +311,44 @@ fn json_holds_the_same_documents() {
         serde_json::from_str::<Value>(body).unwrap(),
         documents[0].body
     );
+}
+
+#[test]
+fn logging_in_is_asked_for_where_people_log_in() {
+    let users = |documents: &[Document]| -> Vec<Vec<String>> {
+        let statement = |document: &Document| {
+            let statements = document.body["Statement"].as_array().unwrap();
+            let log_in = statements
+                .iter()
+                .find(|statement| statement["Action"] == "rds-db:connect")?;
+            let arns = log_in["Resource"].as_array().unwrap();
+            Some(
+                arns.iter()
+                    .map(|arn| arn.as_str().unwrap().to_owned())
+                    .collect(),
+            )
+        };
+        documents.iter().filter_map(statement).collect()
+    };
+    let both = "{ aws: [ { types: [rds], regions: [eu-west-1, eu-west-2] }, \
+        { types: [rds], regions: [us-gov-west-1], accounts: [ { assume_role: \"arn:aws-us-gov:iam::222222222222:role/m\" } ] } ] }";
+    assert_eq!(users(&aws(&sources(both), None)), Vec::<Vec<String>>::new());
+    let proxy = format!(
+        "version: 1\nstore: x\npolicy: sync\nsources: {both}\nproxy: {{ listen: \"127.0.0.1:7430\" }}\n"
+    );
+    assert_eq!(
+        users(&aws(&config(&proxy), None)),
+        [
+            vec![
+                "arn:aws:rds-db:eu-west-1:*:dbuser:*/*",
+                "arn:aws:rds-db:eu-west-2:*:dbuser:*/*",
+            ],
+            vec!["arn:aws-us-gov:rds-db:us-gov-west-1:222222222222:dbuser:*/*"],
+        ]
+    );
+    assert_eq!(
+        users(&aws_for([Service::Rds], true, true)),
+        [["arn:aws:rds-db:*:*:dbuser:*/*"]]
+    );
+    assert!(users(&aws_for([Service::Elasticache], true, true)).is_empty());
 }
