@@ -44,7 +44,7 @@ impl Sitting {
     }
 
     /// Asks once more, and returns what it reads before it is out.
-    fn is_out(mut self) -> String {
+    fn wait_out(mut self) -> String {
         // It may be out before it has asked.
         let _ = writeln!(self.stdin, "select 'still here';");
         drop(self.stdin);
@@ -86,7 +86,7 @@ fn a_session_ends_when_it_would_no_longer_be_allowed() {
         "fishing",
     ]);
     none();
-    let text = sitting.is_out();
+    let text = sitting.wait_out();
     assert!(text.contains("gone fishing"), "{text}");
     let text = super::town::complaint(&ana.sql(&proxy, "select 1"));
     assert!(text.contains("FATAL"), "{text}");
@@ -97,7 +97,7 @@ fn a_session_ends_when_it_would_no_longer_be_allowed() {
         "kind: role\nversion: v7\nmetadata: { name: shop }\nspec: { allow: { db_labels: { team: shop }, db_users: [bob], db_names: [shop] } }\n",
     );
     none();
-    let text = sitting.is_out();
+    let text = sitting.wait_out();
     assert!(text.contains("FATAL"), "{text}");
     town.create(
         "kind: role\nversion: v7\nmetadata: { name: shop }\nspec: { allow: { db_labels: { team: shop }, db_users: [alice], db_names: [shop] } }\n",
@@ -108,13 +108,13 @@ fn a_session_ends_when_it_would_no_longer_be_allowed() {
     let id = town.muster(&["session", "ls", "-o", "name"]);
     town.muster(&["session", "end", id.trim(), "--message", "please leave"]);
     none();
-    let text = sitting.is_out();
+    let text = sitting.wait_out();
     assert!(text.contains("please leave"), "{text}");
 
     let sitting = Sitting::down(&ana, &proxy);
     town.muster(&["rm", "db/orders"]);
     none();
-    let text = sitting.is_out();
+    let text = sitting.wait_out();
     assert!(text.contains("FATAL"), "{text}");
     service.stop();
 }
@@ -134,11 +134,11 @@ fn the_end_lets_a_query_finish_and_sends_the_idle_away() {
             != "0"
     });
     service.signal(Signal::TERM);
-    let text = idle.is_out();
+    let text = idle.wait_out();
     assert!(text.contains("FATAL"), "{text}");
     let mut line = String::new();
     busy.stdout.read_line(&mut line).unwrap();
     assert_eq!(line.trim_end(), "slept");
-    busy.is_out();
+    busy.wait_out();
     assert_eq!(service.ends().code(), Some(0));
 }
