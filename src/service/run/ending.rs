@@ -40,10 +40,11 @@ impl Service {
         );
         self.systemd.stopping();
         let drain = self.config.proxy.as_ref().map(|proxy| proxy.drain + CLOSE);
-        let door = self.proxy.take().map(|proxy| {
-            self.handle.set_proxy(None);
-            tokio::spawn(async move { proxy.close().await })
-        });
+        // It can be looked at, and its sessions listed, until they have ended.
+        let door = self
+            .proxy
+            .clone()
+            .map(|proxy| tokio::spawn(async move { proxy.close().await }));
         self.ending = Some(Ending {
             until: Instant::now()
                 + drain
@@ -82,6 +83,7 @@ impl Service {
         let served = async { while self.serving.join_next().await.is_some() {} };
         let on_time = timeout(LAST, served).await.is_ok();
         self.serving.shutdown().await;
+        self.handle.set_proxy(None);
         self.handle.set_store(Err(ending()));
         self.keeper.send(Job::Close);
         let keeper = self.keeper;

@@ -126,7 +126,7 @@ fn the_end_lets_a_query_finish_and_sends_the_idle_away() {
     let ana = town.ana();
     let idle = Sitting::down(&ana, &proxy);
     let mut busy = Sitting::down(&ana, &proxy);
-    writeln!(busy.stdin, "select 'slept' from pg_sleep(2);").unwrap();
+    writeln!(busy.stdin, "select 'slept' from pg_sleep(10);").unwrap();
     service.shows("a statement under way", |_| {
         super::town::POSTGRES
             .sql("select count(*) from pg_stat_activity where state = 'active' and query like '%slept%' and pid <> pg_backend_pid()")
@@ -134,6 +134,9 @@ fn the_end_lets_a_query_finish_and_sends_the_idle_away() {
             != "0"
     });
     service.signal(Signal::TERM);
+    service.shows("that one has left", |status| {
+        status.proxy.as_ref().unwrap().sessions == 1
+    });
     let text = idle.wait_out();
     assert!(text.contains("FATAL"), "{text}");
     let mut line = String::new();

@@ -13,7 +13,11 @@ fn a_session_can_be_found_and_replayed_and_its_log_verified() {
     said(&ana.sql(&proxy, rows));
     let failing = ana.sql(&proxy, "select 1/0");
     assert!(!failing.status.success());
-    said(&ana.sql(&proxy, "do $$ begin end $$; alter user alice password 'a password & as long/as=a token? 0123456789'"));
+    // Whether it is allowed or not: it was asked for.
+    ana.sql(
+        &proxy,
+        "alter user alice password 'a password & as long/as=a token? 0123456789'",
+    );
     service.stop();
 
     let events = town.events();

@@ -16,9 +16,7 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-/// The user that everybody may be over TLS who knows [`PASSWORD`].
-pub const USER: &str = "alice";
-/// Her password. It has what a token has: it is long, and has signs that want quoting.
+/// The password of everybody. It has what a token has: it is long, and has signs that want quoting.
 pub const PASSWORD: &str = "a password & as long/as=a token? 0123456789";
 /// A database beside `postgres`.
 pub const DB: &str = "shop";
@@ -124,10 +122,10 @@ impl Postgres {
         };
         let quoted = PASSWORD.replace('\'', "''");
         postgres.sql(&format!(
-            "CREATE USER {USER} PASSWORD '{quoted}' REPLICATION; CREATE USER scrammed PASSWORD '{quoted}'; \
+            "CREATE USER alice PASSWORD '{quoted}' REPLICATION; CREATE USER scrammed PASSWORD '{quoted}'; \
              SET password_encryption = md5; CREATE USER digested PASSWORD '{quoted}';"
         ));
-        postgres.sql(&format!("CREATE DATABASE {DB} OWNER {USER};"));
+        postgres.sql(&format!("CREATE DATABASE {DB} OWNER alice;"));
         postgres
     }
 
