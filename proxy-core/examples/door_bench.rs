@@ -2,8 +2,7 @@
 //!
 //! It is told by environment variables where the server and the certificates are (`BENCH_UP_HOST`, `BENCH_UP_PORT`, ...),
 //! makes a certificate with an identity for the load generator, and names it in the file `BENCH_SLOT_ENV` before it
-//! listens. `BENCH_AUDIT=off` leaves statements out of the record, to see what recording costs; `BENCH_TARGETS=1000000` puts
-//! so many more databases into the catalog.
+//! listens. `BENCH_TARGETS=1000000` puts so many more databases into the catalog.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf, sync::Arc, time::Duration};

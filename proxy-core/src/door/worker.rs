@@ -85,7 +85,8 @@ pub(crate) fn start(shared: &Arc<Shared>, number: usize) -> io::Result<(Hand, Jo
             PEN.set(Some(pen));
             pool::keep(shared.parts.settings.spare_buffers);
             runtime.block_on(work(&shared, receiver));
-            drop(runtime);
+            // Tasks end here; a name that is still being looked up is not waited for.
+            runtime.shutdown_background();
             SESSIONS.take();
             PEN.take();
         })?;
@@ -145,6 +146,8 @@ pub(crate) fn with_pen(
         match pen.write(subject, at, event) {
             Ok(()) => Ok(number),
             // It waits in the queue, and is written as soon as that can be.
+            Err(NotWritten::Failing { kept: true, .. }) if !strict => Ok(number),
+            // Kept is as good as written: it is lost only with the process.
             Err(NotWritten::Failing { kept: true, .. }) if !strict => Ok(number),
             Err(_) if !strict => {
                 pen.skip();

@@ -151,6 +151,8 @@ fn draining_lets_work_finish_and_tells_the_others() {
         let idle = bed.connect(&certificate, "alice").await;
         let working = bed.connect(&certificate, "alice").await;
         let stuck = bed.connect(&certificate, "alice").await;
+        let inside = bed.connect(&certificate, "alice").await;
+        inside.client.batch_execute("begin").await.unwrap();
         let work = tokio::spawn(async move {
             let row = working
                 .client
@@ -180,8 +182,19 @@ fn draining_lets_work_finish_and_tells_the_others() {
         let drain = bed
             .door
             .drain(Duration::from_secs(6), "muster is being updated");
-        let (forced, idle) = tokio::join!(drain, idle.end());
+        let transaction = async {
+            // The idle one has gone already, and this one may still finish what it began.
+            let idle = idle.end().await;
+            inside
+                .client
+                .batch_execute("select 1; commit")
+                .await
+                .unwrap();
+            (idle, inside.end().await)
+        };
+        let (forced, (idle, inside)) = tokio::join!(drain, transaction);
         assert_eq!(idle, "57P01 muster is being updated");
+        assert_eq!(inside, "57P01 muster is being updated");
         assert_eq!(
             work.await.unwrap(),
             (42, "57P01 muster is being updated".to_owned())

@@ -186,7 +186,11 @@ impl Relaying {
                 break;
             }
         }
-        let ready = self.engine.idle() && self.client.plain().is_empty();
+        // Within a transaction a client is about to go on, and would lose what it has done.
+        let ready = self.order.is_some()
+            && self.engine.idle()
+            && !self.engine.in_transaction()
+            && self.client.plain().is_empty();
         if let Some(order) = &self.order
             && (ready || order.when_idle_until.is_some_and(|until| until <= now))
         {
