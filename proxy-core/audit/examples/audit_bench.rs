@@ -1,6 +1,6 @@
 //! What an event costs, and how fast a log is searched.
 //!
-//!     cargo run --release -p muster-audit --example bench -- [EVENTS] [DIRECTORY]
+//!     cargo run --release -p muster-audit --example audit_bench -- [EVENTS] [DIRECTORY]
 //!
 //! The costs are CPU of the whole process, both sides of the queue together, beside that of an anchor in the same run:
 //! the same fields by serde_json through a buffered writer, without chain and without a queue. With a directory the log
