@@ -157,8 +157,7 @@ impl Authority {
                 journal = %journal.path().display(),
                 at = cut.at,
                 bytes = cut.bytes,
-                "the end of the authority's journal had not been written whole, and was cut off: \
-                 nobody had been told that it was done"
+                "the end of the authority's journal was not whole and was cut off; nobody had been told that it was done"
             );
         }
         let now = clock();

@@ -265,7 +265,7 @@ impl Files {
 
     /// Makes the file again from what is still open of it.
     fn restore(&mut self, taken: bool, now: Micros) -> io::Result<()> {
-        open::directory(&self.dir).map_err(io::Error::other)?;
+        open::directory_again(&self.dir).map_err(io::Error::other)?;
         let mut meta = self.current.meta.clone();
         if taken {
             let newest = files::list(&self.dir)?.last().map_or(0, |file| file.number);

@@ -97,13 +97,28 @@ impl Current {
     }
 }
 
-/// Makes the directory, for its owner alone.
-pub(super) fn directory(dir: &Path) -> Result<(), AuditError> {
+/// Makes the directory, and those that it is in, for its owner alone.
+fn directory(dir: &Path) -> Result<(), AuditError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(dir)
         .map_err(AuditError::io("make the directory", dir))?;
+    for_its_owner(dir)
+}
+
+/// Makes the directory again. What it was in has to be there: a volume that is gone for a while is not to be found with
+/// something in its place when it comes back.
+pub(super) fn directory_again(dir: &Path) -> Result<(), AuditError> {
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(AuditError::io("make the directory", dir)(error))
+        }
+        _ => for_its_owner(dir),
+    }
+}
+
+fn for_its_owner(dir: &Path) -> Result<(), AuditError> {
     let mode = fs::metadata(dir)
         .map_err(AuditError::io("read the mode of", dir))?
         .permissions()

@@ -326,6 +326,31 @@ fn skipped_events_are_counted_in_the_log() {
 }
 
 #[test]
+fn nothing_is_put_where_a_volume_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("store");
+    let log = open(&settings(&store));
+    let (mut pen, mut subject) = (log.pen(), subject());
+    let aside = dir.path().join("aside");
+    fs::rename(&store, &aside).unwrap();
+    let mut n = 0;
+    while log.health() == Health::Ok {
+        // It looks once a second, when there is something to do.
+        let _ = pen.write(&mut subject, Micros(START), &query("meanwhile"));
+        log.flush(Duration::from_millis(20));
+        n += 1;
+        assert!(n < 1_000_000);
+    }
+    assert!(!store.exists());
+    fs::rename(&aside, &store).unwrap();
+    while log.health() != Health::Ok {
+        std::thread::yield_now();
+    }
+    assert_eq!(log.close(LIMIT), Ended::Whole);
+    assert!(queries(&store).contains(&"meanwhile".to_owned()));
+}
+
+#[test]
 fn a_directory_that_is_removed_comes_back_with_all_that_was_written() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(&settings(dir.path()));
