@@ -16,7 +16,8 @@ use rpds::HashTrieMapSync;
 pub struct Catalog {
     by_id: HashTrieMapSync<ResourceId, Arc<Target>>,
     by_name: HashTrieMapSync<String, Arc<Target>>,
-    by_short: HashTrieMapSync<String, Arc<[Arc<Target>]>>,
+    /// Those that share a short name. However many they are, a change among them costs itself.
+    by_short: HashTrieMapSync<String, HashTrieMapSync<ResourceId, Arc<Target>>>,
 }
 
 /// Why a name leads to no target.
@@ -64,13 +65,17 @@ impl Catalog {
         if let Some(target) = self.by_name.get(&key) {
             return Ok(target);
         }
-        match self.by_short.get(&key).map(|sharers| &**sharers) {
-            Some([only]) => Ok(only),
-            Some([]) | None => Err(NoTarget::Unknown(name.to_owned())),
-            Some(many) => Err(NoTarget::Ambiguous {
+        let sharers = self.by_short.get(&key);
+        let (count, first) = sharers.map_or((0, None), |sharers| {
+            (sharers.size(), sharers.values().next())
+        });
+        match first {
+            Some(only) if count == 1 => Ok(only),
+            Some(_) => Err(NoTarget::Ambiguous {
                 name: name.to_owned(),
-                count: many.len(),
+                count,
             }),
+            None => Err(NoTarget::Unknown(name.to_owned())),
         }
     }
 
@@ -102,10 +107,8 @@ impl Catalog {
         self.by_name
             .insert_mut(target.name.to_ascii_lowercase(), Arc::clone(&target));
         let short = target.short_name.to_ascii_lowercase();
-        let sharers = match self.by_short.get(&short) {
-            Some(present) => present.iter().cloned().chain([target]).collect(),
-            None => Arc::from([target]),
-        };
+        let sharers = self.by_short.get(&short).cloned().unwrap_or_default();
+        let sharers = sharers.insert(target.id.clone(), target);
         self.by_short.insert_mut(short, sharers);
     }
 
@@ -120,14 +123,10 @@ impl Catalog {
             self.by_name.remove_mut(&name);
         }
         let short = old.short_name.to_ascii_lowercase();
-        let rest: Arc<[Arc<Target>]> = match self.by_short.get(&short) {
-            Some(sharers) => sharers
-                .iter()
-                .filter(|one| one.id != *id)
-                .cloned()
-                .collect(),
-            None => return,
+        let Some(sharers) = self.by_short.get(&short) else {
+            return;
         };
+        let rest = sharers.remove(id);
         if rest.is_empty() {
             self.by_short.remove_mut(&short);
         } else {
