@@ -66,6 +66,10 @@ fn the_first_commands_work_without_any_credentials() {
         .map(|line| line.split('#').next().unwrap_or_default().trim().to_owned())
         .collect();
     assert!(commands.len() >= 5, "{commands:?}");
+    let role = blocks("yaml")
+        .into_iter()
+        .find(|block| block.contains("kind: role"));
+    fs::write(dir.path().join("analyst.yaml"), role.expect("a role")).expect("a role");
     let mut service = None;
     for command in &commands {
         let mut args: Vec<&str> = command.split_whitespace().collect();
@@ -104,7 +108,13 @@ impl Running {
         let path = dir.join("muster.yaml");
         let config = fs::read_to_string(&path).expect("a configuration");
         assert!(!config.contains("\nservice:"), "{config}");
-        let config = format!("{config}\nservice: {{ listen: 127.0.0.1:0 }}\n");
+        let proxy = blocks("yaml")
+            .into_iter()
+            .find(|block| block.starts_with("proxy:"));
+        let proxy = proxy
+            .expect("a proxy")
+            .replace("0.0.0.0:7430", "127.0.0.1:0");
+        let config = format!("{config}\nservice: {{ listen: 127.0.0.1:0 }}\n{proxy}");
         fs::write(&path, config).expect("a configuration");
         Self::spawn(dir, &["run"])
     }
