@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("muster-wasm", &["muster-model"]),
     ("muster-access", &["muster-model"]),
     ("muster-audit", &["muster-model"]),
+    ("muster-client", &["muster-model"]),
     ("muster-credentials", &["muster-model", "muster-cloud"]),
     (
         "muster-proxy",
@@ -35,6 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "muster-model",
             "muster-access",
             "muster-audit",
+            "muster-client",
             "muster-credentials",
             "muster-proxy",
             "muster-cloud",
@@ -63,6 +65,7 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
         &["tokio", "reqwest", "sled", "async-trait"],
     ),
     ("muster-audit", &["tokio", "reqwest", "sled", "async-trait"]),
+    ("muster-client", &["reqwest", "sled", "wasmtime"]),
     ("muster-credentials", &["sled", "wasmtime"]),
     ("muster-proxy", &["reqwest", "sled", "wasmtime"]),
     ("muster-schedule", &["reqwest", "sled", "async-trait"]),

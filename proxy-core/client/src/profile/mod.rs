@@ -1,0 +1,536 @@
+//! Logins, in files: one directory a cluster, several side by side.
+//!
+//! ```text
+//! ~/.config/muster/                 MUSTER_HOME, else XDG_CONFIG_HOME/muster
+//!   current                         the name of the cluster in use
+//!   clusters/NAME/
+//!     profile.json                  where, who, until when: nothing secret
+//!     user.key user.crt             the key, which never leaves, and the certificate of the login
+//!     host-ca.pem                   whom to believe to be the proxy
+//!     db/DATABASE/                  keys and certificates for one database each
+//! ```
+//!
+//! Directories are 0700, files 0600, and each file is written beside its place and renamed: it is there whole, or as it was.
+
+mod files;
+mod home;
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use muster_model::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use self::files::file_name;
+use crate::{
+    Address, Api, Clock, Credentials, Error, HTTP, Kind, Limits, LocalKey, Result, Secret, Signed,
+    Trust,
+};
+
+/// The number of the form of `profile.json`.
+const VERSION: u32 = 1;
+
+/// The most characters of a cluster's name here.
+const MAX_NAME: usize = 64;
+
+/// The directory that all logins are kept in.
+#[derive(Clone, Debug)]
+pub struct Profiles {
+    dir: PathBuf,
+}
+
+/// A login that was kept.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    name: String,
+    dir: PathBuf,
+    /// Where, who, until when.
+    pub about: About,
+}
+
+/// What `profile.json` says. Nothing of it is secret, and nothing of it is believed by the proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The number of this form.
+    version: u32,
+    /// What the cluster calls itself.
+    pub cluster: String,
+    /// Where its proxy is.
+    pub proxy: Address,
+    /// Who is logged in.
+    pub user: String,
+    /// The roles at the login.
+    pub roles: Vec<String>,
+    /// From when the certificate is.
+    pub issued: Timestamp,
+    /// Until when it is.
+    pub expires: Timestamp,
+    /// Whether a code was asked for: it will be the next time.
+    #[serde(default)]
+    pub second_factor: bool,
+    /// Which role limits the time, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited_by: Option<String>,
+    /// The certificate's serial number, in hexadecimal.
+    #[serde(default)]
+    pub serial: String,
+}
+
+impl About {
+    /// What is kept of a login.
+    pub fn of(cluster: &str, proxy: &Address, signed: &Signed, second_factor: bool) -> Self {
+        Self {
+            version: VERSION,
+            cluster: cluster.to_owned(),
+            proxy: proxy.clone(),
+            user: signed.user.clone(),
+            roles: signed.roles.clone(),
+            issued: signed.issued,
+            expires: signed.expires,
+            second_factor,
+            limited_by: signed.limited_by.clone(),
+            serial: signed.serial.clone(),
+        }
+    }
+
+    /// The command that logs in there again, to be copied.
+    pub fn login_command(&self) -> String {
+        format!(
+            "muster login --proxy {} --user {}",
+            self.proxy,
+            quoted(&self.user)
+        )
+    }
+}
+
+impl Profiles {
+    /// Finds the directory by the environment: `MUSTER_HOME`, else `XDG_CONFIG_HOME/muster`, else `HOME/.config/muster`. It
+    /// need not exist yet.
+    ///
+    /// # Errors
+    /// When none of the three is set.
+    pub fn find(env: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
+        home::find(env).map(Self::at)
+    }
+
+    /// The logins of this directory.
+    pub const fn at(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The names of the clusters, sorted.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let clusters = self.dir.join("clusters");
+        let cannot =
+            |error: io::Error| Error::files(format!("cannot read {}", clusters.display()), &error);
+        let entries = match fs::read_dir(&clusters) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(cannot(error)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(cannot)?.file_name();
+            if let Some(name) = name.to_str().filter(|name| fits(name)) {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Every login, with why it cannot be read where it cannot.
+    ///
+    /// # Errors
+    /// As [`Self::names`].
+    pub fn list(&self) -> Result<Vec<(String, Result<Profile>)>> {
+        let names = self.names()?.into_iter();
+        Ok(names
+            .map(|name| (name.clone(), self.named(&name)))
+            .collect())
+    }
+
+    /// The name of the cluster in use: the one of the last login or choice, if it is still there, else the only one.
+    ///
+    /// # Errors
+    /// As [`Self::names`].
+    pub fn current(&self) -> Result<Option<String>> {
+        let names = self.names()?;
+        let chosen = files::read(&self.dir.join("current")).unwrap_or_default();
+        let chosen = chosen.trim();
+        if names.iter().any(|name| name == chosen) {
+            return Ok(Some(chosen.to_owned()));
+        }
+        Ok(match names.as_slice() {
+            [only] => Some(only.clone()),
+            _ => None,
+        })
+    }
+
+    /// The login to a cluster, or to the one in use. Whether it is over is another question: [`Profile::valid`].
+    ///
+    /// # Errors
+    /// When there is none, and when its files are damaged.
+    pub fn open(&self, name: Option<&str>) -> Result<Profile> {
+        if let Some(name) = name {
+            return self.named(name);
+        }
+        if let Some(name) = self.current()? {
+            return self.named(&name);
+        }
+        let names = self.names()?;
+        if names.is_empty() {
+            return Err(Error::new(Kind::NoLogin, "you are not logged in")
+                .because(format!("there is no login in {}", self.dir.display()))
+                .hint("log in with `muster login --proxy HOST --user NAME`, or `muster login --invite LINK` with an invitation"));
+        }
+        Err(Error::new(Kind::NoLogin, "which cluster is meant?")
+            .because(format!(
+                "there are logins to several, and none is in use: {}",
+                names.join(", ")
+            ))
+            .hint("name one with `--cluster NAME` or MUSTER_CLUSTER"))
+    }
+
+    fn named(&self, name: &str) -> Result<Profile> {
+        let dir = self.place(name)?;
+        if !dir.is_dir() {
+            let names = self.names()?;
+            let why = match names.as_slice() {
+                [] => "you are not logged in to any".to_owned(),
+                names => format!("you are logged in to: {}", names.join(", ")),
+            };
+            return Err(Error::new(
+                Kind::NoLogin,
+                format!("there is no login to the cluster `{name}`"),
+            )
+            .because(why)
+            .hint(format!(
+                "log in with `muster login --cluster {name} --proxy HOST --user NAME`"
+            )));
+        }
+        let path = dir.join("profile.json");
+        let damaged = |why: String| {
+            Error::new(Kind::Damaged, format!("cannot read the login in {}", path.display()))
+                .because(why)
+                .hint(format!(
+                    "log in anew with `muster login --cluster {name} --proxy HOST --user NAME`; `muster logout --cluster {name}` \
+                     takes the files away"
+                ))
+        };
+        let text = files::read(&path).map_err(|error| damaged(error.to_string()))?;
+        let about: About =
+            serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+        if about.version > VERSION {
+            return Err(damaged(format!(
+                "a newer muster wrote it (form {})",
+                about.version
+            )));
+        }
+        Ok(Profile {
+            name: name.to_owned(),
+            dir,
+            about,
+        })
+    }
+
+    /// Keeps a login, and makes its cluster the one in use. What was there of an older login to it is replaced; the
+    /// certificates for databases, which were made with that one, are taken away.
+    ///
+    /// # Errors
+    /// When the name cannot be a directory's, and those of the file system.
+    pub fn save(
+        &self,
+        name: &str,
+        about: About,
+        signed: &Signed,
+        key: &LocalKey,
+    ) -> Result<Profile> {
+        let dir = self.place(name)?;
+        let profile = Profile {
+            name: name.to_owned(),
+            dir,
+            about,
+        };
+        // Whatever is no certificate is not kept in place of one that is.
+        Credentials::from_pem(&signed.certificate, &key.pem())?;
+        Trust::from_pem(&signed.host_ca)?;
+        self.make_dirs(&profile.dir)?;
+        profile.forget_databases()?;
+        let json = serde_json::to_string_pretty(&profile.about).unwrap_or_default() + "\n";
+        profile.write("host-ca.pem", signed.host_ca.as_bytes())?;
+        profile.write("user.key", key.pem().reveal().as_bytes())?;
+        profile.write("user.crt", signed.certificate.as_bytes())?;
+        profile.write("profile.json", json.as_bytes())?;
+        self.choose(name)?;
+        Ok(profile)
+    }
+
+    /// Makes a cluster the one in use.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn choose(&self, name: &str) -> Result<()> {
+        let path = self.dir.join("current");
+        files::write(&path, format!("{name}\n").as_bytes())
+    }
+
+    /// Takes all files of a login away, readable or not. Says whether there was one.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn forget(&self, name: &str) -> Result<bool> {
+        let dir = self.place(name)?;
+        match fs::remove_dir_all(&dir) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => {
+                return Err(Error::files(
+                    format!("cannot remove {}", dir.display()),
+                    &error,
+                ));
+            }
+        }
+        let current = self.dir.join("current");
+        if files::read(&current).is_ok_and(|chosen| chosen.trim() == name) {
+            // An old choice of a cluster that is not there is passed over: that it stays does no harm.
+            let _ = fs::remove_file(&current);
+        }
+        Ok(true)
+    }
+
+    /// Where the files of a cluster are.
+    fn place(&self, name: &str) -> Result<PathBuf> {
+        if fits(name) {
+            return Ok(self.dir.join("clusters").join(name));
+        }
+        let short: String = name.chars().take(100).collect();
+        Err(Error::new(Kind::Usage, format!("`{short}` cannot be the name of a cluster here"))
+            .because(format!("it has to be letters, digits, `.`, `-` and `_`, {MAX_NAME} at most, and not begin with `.` or `-`"))
+            .hint("give it another name with `--cluster NAME`: it is only a directory's"))
+    }
+
+    fn make_dirs(&self, dir: &Path) -> Result<()> {
+        files::make_dir(&self.dir)?;
+        files::make_private(&self.dir.join("clusters"))?;
+        files::make_private(dir)
+    }
+}
+
+impl Profile {
+    /// What the cluster is called here: its own name, unless `--cluster` gave it another at login.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The directory of its files.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The file of the key of the login.
+    pub fn key_file(&self) -> PathBuf {
+        self.dir.join("user.key")
+    }
+
+    /// The file of the certificate of the login.
+    pub fn certificate_file(&self) -> PathBuf {
+        self.dir.join("user.crt")
+    }
+
+    /// The file of the authorities by which the proxy is verified.
+    pub fn host_ca_file(&self) -> PathBuf {
+        self.dir.join("host-ca.pem")
+    }
+
+    /// The directory for the key and certificate of one database: made by [`Self::write_db`].
+    pub fn db_dir(&self, target: &str) -> PathBuf {
+        self.dir.join("db").join(file_name(target))
+    }
+
+    /// Writes a file of one database, 0600 and whole, and returns its place.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write_db(&self, target: &str, file: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let dir = self.db_dir(target);
+        files::make_private(&self.dir.join("db"))?;
+        files::make_private(&dir)?;
+        let path = dir.join(file);
+        files::write(&path, bytes)?;
+        Ok(path)
+    }
+
+    /// Writes a file beside the login's own, 0600 and whole, and returns its place.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write(&self, file: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let path = self.dir.join(file);
+        files::write(&path, bytes)?;
+        Ok(path)
+    }
+
+    /// The names of the directories of databases, as [`file_name`] wrote them.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn db_dirs(&self) -> Result<Vec<PathBuf>> {
+        let dir = self.dir.join("db");
+        let cannot =
+            |error: io::Error| Error::files(format!("cannot read {}", dir.display()), &error);
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(cannot(error)),
+        };
+        let mut dirs = Vec::new();
+        for entry in entries {
+            dirs.push(entry.map_err(cannot)?.path());
+        }
+        dirs.sort();
+        Ok(dirs)
+    }
+
+    /// Takes away the files of one database. Says whether there were any.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn forget_database(&self, target: &str) -> Result<bool> {
+        files::remove_dir(&self.db_dir(target))
+    }
+
+    /// Takes away the files of all databases. Says whether there were any.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn forget_databases(&self) -> Result<bool> {
+        files::remove_dir(&self.dir.join("db"))
+    }
+
+    /// Whether the login counts now.
+    ///
+    /// # Errors
+    /// When it is over, and when it begins later than this machine's clock says. Says how to log in again.
+    pub fn valid(&self, now: Timestamp) -> Result<()> {
+        let About {
+            expires,
+            issued,
+            user,
+            ..
+        } = &self.about;
+        if *expires <= now {
+            return Err(Error::new(
+                Kind::Expired,
+                format!("the login of {user} to {} is over", self.name),
+            )
+            .because(format!("it was good until {expires}"))
+            .hint(format!("log in again with `{}`", self.login_command())));
+        }
+        // The authority dates certificates back a little; that much may clocks differ.
+        if issued.plus(-SLACK) > now {
+            return Err(Error::new(
+                Kind::Clock,
+                format!("the login of {user} to {} is not valid yet", self.name),
+            )
+            .because(format!(
+                "it is good from {issued}, and the clock of this machine says {now}"
+            ))
+            .hint("set the clock of this machine"));
+        }
+        Ok(())
+    }
+
+    /// The command that logs in again.
+    pub fn login_command(&self) -> String {
+        let command = self.about.login_command();
+        if self.name == self.about.cluster {
+            return command;
+        }
+        format!("{command} --cluster {}", self.name)
+    }
+
+    /// Whom to believe to be the proxy.
+    ///
+    /// # Errors
+    /// When the file is not there or damaged.
+    pub fn trust(&self) -> Result<Trust> {
+        let path = self.host_ca_file();
+        let pem = files::read(&path).map_err(|error| self.damaged(&path, &error.to_string()))?;
+        Trust::from_pem(&pem).map_err(|error| self.damaged(&path, &error.why().join(": ")))
+    }
+
+    /// The certificate of the login, and its key.
+    ///
+    /// # Errors
+    /// When one of the files is not there or damaged.
+    pub fn credentials(&self) -> Result<Credentials> {
+        let read = |path: PathBuf| {
+            let text = files::read(&path);
+            text.map_err(|error| self.damaged(&path, &error.to_string()))
+        };
+        let certificate = read(self.certificate_file())?;
+        let key = Secret::new(read(self.key_file())?);
+        Credentials::from_pem(&certificate, &key)
+            .map_err(|error| self.damaged(&self.dir, &error.why().join(": ")))
+    }
+
+    /// The API with the certificate of the login.
+    ///
+    /// # Errors
+    /// When the login is over or damaged.
+    pub fn api(&self, clock: &Clock, limits: Limits) -> Result<Api> {
+        self.valid(clock())?;
+        let tls = self.trust()?.tls(Some(&self.credentials()?), HTTP, clock);
+        let tls = tls.map_err(|error| self.damaged(&self.dir, &error.why().join(": ")))?;
+        Ok(Api::new(
+            self.about.proxy.clone(),
+            tls,
+            Arc::clone(clock),
+            limits,
+        ))
+    }
+
+    fn damaged(&self, path: &Path, why: &str) -> Error {
+        Error::new(
+            Kind::Damaged,
+            format!("cannot read the login in {}", path.display()),
+        )
+        .because(why)
+        .hint(format!("log in anew with `{}`", self.login_command()))
+    }
+}
+
+/// By how many seconds the clocks of a person and of the proxy may differ.
+const SLACK: i64 = 60;
+
+/// Whether a name can be a directory's, and nothing but one.
+fn fits(name: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !name.is_empty()
+        && name.len() <= MAX_NAME
+        && name.chars().all(letter)
+        && !name.starts_with(['.', '-'])
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@' | '+' | '/' | ':');
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
