@@ -67,6 +67,14 @@ pub trait Relay: Send {
     /// Whether the bytes that went to the client end where a message does, so that a farewell may follow them.
     fn between_messages(&self) -> bool;
 
+    /// Of the `pass` bytes that [`from_server`](Self::from_server) has just let go on, how many end where a message does; all
+    /// of them where no message ends in them. For a session that is ending: what is left is not sent, so that a farewell
+    /// can follow, and the relay is shown no more bytes.
+    fn up_to_message(&mut self, pass: usize) -> usize;
+
+    /// Whether the client has said that it ends, and not merely gone.
+    fn said_goodbye(&self) -> bool;
+
     /// Whether nothing is under way: no statement waits for its result, and no message is half through.
     fn idle(&self) -> bool;
 

@@ -15,7 +15,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -26,6 +26,7 @@ use muster_access::{Identity, Policy};
 use muster_audit::Log;
 use muster_credentials::Credentials;
 use muster_model::Timestamp;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
@@ -114,12 +115,30 @@ pub(crate) struct Shared {
     pub(crate) keys: Mutex<Keys<Cancelled>>,
     pub(crate) limits: Arc<limits::Limits>,
     pub(crate) tally: Tally,
+    /// Databases that are being told to stop, at the same time.
+    pub(crate) turns: Semaphore,
+    /// Sessions that have ended and whose database is being told to stop.
+    stopping: AtomicUsize,
     /// No session begins any more.
     pub(crate) draining: AtomicBool,
     /// No connection is taken any more.
     pub(crate) no_more: CancellationToken,
     /// All threads end.
     pub(crate) stop: CancellationToken,
+}
+
+/// Databases that are told to stop at the same time.
+const STOP_AT_ONCE: usize = 64;
+/// How long those that had to be ended may take when muster stops.
+const LAST: Duration = Duration::from_secs(5);
+
+/// One session whose database is being told to stop.
+pub(crate) struct Stopping(Arc<Shared>);
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        self.0.stopping.fetch_sub(1, Relaxed);
+    }
 }
 
 /// What is counted, for metrics.
@@ -172,6 +191,11 @@ impl Shared {
         (self.parts.clock)()
     }
 
+    pub(crate) fn stopping(self: &Arc<Self>) -> Stopping {
+        self.stopping.fetch_add(1, Relaxed);
+        Stopping(Arc::clone(self))
+    }
+
     pub(crate) fn timestamp(&self) -> Timestamp {
         Timestamp::from_unix(self.now().seconds())
     }
@@ -211,6 +235,8 @@ impl Door {
             keys: Mutex::new(Keys::new(parts.settings.cancel_in_clear)),
             limits: Arc::new(limits::Limits::default()),
             tally: Tally::default(),
+            turns: Semaphore::new(STOP_AT_ONCE),
+            stopping: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             no_more: CancellationToken::new(),
             stop: CancellationToken::new(),
@@ -316,7 +342,7 @@ impl Door {
         loop {
             let open = shared.registry.all();
             if open.is_empty() {
-                return 0;
+                break;
             }
             for live in open {
                 if told.insert(live.serial) {
@@ -332,8 +358,11 @@ impl Door {
         for live in &left {
             live.give(Order::now(order.farewell.clone(), order.reason.clone()));
         }
-        let last = tokio::time::Instant::now() + Duration::from_secs(3);
-        while shared.registry.len() > 0 && tokio::time::Instant::now() < last {
+        let last = tokio::time::Instant::now() + LAST;
+        // Sessions say farewell; databases stop what they were doing for them.
+        while (shared.registry.len() > 0 || shared.stopping.load(Relaxed) > 0)
+            && tokio::time::Instant::now() < last
+        {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         left.len()

@@ -14,6 +14,7 @@ mod attacks;
 mod bed;
 mod changes;
 mod clients;
+mod ends;
 mod entry;
 mod server;
 mod sessions;

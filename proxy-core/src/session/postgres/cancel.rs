@@ -1,8 +1,10 @@
 //! Requests to cancel: from a client's key to the database that runs the query.
 
 use std::{
+    future::poll_fn,
     net::{IpAddr, SocketAddr},
     sync::{Arc, PoisonError, Weak, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use muster_credentials::UpstreamTls;
@@ -10,7 +12,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{
     super::Context,
@@ -23,6 +25,7 @@ use crate::{
         codec::Version,
         start::CancelRequest,
     },
+    tls::Leg,
     upstream,
 };
 
@@ -44,7 +47,7 @@ pub(super) fn mint(
     from: IpAddr,
     link: &Link,
     live: &Arc<Live>,
-) -> Option<ClientKey> {
+) -> Option<(ClientKey, Cancelled)> {
     let mut way = Cancelled(Arc::new(Way {
         address: link.address,
         tls: link.tls.clone(),
@@ -55,8 +58,8 @@ pub(super) fn mint(
     for _ in 0..10 {
         let key = ClientKey::mint(version, &shared.random::<RANDOM>()?);
         let mut keys = shared.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        match keys.add(&key, from, way) {
-            Ok(()) => return Some(key),
+        match keys.add(&key, from, way.clone()) {
+            Ok(()) => return Some((key, way)),
             Err(back) => way = back,
         }
     }
@@ -90,17 +93,62 @@ pub(super) async fn cancel(context: &Context, request: CancelRequest) {
     live.cancels.fetch_add(1, Relaxed);
     live.call();
     drop(live);
-    let send = async {
-        let socket = upstream::connect(way.address, CANCEL).await.ok()?;
-        let (mut leg, _) = secure(socket, &way.tls).await.ok()?;
+    if !matches!(timeout(CANCEL, way.ask(key)).await, Ok(Some(()))) {
+        debug!(upstream = %way.address, "a request to cancel was not passed on");
+    }
+}
+
+impl Way {
+    /// Asks the database to cancel what it does, over a connection of its own.
+    async fn ask(&self, key: &ServerKey) -> Option<()> {
+        let socket = upstream::connect(self.address, CANCEL).await.ok()?;
+        let (mut leg, _) = secure(socket, &self.tls).await.ok()?;
         let mut packet = Vec::with_capacity(16);
         key.put_request(&mut packet);
         leg.write_all(&packet).await.ok()?;
         leg.flush().await.ok()?;
         // The database closes when it has carried it out.
-        leg.read(&mut [0; 16]).await.ok()
-    };
-    if !matches!(timeout(CANCEL, send).await, Ok(Some(_))) {
-        debug!(upstream = %way.address, "a request to cancel was not passed on");
+        leg.read(&mut [0; 16]).await.ok().map(|_| ())
+    }
+}
+
+/// How long a database may go on after the first request, and how much longer after each next one.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+impl Cancelled {
+    /// Has the database stop what it still does for a session that has ended, and waits until it has closed `leg`. A client
+    /// may have asked for several things ahead, so one request may not be enough.
+    pub(crate) async fn stop(&self, shared: &Shared, leg: &mut Leg) {
+        let Some(key) = &self.0.key else {
+            debug!(upstream = %self.0.address, "the database gave no key to cancel with");
+            return;
+        };
+        let stop = async {
+            // Many may end at the same moment; the databases need not see that as an attack.
+            let _turn = shared.turns.acquire().await;
+            let mut patience = PATIENCE;
+            loop {
+                let asked = self.0.ask(key).await.is_some();
+                if timeout(patience, closed(leg)).await.is_ok() || !asked {
+                    return asked;
+                }
+                patience += PATIENCE;
+            }
+        };
+        if !matches!(timeout(CANCEL, stop).await, Ok(true)) {
+            warn!(
+                upstream = %self.0.address,
+                backend = key.pid,
+                "a session has ended, and the database may still be at work for it: it could not be told to stop"
+            );
+        }
+    }
+}
+
+/// Waits until the database has closed, reading what it still says: it may have to be rid of it first.
+async fn closed(leg: &mut Leg) {
+    while let Ok(true) = poll_fn(|cx| leg.poll_fill(cx)).await {
+        let count = leg.plain().len();
+        leg.consume(count);
     }
 }

@@ -81,6 +81,15 @@ pub(crate) struct Prepared {
     pub(crate) subject: Subject,
     pub(crate) live: Arc<Live>,
     pub(crate) key: ClientKey,
+    pub(crate) way: Cancelled,
+}
+
+struct Linked {
+    server: Leg,
+    engine: Box<dyn Relay>,
+    live: Arc<Live>,
+    key: ClientKey,
+    way: Cancelled,
 }
 
 async fn prepare(
@@ -128,12 +137,13 @@ async fn prepare(
     })?;
     let mut subject = subject(context, &sid, &who, &permit, &wanted);
     match linked(leg, context, startup, &who, permit, sid, &mut subject).await {
-        Ok((server, engine, live, key)) => Ok(Prepared {
-            server,
-            engine,
+        Ok(linked) => Ok(Prepared {
+            server: linked.server,
+            engine: linked.engine,
             subject,
-            live,
-            key,
+            live: linked.live,
+            key: linked.key,
+            way: linked.way,
         }),
         Err(refusal) => {
             record_refusal(context, subject, &refusal, wanted.user_agent);
@@ -151,7 +161,7 @@ async fn linked(
     permit: Permit,
     sid: String,
     subject: &mut Subject,
-) -> Result<(Leg, Box<dyn Relay>, Arc<Live>, ClientKey), Refusal> {
+) -> Result<Linked, Refusal> {
     let shared = Arc::clone(&context.shared);
     let options = permit.options().clone();
     let place = shared
@@ -198,7 +208,7 @@ async fn linked(
         place,
     );
     let key = cancel::mint(&shared, startup.version, context.peer.ip(), &link, &live);
-    let Some(key) = key else {
+    let Some((key, way)) = key else {
         shared.registry.remove(&live);
         return Err(no_random());
     };
@@ -221,7 +231,13 @@ async fn linked(
         replication: startup.replication != Wire::No,
         transaction: link.ready.transaction,
     });
-    Ok((link.leg, Box::new(engine), live, key))
+    Ok(Linked {
+        server: link.leg,
+        engine: Box::new(engine),
+        live,
+        key,
+        way,
+    })
 }
 
 fn no_random() -> Refusal {

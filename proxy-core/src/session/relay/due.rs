@@ -12,6 +12,8 @@ use crate::{
 };
 
 const SECOND: i64 = 1_000_000;
+/// After how long without a byte a session lets go of memory that it has no use for.
+const REST: i64 = 2 * SECOND;
 
 impl Relaying {
     /// Somebody outside has something for this session.
@@ -74,6 +76,10 @@ impl Relaying {
         if ending {
             return;
         }
+        if self.rested < self.active && self.active.0 + REST <= now.0 && self.engine.idle() {
+            self.engine.rest();
+            self.rested = now;
+        }
         if self.limits.ends_at <= now {
             let why = self.limits.ends_by.clone();
             let mut farewell = Farewell::new(End::Expired, format!("the session has ended: {why}"));
@@ -110,6 +116,8 @@ impl Relaying {
                 }
                 if !self.engine.idle() {
                     next = next.min(now.0 + SECOND);
+                } else if self.rested < self.active {
+                    next = next.min(self.active.0 + REST);
                 }
                 next
             }

@@ -9,7 +9,7 @@ use super::{
     moving::{Over, Went},
 };
 use crate::{
-    door::EndReason,
+    door::{EndReason, Order},
     engine::{End, Farewell, Micros, Record as _, Side, Stop},
 };
 
@@ -17,13 +17,18 @@ use crate::{
 const ALONE: i64 = 60_000_000;
 
 impl Relaying {
-    /// The client has ended its side. What it asked for may still be done.
+    /// The client has ended its side. What it asked for may still be done if it said so; who just vanishes wants nothing more.
     pub(super) fn client_ended(&mut self, now: Micros) {
         if !matches!(self.phase, Phase::Open) {
             return;
         }
         if self.engine.idle() {
             self.close(now, EndReason::Client);
+            return;
+        }
+        if !self.engine.said_goodbye() {
+            let why = "it was closed while something was under way".to_owned();
+            self.close(now, EndReason::ClientBroken(why));
             return;
         }
         self.phase = Phase::Alone {
@@ -71,6 +76,7 @@ impl Relaying {
     /// Ends both legs in order.
     pub(super) fn close(&mut self, now: Micros, reason: EndReason) -> bool {
         if !matches!(self.phase, Phase::Closing { .. }) {
+            self.unfinished = !self.engine.idle() && reason != EndReason::Database;
             let mut packet = Vec::new();
             self.engine.leave(&mut packet);
             if !packet.is_empty() && !self.server.ended() {
@@ -104,7 +110,6 @@ impl Relaying {
     pub(super) fn over(&mut self, now: Micros, over: Over) {
         match over {
             Over::Client(error) => {
-                // What the database still does for nobody is its own; it learns that nobody is there.
                 self.close(now, EndReason::ClientBroken(error.to_string()));
             }
             Over::Server(error) => {
@@ -132,15 +137,18 @@ impl Relaying {
                     payload: &violation.payload,
                 };
                 let _ = self.record.write(now, &event);
-                let end = match violation.side {
-                    Side::Client => End::ClientViolation,
-                    Side::Server => End::ServerViolation,
-                };
-                self.end_with(
-                    now,
-                    Farewell::new(end, violation.to_string()),
-                    violation.to_string(),
-                );
+                let reason = violation.to_string();
+                match violation.side {
+                    Side::Server => {
+                        let farewell = Farewell::new(End::ServerViolation, &*reason);
+                        self.end_with(now, farewell, reason);
+                    }
+                    // Nothing more is read of the client; what it is being sent goes on to where it can be told.
+                    Side::Client => {
+                        let farewell = Farewell::new(End::ClientViolation, &*reason);
+                        self.give(now, Order::now(farewell, reason));
+                    }
+                }
             }
         }
     }

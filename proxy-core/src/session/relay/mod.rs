@@ -20,7 +20,10 @@ use muster_audit::{Event, Subject};
 use tokio::time::Sleep;
 
 use self::moving::{Over, Went};
-use super::{Context, must_write, postgres::Prepared};
+use super::{
+    Context, must_write,
+    postgres::{Cancelled, Prepared},
+};
 use crate::{
     door::{EndReason, Live, Load, Order, Shared, Ticket, carry, with_pen},
     engine::{Micros, NotWritten, Record, Relay},
@@ -45,6 +48,8 @@ pub(crate) struct Relaying {
     waker: Option<Waker>,
     retry: Option<Pin<Box<Sleep>>>,
     active: Micros,
+    /// When memory was let go of last.
+    rested: Micros,
     from_client: u64,
     to_client: u64,
     /// When the session ends at the latest, and why.
@@ -52,6 +57,10 @@ pub(crate) struct Relaying {
     /// Ends when nothing is under way, or at this time.
     order: Option<Order>,
     phase: Phase,
+    /// Ended in the middle of something: the database is to be told to stop.
+    unfinished: bool,
+    way: Cancelled,
+    listed: bool,
     _ticket: Ticket,
     _load: Load,
 }
@@ -103,6 +112,7 @@ impl Relaying {
                 strict: options.audit == muster_access::Audit::Strict,
             },
             active: shared.now(),
+            rested: Micros(0),
             live: prepared.live,
             shared,
             key: prepared.key,
@@ -117,6 +127,9 @@ impl Relaying {
             },
             order: None,
             phase: Phase::Open,
+            unfinished: false,
+            way: prepared.way,
+            listed: true,
             _ticket: ticket,
             _load: load,
         };
@@ -132,6 +145,27 @@ impl Relaying {
         carry(&self.live);
         let reason = std::future::poll_fn(|cx| self.poll_relay(cx)).await;
         self.finish(&reason).await;
+        if self.unfinished {
+            let _stopping = self.shared.stopping();
+            self.forget();
+            // Boxed: seldom needed, and larger than all else here.
+            Box::pin(self.way.stop(&self.shared, &mut self.server)).await;
+        }
+    }
+
+    /// Takes it off both lists.
+    fn forget(&mut self) {
+        if !std::mem::take(&mut self.listed) {
+            return;
+        }
+        let mut keys = self
+            .shared
+            .keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        keys.remove(&self.key);
+        drop(keys);
+        self.shared.registry.remove(&self.live);
     }
 
     fn poll_relay(&mut self, cx: &mut Cx<'_>) -> Poll<EndReason> {
@@ -232,13 +266,6 @@ impl Relaying {
 impl Drop for Relaying {
     /// Also when the worker stops in the middle: neither list keeps a session that is gone.
     fn drop(&mut self) {
-        let mut keys = self
-            .shared
-            .keys
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        keys.remove(&self.key);
-        drop(keys);
-        self.shared.registry.remove(&self.live);
+        self.forget();
     }
 }

@@ -106,6 +106,11 @@ impl Relaying {
                 .engine
                 .from_server(bytes, now, &mut self.record)
                 .map_err(Over::Stop)?;
+            let pass = if matches!(self.phase, Phase::Leaving { .. }) {
+                self.engine.up_to_message(pass)
+            } else {
+                pass
+            };
             let bytes = bytes.get(..pass).unwrap_or(bytes);
             if bytes.is_empty() {
                 return self.hold(cx);

@@ -58,6 +58,8 @@ pub struct Relay {
     seen: usize,
     /// Whether what went to the client ends where a message does.
     clean: bool,
+    /// Where the last message ends in the database's bytes that were shown last.
+    whole: usize,
     /// The client has said that it ends.
     terminated: bool,
 }
@@ -73,6 +75,7 @@ impl Relay {
             ask: emit::Core::new(settings),
             seen: 0,
             clean: true,
+            whole: 0,
             terminated: false,
         }
     }
@@ -142,6 +145,7 @@ impl engine::Relay for Relay {
     ) -> Result<usize, Stop> {
         let mut place = self.seen.min(bytes.len());
         let mut safe = 0;
+        self.whole = 0;
         if self.ask.emit(record)? == Emit::Busy {
             return Ok(0);
         }
@@ -151,6 +155,7 @@ impl engine::Relay for Relay {
                     safe = place;
                 }
                 self.ask.pass_rows(bytes, &mut place);
+                self.whole = place;
             }
             let start = place;
             let outcome = match self.server.next(bytes, &mut place, &mut ServerSide) {
@@ -189,6 +194,18 @@ impl engine::Relay for Relay {
 
     fn between_messages(&self) -> bool {
         self.clean
+    }
+
+    fn up_to_message(&mut self, pass: usize) -> usize {
+        if self.whole == 0 || self.whole > pass {
+            return pass;
+        }
+        self.clean = true;
+        self.whole
+    }
+
+    fn said_goodbye(&self) -> bool {
+        self.terminated
     }
 
     fn idle(&self) -> bool {

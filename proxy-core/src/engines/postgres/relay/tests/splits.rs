@@ -220,3 +220,27 @@ fn no_byte_of_a_result_goes_before_its_event() {
         }
     }
 }
+
+#[test]
+fn an_ending_session_shows_no_more_than_whole_messages() {
+    let row = m(b'D', &[b'x'; 100]);
+    let two = [&row[..], &row].concat();
+    // What is shown of two rows at once, and how many of its bytes go on.
+    for (shown, expected) in [(50, 50), (105, 105), (150, 105), (209, 105), (210, 210)] {
+        let mut play = play();
+        play.client(&m(b'Q', b"select 1\0"));
+        play.server(&two[..shown]);
+        assert_eq!(play.relay.up_to_message(shown), expected, "{shown}");
+        // With nothing but the beginning of a message there is no place for a farewell yet.
+        assert_eq!(play.relay.between_messages(), shown != 50, "{shown}");
+    }
+    // The middle of a message, then its end and another beginning.
+    let mut play = play();
+    play.client(&m(b'Q', b"select 1\0"));
+    play.server(&two[..50]).server(&two[50..100]);
+    assert_eq!(play.relay.up_to_message(50), 50);
+    assert!(!play.relay.between_messages());
+    play.server(&two[100..150]);
+    assert_eq!(play.relay.up_to_message(50), 5);
+    assert!(play.relay.between_messages());
+}

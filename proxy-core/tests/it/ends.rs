@@ -1,0 +1,143 @@
+//! What a session that is ended in the middle of something leaves behind: a client that reads why, and a database that does
+//! not go on working for nobody.
+
+use std::{process::Command, time::Duration};
+
+use muster_access::{Lock, LockTarget};
+use muster_proxy::{Changed, Settings};
+
+use crate::{
+    bed::{Bed, bed},
+    server::{postgres, until},
+};
+
+/// How many backends of the database are at a statement with this mark.
+fn at_work(mark: &str) -> usize {
+    let sql = format!(
+        "select count(*) from pg_stat_activity where query like '%{mark}%' and state = 'active' and pid <> pg_backend_pid()"
+    );
+    let output = postgres().direct(&sql);
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().unwrap()
+}
+
+fn id_of(bed: &Bed, user: &str) -> String {
+    let view = bed.door.sessions().into_iter().find(|one| one.user == user);
+    view.unwrap().id
+}
+
+#[test]
+fn the_database_stops_when_a_session_is_ended_or_its_client_is_gone() {
+    type End = fn(&Bed, &str, &mut std::process::Child);
+    let ends: [(&str, End); 4] = [
+        ("ended", |bed, user, _| {
+            assert!(bed.door.end(&id_of(bed, user), "enough"));
+        }),
+        ("locked", |bed, user, _| {
+            let target = LockTarget::User(user.to_owned());
+            let lock = Lock::new(format!("lock of {user}"), target.clone());
+            bed.policy.rcu(|policy| policy.with_lock(lock.clone()));
+            assert_eq!(bed.door.changed(&Changed::Lock(target)), 1);
+        }),
+        ("killed", |_, _, child| child.kill().unwrap()),
+        ("terminated", |_, _, child| {
+            let pid = child.id().to_string();
+            let status = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+            assert!(status.success());
+        }),
+    ];
+    let bed = bed();
+    for (how, end) in ends {
+        let user = bed.person(|_| {});
+        let mark = format!("{how}-{user}");
+        let mut child = bed
+            .psql(Some(&bed.login(&user, "app")), "")
+            .args(["-c", &format!("select pg_sleep(600) /* {mark} */")])
+            .spawn()
+            .unwrap();
+        until("the query runs", || at_work(&mark) == 1);
+        end(bed, &user, &mut child);
+        until(how, || at_work(&mark) == 0);
+        child.wait().unwrap();
+        until("the session is gone", || bed.sessions_of(&user) == 0);
+    }
+}
+
+#[test]
+fn what_was_asked_ahead_is_stopped_as_well() {
+    let bed = bed();
+    let user = bed.person(|_| {});
+    let mark = format!("ahead-{user}");
+    let certificate = bed.login(&user, "app");
+    crate::bed::run(async {
+        let session = bed.connect(&certificate, "alice").await;
+        let ask = format!("select pg_sleep(600) /* {mark} */");
+        // Both are on their way before the first is answered.
+        let (one, two) = (
+            session.client.batch_execute(&ask),
+            session.client.batch_execute(&ask),
+        );
+        let end = async {
+            crate::server::until_async("the query runs", || at_work(&mark) == 1).await;
+            assert!(bed.door.end(&id_of(bed, &user), "enough"));
+        };
+        let (one, two, ()) = tokio::join!(one, two, end);
+        assert!(one.is_err() && two.is_err());
+        crate::server::until_async("all is quiet", || at_work(&mark) == 0).await;
+    });
+    let still = format!(
+        "select count(*) from pg_stat_activity where query like '%{mark}%' and pid <> pg_backend_pid()"
+    );
+    until("the backend is gone", || {
+        postgres().direct(&still).stdout == b"0\n"
+    });
+}
+
+#[test]
+fn draining_stops_what_did_not_finish() {
+    let bed = Bed::new(Settings::default(), None);
+    let user = bed.person(|_| {});
+    let mark = format!("drained-{}", bed.door.local_addr().port());
+    let child = bed
+        .psql(Some(&bed.login(&user, "app")), "")
+        .args(["-c", &format!("select pg_sleep(600) /* {mark} */")])
+        .spawn()
+        .unwrap();
+    until("the query runs", || at_work(&mark) == 1);
+    let left = crate::bed::run(bed.door.drain(Duration::from_millis(50), "off"));
+    assert_eq!(left, 1);
+    // Nothing can be told any more once the door is closed: it was told before.
+    bed.door.stop();
+    until("the query is gone", || at_work(&mark) == 0);
+    let said = child.wait_with_output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&said.stderr).contains("FATAL:  off"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_farewell_stands_between_the_rows_of_a_long_result() {
+    let bed = bed();
+    let user = bed.person(|_| {});
+    // Rows of an odd size, so that a read seldom ends with a message by chance; and they never end.
+    let child = bed
+        .psql(Some(&bed.login(&user, "app")), "")
+        .args([
+            "-c",
+            "copy (select repeat('x', 1000002) from generate_series(1, 100000000)) to stdout",
+        ])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("rows have passed", || {
+        bed.door
+            .sessions()
+            .iter()
+            .any(|view| view.user == user && view.to_client > 1_000_000)
+    });
+    assert!(bed.door.end(&id_of(bed, &user), "the machine is needed"));
+    let said = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&said.stderr);
+    assert!(said.contains("FATAL:  the machine is needed"), "{said}");
+}
