@@ -82,15 +82,21 @@ pub fn now() -> Timestamp {
     Timestamp::from_unix(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
+/// The configuration file that was named, else the first that is there; none when there is none.
+pub fn config_at_hand(common: &Common) -> Option<PathBuf> {
+    let usual = || {
+        let usual = ["muster.yaml", "/etc/muster/muster.yaml"].map(PathBuf::from);
+        usual.into_iter().find(|path| path.exists())
+    };
+    common.config.clone().or_else(usual)
+}
+
 /// The configuration file that is meant: the one that was named, else the first that is there.
 ///
 /// # Errors
 /// When there is none.
 pub fn config_path(common: &Common) -> Result<PathBuf, Failure> {
-    if let Some(path) = &common.config {
-        return Ok(path.clone());
-    }
-    ["muster.yaml", "/etc/muster/muster.yaml"].iter().map(PathBuf::from).find(|path| path.exists()).ok_or_else(|| {
+    config_at_hand(common).ok_or_else(|| {
         Failure::new("cannot find a configuration")
             .because("there is no muster.yaml here, no /etc/muster/muster.yaml, and neither --config nor MUSTER_CONFIG names one")
             .hint("write one with `muster config create -o muster.yaml`, or see `muster demo`")

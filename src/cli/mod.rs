@@ -22,6 +22,7 @@ mod history;
 mod install;
 mod lock;
 mod opened;
+mod person;
 mod plan;
 mod plans;
 mod play;
@@ -94,7 +95,7 @@ enum Command {
     /// List what is read: account or subscription, region and service.
     #[command(subcommand)]
     Scope(scope::Scope),
-    /// List and show enrolled databases.
+    /// List and show databases: all that are enrolled, or those that you may open.
     #[command(subcommand)]
     Db(db::Db),
     /// Say why a database is enrolled, or why not: every step from the cloud's answer to the verdict.

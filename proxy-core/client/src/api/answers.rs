@@ -140,6 +140,12 @@ pub struct DbView {
     /// To which names of databases: names and patterns.
     #[serde(default)]
     pub db_names: Vec<String>,
+    /// Names and patterns that are denied, whatever stands above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub db_users_denied: Vec<String>,
+    /// The same of databases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub db_names_denied: Vec<String>,
     /// How it is: `available`.
     #[serde(default)]
     pub state: String,

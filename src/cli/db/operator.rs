@@ -1,11 +1,13 @@
-//! `muster db ls|show`: the enrolled databases.
+//! The enrolled databases as an operator sees them: out of the store.
 
 use std::io::{self, Write};
 
-use clap::{Args, Subcommand};
 use muster_model::{Origin, Target, fact};
 
-use super::{Common, Failure, ListFormat, context::Context, explain::find, print};
+use super::{
+    super::{Common, Failure, ListFormat, context::Context, explain::find, print},
+    Ls, Show, selector,
+};
 use crate::{
     exit::Exit,
     pipeline::state::State,
@@ -15,52 +17,14 @@ use crate::{
     },
 };
 
-/// Subcommands of `muster db`.
-#[derive(Subcommand, Debug)]
-pub enum Db {
-    /// List enrolled databases.
-    Ls(Ls),
-    /// Show one enrolled database.
-    Show(Show),
-}
-
-/// Arguments of `muster db ls`.
-#[derive(Args, Debug)]
-pub struct Ls {
-    /// Only those with these labels: KEY=VALUE, where VALUE may be `*`, a glob or `^regex$`; all must hold.
-    #[arg(value_name = "KEY=VALUE")]
-    labels: Vec<String>,
-    /// Only those with all of these words in their name, description or labels.
-    #[arg(long, value_name = "WORD")]
-    search: Vec<String>,
-    /// How the list is written.
-    #[arg(short, long, alias = "format", value_enum, default_value_t)]
-    output: ListFormat,
-}
-
-/// Arguments of `muster db show`.
-#[derive(Args, Debug)]
-pub struct Show {
-    /// Name, short name or id.
-    database: String,
-    /// How it is written.
-    #[arg(short, long, alias = "format", value_enum, default_value_t)]
-    output: ListFormat,
-}
-
-impl Db {
-    pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
+impl Ls {
+    pub(super) fn of_all(self, common: &Common) -> Result<Exit, Failure> {
         let context = Context::load(common)?;
         let (state, _store) = context.state()?;
-        match self {
-            Self::Ls(args) => args.run(&state),
-            Self::Show(args) => args.run(&state),
-        }
+        self.list(&state)
     }
-}
 
-impl Ls {
-    fn run(self, state: &State) -> Result<Exit, Failure> {
+    fn list(self, state: &State) -> Result<Exit, Failure> {
         let selector = selector(&self.labels)?;
         let words: Vec<String> = self.search.iter().map(|word| word.to_lowercase()).collect();
         let mut targets: Vec<&Target> = state
@@ -147,7 +111,13 @@ fn labels(target: &Target, derived: bool) -> String {
 }
 
 impl Show {
-    fn run(self, state: &State) -> Result<Exit, Failure> {
+    pub(super) fn of_all(self, common: &Common) -> Result<Exit, Failure> {
+        let context = Context::load(common)?;
+        let (state, _store) = context.state()?;
+        self.show(&state)
+    }
+
+    fn show(self, state: &State) -> Result<Exit, Failure> {
         let target = find(state.targets.values(), &self.database, |target| {
             [
                 target.name.as_str(),
@@ -258,27 +228,4 @@ fn text(target: &Target) -> String {
         text += &format!(" {key}={value}");
     }
     text.to_lowercase()
-}
-
-/// `KEY=VALUE` arguments as a selector; several values of one key are alternatives.
-fn selector(labels: &[String]) -> Result<Option<muster_model::Selector>, Failure> {
-    if labels.is_empty() {
-        return Ok(None);
-    }
-    let mut asked: std::collections::BTreeMap<&str, Vec<&str>> = std::collections::BTreeMap::new();
-    for label in labels {
-        let (key, value) = label.split_once('=').ok_or_else(|| {
-            Failure::new(format!("cannot filter by `{label}`"))
-                .because("it is not KEY=VALUE")
-                .hint("for words, use --search")
-                .exits(Exit::Usage)
-        })?;
-        asked.entry(key).or_default().push(value);
-    }
-    let value = serde_json::json!(asked);
-    serde_json::from_value(value).map(Some).map_err(|error| {
-        Failure::new("cannot filter by these labels")
-            .cause(&error)
-            .exits(Exit::Usage)
-    })
 }
