@@ -145,8 +145,6 @@ pub(crate) fn with_pen(
         };
         match pen.write(subject, at, event) {
             Ok(()) => Ok(number),
-            // It waits in the queue, and is written as soon as that can be.
-            Err(NotWritten::Failing { kept: true, .. }) if !strict => Ok(number),
             // Kept is as good as written: it is lost only with the process.
             Err(NotWritten::Failing { kept: true, .. }) if !strict => Ok(number),
             Err(_) if !strict => {
