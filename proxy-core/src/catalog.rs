@@ -2,20 +2,21 @@
 //!
 //! A snapshot is shared by pointer and never changes. [`Catalog::with`] and [`Catalog::without`] make the next one
 //! and share almost everything with the last, so that a change among a million targets costs what it costs among
-//! ten. A lookup is one or two hash lookups whatever the size.
+//! ten. A lookup is a few comparisons of names, and the names are in order: a page of a list costs that page.
 //!
 //! Names are compared without regard to ASCII case, because a name may arrive as a host name.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Bound, sync::Arc};
 
 use muster_model::{ResourceId, Target};
-use rpds::HashTrieMapSync;
+use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
 /// The published, immutable set of targets with its indexes.
 #[derive(Clone, Default)]
 pub struct Catalog {
     by_id: HashTrieMapSync<ResourceId, Arc<Target>>,
-    by_name: HashTrieMapSync<String, Arc<Target>>,
+    /// By the name in lower case.
+    by_name: RedBlackTreeMapSync<String, Arc<Target>>,
     /// Those that share a short name. However many they are, a change among them costs itself.
     by_short: HashTrieMapSync<String, HashTrieMapSync<ResourceId, Arc<Target>>>,
 }
@@ -82,6 +83,22 @@ impl Catalog {
     /// All targets, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Target>> {
         self.by_id.values()
+    }
+
+    /// The targets in the order of their names, from the first whose name comes after this one.
+    pub fn after(&self, name: Option<&str>) -> impl Iterator<Item = &Arc<Target>> {
+        let from = name.map(str::to_ascii_lowercase);
+        let from = from.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_name
+            .range::<String, _>((from, Bound::Unbounded))
+            .map(|(_, target)| target)
+    }
+
+    /// The targets that share this short name, in no order.
+    pub fn called(&self, short_name: &str) -> impl Iterator<Item = &Arc<Target>> {
+        let key = short_name.to_ascii_lowercase();
+        let sharers = self.by_short.get(&key);
+        sharers.into_iter().flat_map(HashTrieMapSync::values)
     }
 
     /// This catalog with the target added, or put in the place of the one with the same identity.

@@ -42,7 +42,7 @@ use rustls_pki_types::CertificateDer;
 use tokio::sync::broadcast;
 
 pub use self::{
-    api::Caller,
+    api::{Behind, Caller, Sessions},
     certificates::{LONGEST, Trust},
     command::{
         Answer, Ca, CaCertificate, CaStatus, Command, Document, How, Invited, Kind, RouteAsked,

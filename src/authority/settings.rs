@@ -49,6 +49,20 @@ pub enum OpenError {
 }
 
 impl Settings {
+    /// The name that a client connects with: the one that it used, where the proxy's certificate has it.
+    pub(super) fn server_name(&self, used: Option<&str>) -> String {
+        let names = self.names();
+        if let Some(used) = used
+            && names.contains(used)
+        {
+            return used.to_owned();
+        }
+        let is_name = |name: &&String| name.parse::<std::net::IpAddr>().is_err();
+        let public = self.public.iter().filter(is_name);
+        let first = public.min_by_key(|name| name.len()).or(names.first());
+        first.cloned().unwrap_or_default()
+    }
+
     /// All names and addresses for the proxy's certificate.
     pub(super) fn names(&self) -> BTreeSet<String> {
         let mut names = self.public.clone();

@@ -25,13 +25,13 @@ use std::{
 use arc_swap::ArcSwap;
 use muster_audit::{Health, Log};
 use muster_credentials::{Keyring, SecretRule};
-use muster_model::{Timestamp, selector::Pattern};
+use muster_model::{Target, Timestamp, selector::Pattern};
 use muster_proxy::{Door, SessionView, Trust};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use self::{clouds::Ways, feeder::Feeder, follow::Follow, hosts::Hosts, http::Http};
 use crate::{
-    authority::{self, Authority},
+    authority::{self, Authority, Behind},
     config::{AuditSettings, AuditSink, AwsAccountRef, Config, ProxySettings},
     pipeline::sources::Clouds,
     service::{
@@ -143,6 +143,7 @@ impl Proxy {
         let (trust, expires) = trust(&authority)?;
         let trust = Arc::new(ArcSwap::from_pointee(trust));
         let random = SystemRandom::new();
+        let behind = Behind::new(Arc::clone(feeder.catalog()), has_password(settings));
         let parts = muster_proxy::Parts {
             settings: door_settings(settings),
             catalog: Arc::clone(feeder.catalog()),
@@ -150,7 +151,9 @@ impl Proxy {
             trust: Arc::clone(&trust),
             credentials: Arc::new(keyring),
             audit: log.clone(),
-            http: Some(Arc::new(Http(Arc::clone(&authority).router()))),
+            http: Some(Arc::new(Http(
+                Arc::clone(&authority).router(behind.clone()),
+            ))),
             clock: Arc::new(muster_audit::Micros::now),
             random: Arc::new(move |bytes: &mut [u8]| random.fill(bytes).is_ok()),
             resolver: Arc::new(Hosts::new(&settings.hosts)),
@@ -174,6 +177,8 @@ impl Proxy {
             )
         })?;
         follow.start(door.clone())?;
+        // Nobody else sets it.
+        let _ = behind.sessions.set(Arc::new(door.clone()));
         Ok(Self {
             door,
             feeder,
@@ -305,6 +310,18 @@ fn door_settings(settings: &ProxySettings) -> muster_proxy::Settings {
         connect_timeout: settings.connect_timeout,
         ..muster_proxy::Settings::default()
     }
+}
+
+/// Whether the configuration names a password for a database, for any of its users.
+fn has_password(settings: &ProxySettings) -> Arc<dyn Fn(&Target) -> bool + Send + Sync> {
+    let secrets = settings.secrets.iter();
+    let selectors: Vec<_> = secrets.map(|secret| secret.databases.clone()).collect();
+    Arc::new(move |target| {
+        let value = |key: &str| target.labels.value(key);
+        selectors
+            .iter()
+            .any(|selector| selector.matches(value).is_ok())
+    })
 }
 
 fn keyring_settings(config: &Config, settings: &ProxySettings) -> muster_credentials::Settings {

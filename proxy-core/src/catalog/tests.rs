@@ -101,8 +101,16 @@ proptest! {
         for (name, _) in list.values() {
             prop_assert!(catalog.find(name).is_ok());
         }
+        // The second half of the list, in order.
+        let mut names: Vec<&String> = list.values().map(|(name, _)| name).collect();
+        names.sort();
+        let half = names.len() / 2;
+        let after = half.checked_sub(1).map(|last| names[last].to_uppercase());
+        let rest: Vec<&String> = catalog.after(after.as_deref()).map(|target| &target.name).collect();
+        prop_assert_eq!(rest, &names[half..]);
         for short in ["s0", "s1", "s2"] {
             let sharers = list.values().filter(|(_, s)| s == short).count();
+            prop_assert_eq!(catalog.called(short).count(), sharers);
             match catalog.find(short) {
                 Ok(_) => prop_assert_eq!(sharers, 1),
                 Err(NoTarget::Unknown(_)) => prop_assert_eq!(sharers, 0),

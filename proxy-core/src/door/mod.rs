@@ -277,6 +277,11 @@ impl Door {
         self.owner.shared.registry.views()
     }
 
+    /// The sessions of one user, the oldest first.
+    pub fn sessions_of(&self, user: &str) -> Vec<SessionView> {
+        self.owner.shared.registry.views_of(user)
+    }
+
     /// What was counted.
     pub fn numbers(&self) -> Numbers {
         let tally = &self.owner.shared.tally;

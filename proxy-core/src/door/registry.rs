@@ -305,6 +305,12 @@ impl Registry {
         all.iter().map(|live| live.view()).collect()
     }
 
+    pub(crate) fn views_of(&self, user: &str) -> Vec<SessionView> {
+        let mut all = self.concerned(&Changed::User(user.to_owned()));
+        all.sort_unstable_by_key(|live| live.serial);
+        all.iter().map(|live| live.view()).collect()
+    }
+
     pub(crate) fn find(&self, id: &str) -> Option<Arc<Live>> {
         self.lock().all.values().find(|live| live.id == id).cloned()
     }

@@ -8,9 +8,16 @@
 //! | `POST /v1/invite/accept` | who holds an invitation | sets the password, once |
 //! | `/invite/TOKEN` | who holds an invitation | the same two as a page for a browser |
 //! | `POST /v1/certificates` | who shows a certificate | another one: for one database, not longer, not more |
+//! | `GET /v1/whoami` | who shows a certificate | who that is, with which roles, until when |
+//! | `GET /v1/databases` | who shows a certificate | the databases that the roles let see, by pages |
+//! | `GET /v1/databases/NAME` | who shows a certificate | one of them |
+//! | `GET /v1/sessions`, `DELETE /v1/sessions/ID` | who shows a certificate | one's own sessions |
 //!
 //! Bodies are bounded in size and time, and passwords are checked by few at a time. `docs/authority.md` describes it.
 
+mod behind;
+mod databases;
+mod mine;
 mod page;
 mod problem;
 #[cfg(test)]
@@ -24,15 +31,17 @@ use axum::{
     extract::{Request, State},
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use http_body_util::{BodyExt, Limited};
-use muster_access::{Identity, Usage};
+use muster_access::{Denial, Identity, Usage};
+use muster_model::{Protocol, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 use tokio::{sync::Semaphore, time::timeout};
 
-use self::problem::Problem;
+pub use self::behind::{Behind, Sessions};
+use self::{databases::resolve, problem::Problem};
 use super::{
     Authority, By, Ca, RouteAsked, ca::ClientKey, certificates::Wanted, people::LoginAsked,
 };
@@ -50,6 +59,9 @@ const AT_ONCE: usize = 4;
 /// How long somebody waits for a place among them.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Lists that are made at the same time: each may walk over every database that there is.
+const LISTS: usize = 2;
+
 /// Who asks, as the proxy found out: an extension of each request. Without one nobody is answered.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -61,7 +73,9 @@ pub struct Caller {
 
 struct Api {
     authority: Arc<Authority>,
+    behind: Behind,
     hashing: Semaphore,
+    listing: Semaphore,
 }
 
 #[derive(Deserialize)]
@@ -98,15 +112,17 @@ struct CertificateBody {
 }
 
 impl Authority {
-    /// The API. Each request needs a [`Caller`] as an extension.
-    pub fn router(self: Arc<Self>) -> Router {
+    /// The API, with what is behind the door. Each request needs a [`Caller`] as an extension.
+    pub fn router(self: Arc<Self>, behind: Behind) -> Router {
         if let Err(error) = self.passwords.ready() {
             // It is tried again with the first login.
             tracing::warn!(%error, "passwords cannot be checked");
         }
         let api = Arc::new(Api {
             authority: self,
+            behind,
             hashing: Semaphore::new(AT_ONCE),
+            listing: Semaphore::new(LISTS),
         });
         Router::new()
             .route("/v1/ping", get(ping))
@@ -114,6 +130,11 @@ impl Authority {
             .route("/v1/invite", post(invite))
             .route("/v1/invite/accept", post(accept))
             .route("/v1/certificates", post(certificates))
+            .route("/v1/whoami", get(mine::whoami))
+            .route("/v1/databases", get(databases::list))
+            .route("/v1/databases/{name}", get(databases::show))
+            .route("/v1/sessions", get(mine::sessions))
+            .route("/v1/sessions/{id}", delete(mine::end))
             .route("/invite/{token}", get(page::show).post(page::take))
             .fallback(async || Problem::new(404, "not-found", "there is nothing here"))
             .method_not_allowed_fallback(async || {
@@ -138,11 +159,13 @@ async fn ping(State(api): Served) -> Result<Response, Problem> {
                 .map(|certificate| certificate.fingerprint)
                 .collect::<Vec<_>>()
         };
+        let host_ca = state.ca(Ca::Host).trusted_pem(now);
         json(&json!({
             "cluster": authority.cluster_name(),
             "version": env!("CARGO_PKG_VERSION"),
             "time": now,
             "fingerprints": {"user": fingerprints(Ca::User), "host": fingerprints(Ca::Host)},
+            "host_ca": host_ca,
         }))
     })
     .await
@@ -202,43 +225,104 @@ async fn certificates(
     Extension(caller): From,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Some(who) = caller.identity.filter(|who| who.usage == Usage::User) else {
-        return Err(
-            Problem::new(401, "certificate", "show the certificate of a login")
-                .hint("log in with `muster login`"),
-        );
-    };
+    let address = caller.address;
+    let who = caller.logged_in(api.authority.now())?;
+    let host = host(&request);
     let body: CertificateBody = body(request).await?;
     let seconds = seconds(body.ttl.as_deref())?;
-    let authority = Arc::clone(&api.authority);
     blocking(move || {
+        let authority = &api.authority;
         let key = ClientKey::from_pem(&body.key);
         let key = key.map_err(|error| Problem::new(422, "invalid", error.to_string()))?;
         let by = By {
             who: &who.user,
-            from: Some(caller.address),
+            from: Some(address),
         };
         let now = authority.now();
-        if who.expires <= now {
-            return Err(
-                Problem::new(401, "certificate", "the certificate has expired")
-                    .hint("log in with `muster login`"),
-            );
-        }
+        let policy = authority.policy.load_full();
+        let catalog = api.behind.catalog.load_full();
+        policy
+            .admits(&who, now)
+            .map_err(|denial| refused(&denial))?;
+        let mut route = body.route;
+        let target = resolve(&catalog, &policy, &who, &route.target, now)?;
+        databases::may(&policy, &who, &target, &route, now)?;
+        route.target.clone_from(&target.name);
         let wanted = Wanted {
             user: &who.user,
             key: &key,
             seconds,
-            route: Some(body.route),
+            route: Some(route),
             totp: who.totp,
             within: Some(&who),
         };
-        json(&authority.sign(wanted, by, now)?)
+        json(&Routed {
+            signed: authority.sign(wanted, by, now)?,
+            target: &target.name,
+            protocol: target.protocol,
+            server_name: authority.settings.server_name(host.as_deref()),
+        })
     })
     .await
 }
 
+/// A certificate for one database, with what a client needs to use it.
+#[derive(Serialize)]
+struct Routed<'a> {
+    #[serde(flatten)]
+    signed: super::Signed,
+    target: &'a str,
+    protocol: Protocol,
+    /// The name that the proxy's certificate has, for whoever connects.
+    server_name: String,
+}
+
+impl Caller {
+    /// Who has logged in.
+    fn logged_in(self, now: Timestamp) -> Result<Arc<Identity>, Problem> {
+        let without =
+            |why: &str| Problem::new(401, "certificate", why).hint("log in with `muster login`");
+        let who = self.identity;
+        let who = who.ok_or_else(|| without("show the certificate of a login"))?;
+        if who.usage != Usage::User {
+            return Err(without("this is not the certificate of a login"));
+        }
+        if who.expires <= now {
+            return Err(without("the certificate has expired"));
+        }
+        Ok(who)
+    }
+}
+
+/// What somebody reads who may open nothing, or not this.
+fn refused(denial: &Denial) -> Problem {
+    Problem::new(403, "refused", "this is not allowed").because(denial.person())
+}
+
+/// The host name that the request was sent to.
+fn host(request: &Request) -> Option<String> {
+    let host = request.headers().get(header::HOST)?.to_str().ok()?;
+    let authority: axum::http::uri::Authority = host.parse().ok()?;
+    Some(authority.host().to_ascii_lowercase())
+}
+
 impl Api {
+    /// What may walk over everything that there is: few at a time.
+    async fn listing(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<Response, Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let busy = || {
+            Problem::new(503, "busy", "too many lists are asked for at this moment")
+                .hint("try again in some seconds")
+                .after(2)
+        };
+        let place = timeout(PATIENCE, self.listing.acquire()).await;
+        let _place = place.map_err(|_| busy())?.map_err(|_| busy())?;
+        let api = Arc::clone(self);
+        blocking(move || work(&api)).await
+    }
+
     /// What takes long and much memory: few at a time.
     async fn slowly(
         &self,

@@ -16,26 +16,30 @@ use crate::{
 pub(super) struct Problem {
     /// `urn:muster:denied:KIND`.
     #[serde(rename = "type")]
-    urn: String,
+    urn: Box<str>,
     title: String,
     status: u16,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     why: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// Full names that could have been meant.
+    #[serde(skip_serializing_if = "none")]
+    candidates: Box<[String]>,
     /// In seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u64>,
+    retry_after: Option<u32>,
 }
 
 impl Problem {
     pub fn new(status: u16, kind: &str, title: impl Into<String>) -> Self {
         Self {
-            urn: format!("urn:muster:denied:{kind}"),
+            urn: format!("urn:muster:denied:{kind}").into(),
             title: title.into(),
             status,
             why: Vec::new(),
             hint: None,
+            candidates: Box::default(),
             retry_after: None,
         }
     }
@@ -62,10 +66,19 @@ impl Problem {
         )
     }
 
-    pub const fn after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
+    pub fn candidates(mut self, names: Vec<String>) -> Self {
+        self.candidates = names.into();
         self
     }
+
+    pub fn after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        self
+    }
+}
+
+const fn none(names: &[String]) -> bool {
+    names.is_empty()
 }
 
 impl From<Denied> for Problem {

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod browser;
+mod databases;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -22,6 +23,7 @@ use crate::authority::{
 struct Door {
     authority: Arc<Authority>,
     time: Arc<AtomicI64>,
+    behind: Behind,
     _dir: tempfile::TempDir,
 }
 
@@ -32,6 +34,12 @@ fn role(name: &str, options: &Value) -> Value {
         "options": options,
         "allow": {"db_labels": {"*": "*"}, "db_users": ["app"], "db_names": ["*"]},
     }})
+}
+
+fn database(name: &str, labels: &Value) -> Value {
+    json!({"kind": "db", "version": "v3",
+        "metadata": {"name": name, "labels": labels, "description": format!("the {name} of all")},
+        "spec": {"protocol": "postgres", "uri": format!("{name}.db.test:5432")}})
 }
 
 fn user(name: &str, roles: &[&str]) -> Value {
@@ -57,16 +65,27 @@ impl Door {
         let door = Self {
             authority: Arc::new(opened.unwrap()),
             time,
+            behind: Behind::new(Arc::default(), Arc::new(|_| false)),
             _dir: dir,
         };
         let records = vec![
             role("plain", &json!({})),
             role("short", &json!({"max_session_ttl": "2h"})),
             role("careful", &json!({"require_totp": true})),
+            role("other", &json!({})),
         ];
         let how = How::Create;
         door.ask(Command::Put { records, how });
+        door.offer(vec![database("orders", &json!({"env": "prod"}))]);
         door
+    }
+
+    /// Registers databases, and publishes all that there are.
+    fn offer(&self, records: Vec<Value>) {
+        let how = How::Upsert;
+        self.ask(Command::Put { records, how });
+        let all = self.authority.databases().into_iter().map(Arc::new);
+        self.behind.catalog.store(Arc::new(all.collect()));
     }
 
     fn ask(&self, command: Command) -> Answer {
@@ -96,14 +115,25 @@ impl Door {
         path: &str,
         body: Vec<u8>,
     ) -> (StatusCode, Value) {
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        self.call(method, from, who, path, body).await
+    }
+
+    async fn call(
+        &self,
+        method: &str,
+        from: &str,
+        who: Option<Arc<Identity>>,
+        path: &str,
+        body: Vec<u8>,
+    ) -> (StatusCode, Value) {
         let caller = Caller {
             address: format!("{from}:4711").parse().unwrap(),
             identity: who,
         };
         let router = Arc::clone(&self.authority)
-            .router()
+            .router(self.behind.clone())
             .layer(Extension(caller));
-        let method = if body.is_empty() { "GET" } else { "POST" };
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -156,10 +186,13 @@ fn code(totp: &Totp, now: Timestamp) -> String {
     totp.at(now)
 }
 
-fn identity(answer: &Value) -> Arc<Identity> {
+fn pem_of(pem: &str) -> rustls_pki_types::CertificateDer<'static> {
     use rustls_pki_types::pem::PemObject;
-    let pem = answer["certificate"].as_str().unwrap();
-    let der = rustls_pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    rustls_pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+}
+
+fn identity(answer: &Value) -> Arc<Identity> {
+    let der = pem_of(answer["certificate"].as_str().unwrap());
     let (_, read) = x509_parser::parse_x509_certificate(&der).unwrap();
     let extension = read
         .extensions()
@@ -363,7 +396,7 @@ async fn one_certificate_gives_another_that_allows_less() {
         assert_eq!(status, StatusCode::UNAUTHORIZED);
     }
     // A role that was taken away is not in it; one that came is not either.
-    let (records, how) = (vec![user("alice", &["short", "careful"])], How::Upsert);
+    let (records, how) = (vec![user("alice", &["short", "other"])], How::Upsert);
     door.ask(Command::Put { records, how });
     let (_, third) = door
         .send(
@@ -438,6 +471,17 @@ async fn what_makes_no_sense_is_refused_without_being_repeated() {
         (status, &answer["cluster"]),
         (StatusCode::OK, &json!("production"))
     );
+    // What is signed by whom is to be found out before anything is believed.
+    let pem = answer["host_ca"].as_str().unwrap();
+    let der = pem_of(pem);
+    let digest = ring::digest::digest(&ring::digest::SHA256, &der);
+    let hex: String = digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let shown = answer["fingerprints"]["host"][0].as_str().unwrap();
+    assert_eq!(shown.replace(':', "").to_lowercase(), hex);
     assert_eq!(answer["fingerprints"]["user"].as_array().unwrap().len(), 1);
 }
 

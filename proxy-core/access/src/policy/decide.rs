@@ -95,6 +95,19 @@ impl Policy {
         ))
     }
 
+    /// The roles that count for this identity now, sorted, whatever it wants to open.
+    ///
+    /// # Errors
+    /// Why it may open nothing.
+    pub fn admits(&self, who: &Identity, now: Timestamp) -> Result<Vec<String>, Denial> {
+        let standing = self.admit(who, None, now)?;
+        let roles = standing.carried.iter().map(|role| role.name.clone());
+        let mut roles: Vec<String> = roles.collect();
+        roles.sort_unstable();
+        roles.dedup();
+        Ok(roles)
+    }
+
     /// Whether this identity may know of the target: for lists. It says nothing of database users and names.
     pub fn sees(&self, who: &Identity, target: &Target, now: Timestamp) -> bool {
         self.seen(who, target, now).is_some()

@@ -12,7 +12,7 @@ async fn whoever_has_only_a_browser_chooses_a_password_there() {
             identity: None,
         };
         let router = Arc::clone(&door.authority)
-            .router()
+            .router(door.behind.clone())
             .layer(Extension(caller));
         let request = Request::builder()
             .method(method)
