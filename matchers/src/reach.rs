@@ -146,6 +146,7 @@ const fn endpoint_types(service: Service) -> &'static [&'static str] {
         | Service::PostgresqlFlexible
         | Service::Mysql
         | Service::MysqlFlexible => &["server"],
+        Service::SelfHosted => &[],
     }
 }
 
@@ -166,6 +167,7 @@ const fn engines(service: Service) -> &'static [&'static str] {
         Service::PostgresqlFlexible => &["Microsoft.DBforPostgreSQL/flexibleServers"],
         Service::Mysql => &["Microsoft.DBforMySQL/servers"],
         Service::MysqlFlexible => &["Microsoft.DBforMySQL/flexibleServers"],
+        Service::SelfHosted => &[],
     }
 }
 

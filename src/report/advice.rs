@@ -7,6 +7,7 @@ pub fn advice(failure: &Failure, scope: &Scope) -> String {
     let account = match scope.provider {
         Provider::Aws => format!("account {}", scope.account),
         Provider::Azure => format!("subscription {}", scope.account),
+        Provider::SelfHosted => "what is not in a cloud".to_owned(),
     };
     match failure.reason {
         FailureReason::NoCredentials => {

@@ -11,6 +11,8 @@ pub enum Provider {
     Aws,
     /// Microsoft Azure.
     Azure,
+    /// No cloud: a person wrote the database down. Only in [`Scope::self_hosted`]; not a word of any configuration.
+    SelfHosted,
 }
 
 /// What a scope's calls are made to: one family of list calls of a provider.
@@ -32,18 +34,24 @@ pub enum Service {
     Mysql,
     /// Azure Database for MySQL, flexible server.
     MysqlFlexible,
+    /// None: nothing is asked about it. Only in [`Scope::self_hosted`].
+    SelfHosted,
 }
 
-/// An enum whose variants are fixed words: `as_str`, `ALL`, `Display`, `FromStr` and serde from one table.
+/// An enum whose variants are fixed words: `as_str`, `ALL`, `Display`, `FromStr` and serde from one table. Words behind `;`
+/// are only shown: nobody can ask for them.
 macro_rules! words {
-    ($(#[$meta:meta])* $type:ident, $what:literal: $($variant:ident = $word:literal),+ $(,)?) => {
+    (
+        $(#[$meta:meta])* $type:ident, $what:literal: $($variant:ident = $word:literal),+ $(,)?
+        $(; $($shown:ident = $shown_word:literal),+)?
+    ) => {
         impl $type {
-            /// Every value, in order.
+            /// Every value that can be asked for, in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The word that stands for it everywhere: configuration, reports, JSON, metrics.
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
+                match self { $(Self::$variant => $word,)+ $($(Self::$shown => $shown_word),+)? }
             }
         }
 
@@ -93,7 +101,7 @@ macro_rules! words {
 }
 pub(crate) use words;
 
-words!(Provider, "provider": Aws = "aws", Azure = "azure");
+words!(Provider, "provider": Aws = "aws", Azure = "azure"; SelfHosted = "self-hosted");
 words!(Service, "service":
     Rds = "rds",
     Docdb = "docdb",
@@ -102,7 +110,8 @@ words!(Service, "service":
     Postgresql = "postgresql",
     PostgresqlFlexible = "postgresql-flexible",
     Mysql = "mysql",
-    MysqlFlexible = "mysql-flexible",
+    MysqlFlexible = "mysql-flexible";
+    SelfHosted = "self-hosted"
 );
 
 impl Service {
@@ -115,6 +124,7 @@ impl Service {
             Self::Postgresql | Self::PostgresqlFlexible | Self::Mysql | Self::MysqlFlexible => {
                 Provider::Azure
             }
+            Self::SelfHosted => Provider::SelfHosted,
         }
     }
 }
@@ -180,7 +190,7 @@ impl ResourceId {
 /// One unit of scanning: what is read completely or not.
 ///
 /// Printed and parsed as `PROVIDER/ACCOUNT/REGION/SERVICE`, with `/GROUP` at its end when it is narrowed to a
-/// resource group.
+/// resource group. That of databases which no scan finds is printed as `self-hosted`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope {
     /// The cloud.
@@ -217,10 +227,29 @@ impl Scope {
             resource_group: resource_group.map(str::to_owned),
         }
     }
+
+    /// Where a database is that no cloud runs, and that no scan can say anything about.
+    pub fn self_hosted() -> Self {
+        Self {
+            provider: Provider::SelfHosted,
+            account: AccountId::new(NOWHERE),
+            region: Region::new(NOWHERE),
+            service: Service::SelfHosted,
+            resource_group: None,
+        }
+    }
 }
+
+/// Account and region of what is not in a cloud.
+const NOWHERE: &str = "none";
+/// How [`Scope::self_hosted`] was written before it had a word of its own.
+const BEFORE: &str = "aws/none/none/rds";
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.provider == Provider::SelfHosted {
+            return f.write_str(self.provider.as_str());
+        }
         write!(
             f,
             "{}/{}/{}/{}",
@@ -249,6 +278,9 @@ impl FromStr for Scope {
         let wrong = || ParseScopeError {
             text: text.to_owned(),
         };
+        if text == Provider::SelfHosted.as_str() || text == BEFORE {
+            return Ok(Self::self_hosted());
+        }
         let mut parts = text.splitn(5, '/');
         let mut next = || {
             parts
@@ -285,7 +317,7 @@ impl schemars::JsonSchema for Scope {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "description": "One unit of scanning: PROVIDER/ACCOUNT/REGION/SERVICE, and the resource group where the \
-                            listing is narrowed to one.",
+                            listing is narrowed to one; self-hosted for a database that no scan finds.",
             "type": "string",
         })
     }
@@ -295,5 +327,46 @@ impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_scope_is_read_as_it_is_printed() {
+        for scope in [
+            Scope::aws("111111111111", "eu-west-1", Service::Docdb),
+            Scope::azure("2222", Service::Mysql, None),
+            Scope::azure("2222", Service::PostgresqlFlexible, Some("shop")),
+            Scope::self_hosted(),
+        ] {
+            assert_eq!(scope.to_string().parse::<Scope>().unwrap(), scope);
+        }
+        assert_eq!(Scope::self_hosted().to_string(), "self-hosted");
+        // As it stands in what was written before.
+        let before: Scope = serde_json::from_str("\"aws/none/none/rds\"").unwrap();
+        assert_eq!(before, Scope::self_hosted());
+    }
+
+    #[test]
+    fn nobody_can_ask_for_a_scan_of_what_is_in_no_cloud() {
+        for text in [
+            "self-hosted/none/none/self-hosted",
+            "self-hosted/",
+            "aws/none/none/self-hosted",
+            "self-hosted/1/r/rds",
+            "aws/1/r/mysql",
+            "aws/1/r",
+        ] {
+            assert!(text.parse::<Scope>().is_err(), "{text}");
+        }
+        assert!("self-hosted".parse::<Provider>().is_err());
+        assert!("self-hosted".parse::<Service>().is_err());
+        assert!(!Provider::ALL.contains(&Provider::SelfHosted));
+        assert!(!Service::ALL.contains(&Service::SelfHosted));
     }
 }

@@ -38,6 +38,7 @@ pub fn aws_scanner(region: AwsRegion, scope: Arc<Scope>) -> Option<Box<dyn Scann
         Service::Postgresql
         | Service::PostgresqlFlexible
         | Service::Mysql
-        | Service::MysqlFlexible => None,
+        | Service::MysqlFlexible
+        | Service::SelfHosted => None,
     }
 }

@@ -144,6 +144,7 @@ fn a_record_cannot_pass_for_what_muster_found() {
     };
     let labels = db.to_target().labels;
     assert_eq!(labels.value("muster/kind"), Some("self-hosted"));
+    assert_eq!(db.to_target().scope.to_string(), "self-hosted");
     assert_eq!(labels.value("teleport.dev/origin"), Some("dynamic"));
     assert_eq!(labels.value("Teleport.dev/origin"), None);
     // What it is, a person may say.
@@ -193,6 +194,7 @@ fn found(kind: Kind, protocol: Protocol, id: &str, host: &str) -> Target {
     let scope = match service.provider() {
         muster_model::Provider::Aws => Scope::aws("111122223333", "eu-west-1", service),
         muster_model::Provider::Azure => Scope::azure("1111", service, None),
+        muster_model::Provider::SelfHosted => panic!("none finds one"),
     };
     Target {
         id: ResourceId::of(id, "instance"),

@@ -203,7 +203,8 @@ const fn actions(service: Service) -> &'static [&'static str] {
         Service::Postgresql
         | Service::PostgresqlFlexible
         | Service::Mysql
-        | Service::MysqlFlexible => &[],
+        | Service::MysqlFlexible
+        | Service::SelfHosted => &[],
     }
 }
 

@@ -109,8 +109,10 @@ const fn action(service: Service) -> Option<&'static str> {
         Service::PostgresqlFlexible => Some("Microsoft.DBforPostgreSQL/flexibleServers/read"),
         Service::Mysql => Some("Microsoft.DBforMySQL/servers/read"),
         Service::MysqlFlexible => Some("Microsoft.DBforMySQL/flexibleServers/read"),
-        Service::Rds | Service::Docdb | Service::Elasticache | Service::ElasticacheServerless => {
-            None
-        }
+        Service::Rds
+        | Service::Docdb
+        | Service::Elasticache
+        | Service::ElasticacheServerless
+        | Service::SelfHosted => None,
     }
 }

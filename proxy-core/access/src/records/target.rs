@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use muster_model::{
-    AccountId, Availability, Kind, Labels, Owner, Protocol, Provider, Region, ResourceId, Scope,
-    Service, State, Target, fact, hint,
+    Availability, Kind, Labels, Owner, Protocol, Provider, ResourceId, Scope, Service, State,
+    Target, fact, hint,
 };
 use serde_json::{Map, Value, json};
 
@@ -135,7 +135,7 @@ impl DbRecord {
         let cloud = match kind.service().map(Service::provider) {
             Some(Provider::Aws) => Some("AWS"),
             Some(Provider::Azure) => Some("Azure"),
-            None => None,
+            Some(Provider::SelfHosted) | None => None,
         };
         let derived = [
             ("engine", Some(engine.to_owned())),
@@ -200,13 +200,7 @@ impl DbRecord {
                 Scope::azure(subscription, service, None)
             }
             Some(service) => Scope::aws(account, region.unwrap_or("unknown"), service),
-            None => Scope {
-                provider: Provider::Aws,
-                account: AccountId::new("none"),
-                region: Region::new("none"),
-                service: Service::Rds,
-                resource_group: None,
-            },
+            None => Scope::self_hosted(),
         }
     }
 }
