@@ -14,6 +14,8 @@ pub enum Exit {
     /// Some scopes were not completely read. What is shown is valid for the rest. A plan says so only with
     /// `--detailed-exitcode`; `scan` always does.
     Incomplete,
+    /// A check of `doctor` failed.
+    Findings,
     /// Wrong usage of the command line (`EX_USAGE`).
     Usage,
     /// No service answers (`EX_UNAVAILABLE`).
@@ -33,6 +35,7 @@ impl Exit {
         Self::Failed,
         Self::Changes,
         Self::Incomplete,
+        Self::Findings,
         Self::Usage,
         Self::Unavailable,
         Self::Config,
@@ -47,6 +50,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Changes => 2,
             Self::Incomplete => 3,
+            Self::Findings => 4,
             Self::Usage => 64,
             Self::Unavailable => 69,
             Self::Config => 78,
@@ -67,6 +71,9 @@ impl Exit {
             Self::Changes => "Changes are pending (`plan --detailed-exitcode`).",
             Self::Incomplete => {
                 "Some scopes were not completely read; what is shown is valid for the rest (`scan`, and `plan` or `apply` with `--detailed-exitcode`). Comes before 2."
+            }
+            Self::Findings => {
+                "Something does not work, and is listed with its remedy (`doctor`). What is only to be warned of ends with 0."
             }
             Self::Usage => "Wrong usage of the command line.",
             Self::Unavailable => {

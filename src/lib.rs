@@ -23,6 +23,7 @@
 //! | [`admin`] | health, metrics and what the service knows, as HTTP on a loopback port |
 //! | [`report`] | a plan as text, JSON, Markdown, HTML or CSV |
 //! | [`install`] | what is to be set up outside: cloud policies |
+//! | [`doctor`] | what is or soon will be wrong, each with its remedy |
 //! | [`demo`] | the embedded example fleet |
 
 pub mod admin;
@@ -31,6 +32,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod doctor;
 pub mod exit;
 pub mod install;
 pub mod metrics;

@@ -76,6 +76,16 @@ impl Failure {
         parts.map(String::as_str).collect::<Vec<_>>().join(": ")
     }
 
+    /// Why, a line each.
+    pub fn reasons(&self) -> &[String] {
+        &self.why
+    }
+
+    /// What to do next.
+    pub fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
     /// With which code to end.
     #[must_use]
     pub const fn exits(mut self, exit: Exit) -> Self {

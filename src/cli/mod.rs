@@ -13,6 +13,7 @@ mod create;
 mod db;
 mod demo;
 pub mod docs;
+mod doctor;
 mod edit;
 mod error;
 mod explain;
@@ -90,6 +91,8 @@ enum Command {
     Apply(apply::Apply),
     /// Show how the service that runs is, and everything that is not as it should be.
     Status(status::Status),
+    /// Find what is wrong or soon will be, each with its remedy. Changes nothing.
+    Doctor(doctor::Doctor),
     /// Have the service that runs read its configuration again.
     Reload(reload::Reload),
     /// List what is read: account or subscription, region and service.
@@ -210,6 +213,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Plan(args) => block_on(args.run(common)),
         Command::Apply(args) => block_on(args.run(common)),
         Command::Status(args) => args.run(common),
+        Command::Doctor(args) => args.run(common),
         Command::Reload(args) => args.run(common),
         Command::Scope(args) => block_on(args.run(common)),
         Command::Db(args) => args.run(common),

@@ -10,13 +10,14 @@ use async_trait::async_trait;
 use muster_proxy::{Resolver, SystemResolver};
 
 /// A resolver that knows some hosts by itself.
-pub(super) struct Hosts {
+pub struct Hosts {
     /// In lower case.
     known: HashMap<String, IpAddr>,
 }
 
 impl Hosts {
-    pub(super) fn new<'a>(known: impl IntoIterator<Item = (&'a String, &'a IpAddr)>) -> Self {
+    /// By the addresses of these; their case means nothing.
+    pub fn new<'a>(known: impl IntoIterator<Item = (&'a String, &'a IpAddr)>) -> Self {
         let known = known.into_iter();
         Self {
             known: known

@@ -24,12 +24,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 use muster_audit::{Health, Log};
-use muster_credentials::{Keyring, SecretRule};
+use muster_credentials::{DatabaseCa, Keyring, SecretRule};
 use muster_model::{Target, Timestamp, selector::Pattern};
 use muster_proxy::{Door, SessionView, Trust};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use self::{clouds::Ways, feeder::Feeder, follow::Follow, hosts::Hosts, http::Http};
+pub use self::hosts::Hosts;
+use self::{clouds::Ways, feeder::Feeder, follow::Follow, http::Http};
 use crate::{
     authority::{self, Authority, Behind},
     config::{AuditSettings, AuditSink, AwsAccountRef, Config, ProxySettings},
@@ -123,14 +124,8 @@ impl Proxy {
             authority,
             log,
         } = options;
-        let ways = Arc::new(Ways(Arc::new(clouds)));
-        let keyring = Keyring::new(muster_credentials::Parts {
-            settings: keyring_settings(config, settings),
-            aws: Some(Arc::clone(&ways) as Arc<_>),
-            azure: Some(ways),
-            database_ca: Some(Arc::clone(&authority) as Arc<_>),
-            clock: Arc::new(SystemTime::now),
-        });
+        let database_ca = Arc::clone(&authority) as Arc<_>;
+        let keyring = keyring(config, Arc::new(clouds), database_ca);
         let keyring = keyring.map_err(|why| Refused {
             kind: RefusedKind::Invalid,
             what: "cannot trust what `proxy.trust` names".to_owned(),
@@ -290,6 +285,29 @@ fn trust(authority: &Authority) -> Result<(Trust, Timestamp), Refused> {
         .map_err(|error| cannot(what, &error, hint))?;
     let trust = Trust::new(cluster, &users, chain, key);
     Ok((trust.map_err(|error| cannot(what, &error, hint))?, expires))
+}
+
+/// What databases are logged in to with, and trusted by, as the configuration says.
+///
+/// # Errors
+/// One line for each file of `proxy.trust` that cannot be used.
+pub fn keyring(
+    config: &Config,
+    clouds: Arc<Clouds>,
+    database_ca: Arc<dyn DatabaseCa>,
+) -> Result<Keyring, Vec<String>> {
+    let ways = Arc::new(Ways(clouds));
+    Keyring::new(muster_credentials::Parts {
+        settings: config
+            .proxy
+            .as_ref()
+            .map(|settings| keyring_settings(config, settings))
+            .unwrap_or_default(),
+        aws: Some(Arc::clone(&ways) as Arc<_>),
+        azure: Some(ways),
+        database_ca: Some(database_ca),
+        clock: Arc::new(SystemTime::now),
+    })
 }
 
 fn door_settings(settings: &ProxySettings) -> muster_proxy::Settings {

@@ -91,6 +91,12 @@ fn the_first_commands_work_without_any_credentials() {
                 assert_eq!(code, 1, "{command}: {said}");
                 assert!(said.contains("no-credentials"), "{command}: {said}");
             }
+            // It says so in its findings.
+            "doctor" => {
+                let found = String::from_utf8_lossy(&output.stdout);
+                assert_eq!(code, 4, "{command}: {said}{found}");
+                assert!(found.contains("credentials/no-credentials"), "{found}");
+            }
             // The unit hides directories of temporary files from the service, and this is one.
             "install" if said.contains("directory of temporary files") => assert_eq!(code, 1),
             _ => assert_eq!(code, 0, "{command}: {said}"),

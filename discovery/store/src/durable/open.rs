@@ -130,6 +130,11 @@ impl OpenError {
 }
 
 impl SledStore {
+    /// Whether a directory holds a store. Makes and changes nothing.
+    pub fn is_in(dir: impl AsRef<Path>) -> bool {
+        super::files::are_in(dir.as_ref())
+    }
+
     /// Opens the store in a directory; makes both when they are not there, for their owner alone. A directory
     /// of ours that others can write to is closed to them.
     ///
