@@ -5,11 +5,11 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, atomic::Ordering::Relaxed},
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{Shared, limits::Most, worker::Hand};
 
@@ -17,6 +17,8 @@ use super::{Shared, limits::Most, worker::Hand};
 const BACKLOG: i32 = 4096;
 /// How long nothing is taken after the system could not give a connection.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How often it is told while that lasts.
+const TELL: Duration = Duration::from_secs(10);
 
 pub(super) fn bind(address: SocketAddr, keepalive: Duration) -> io::Result<TcpListener> {
     let socket = Socket::new(
@@ -56,12 +58,12 @@ pub(super) fn start(
 async fn listen(shared: Arc<Shared>, listeners: Vec<TcpListener>, hands: Vec<Hand>) {
     let hands = Arc::new(hands);
     let mut all = tokio::task::JoinSet::new();
-    for listener in listeners {
+    for (number, listener) in listeners.into_iter().enumerate() {
         let (shared, hands) = (Arc::clone(&shared), Arc::clone(&hands));
         all.spawn(async move {
             let stop = shared.no_more.clone();
             // Dropping the future closes the socket.
-            stop.run_until_cancelled(take(&shared, listener, &hands))
+            stop.run_until_cancelled(take(&shared, listener, &hands, number > 0))
                 .await;
         });
     }
@@ -70,7 +72,8 @@ async fn listen(shared: Arc<Shared>, listeners: Vec<TcpListener>, hands: Vec<Han
     all.shutdown().await;
 }
 
-async fn take(shared: &Arc<Shared>, listener: TcpListener, hands: &[Hand]) {
+/// `only`: whoever comes here wants the one protocol that this port is for.
+async fn take(shared: &Arc<Shared>, listener: TcpListener, hands: &[Hand], only: bool) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -78,16 +81,20 @@ async fn take(shared: &Arc<Shared>, listener: TcpListener, hands: &[Hand]) {
             return;
         }
     };
+    let mut failing = Failing::default();
     loop {
         let accepted = listener.accept().await;
         match accepted.and_then(|(socket, peer)| Ok((socket.into_std()?, peer))) {
-            Ok((socket, peer)) => taken(shared, socket, peer, hands),
+            Ok((socket, peer)) => {
+                failing.is_over();
+                taken(shared, socket, peer, hands, only);
+            }
             Err(error) if is_of_one_connection(&error) => {
                 debug!(%error, "a connection was gone before it was taken");
             }
             Err(error) => {
                 shared.tally.accept_errors.fetch_add(1, Relaxed);
-                warn!(%error, "cannot take a connection; trying again");
+                failing.tell(&error);
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -104,7 +111,31 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn taken(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr, hands: &[Hand]) {
+/// A time in which the system gives no connections: told when it begins, now and then while it lasts, and when it ends.
+#[derive(Default)]
+struct Failing {
+    told: Option<Instant>,
+    times: u64,
+}
+
+impl Failing {
+    fn tell(&mut self, error: &io::Error) {
+        self.times += 1;
+        if self.told.is_none_or(|told| told.elapsed() >= TELL) {
+            self.told = Some(Instant::now());
+            warn!(%error, times = self.times, "cannot take connections; trying again");
+        }
+    }
+
+    fn is_over(&mut self) {
+        if self.told.is_some() {
+            info!(times = self.times, "connections are taken again");
+            *self = Self::default();
+        }
+    }
+}
+
+fn taken(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr, hands: &[Hand], only: bool) {
     let settings = &shared.parts.settings;
     shared.tally.accepted.fetch_add(1, Relaxed);
     let most = Most {
@@ -121,6 +152,6 @@ fn taken(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr, hands: &[Han
         }
     };
     if let Some(hand) = hands.iter().min_by_key(|hand| hand.load()) {
-        hand.give(socket, peer, ticket);
+        hand.give(socket, peer, ticket, only);
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Arrival {
     pub(crate) socket: std::net::TcpStream,
     pub(crate) peer: std::net::SocketAddr,
     pub(crate) ticket: Ticket,
+    /// It came to a port for one protocol alone.
+    pub(crate) only: bool,
     /// Counts for its worker as long as it lives.
     pub(crate) load: Load,
 }
@@ -57,12 +59,14 @@ impl Hand {
         socket: std::net::TcpStream,
         peer: std::net::SocketAddr,
         ticket: Ticket,
+        only: bool,
     ) {
         self.load.fetch_add(1, Relaxed);
         let _ = self.sender.send(Arrival {
             socket,
             peer,
             ticket,
+            only,
             load: Load(Arc::clone(&self.load)),
         });
     }

@@ -5,15 +5,15 @@ mod relay;
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use muster_access::{Ask, Denial, Permit};
+use muster_access::{Ask, Denial, Identity, Permit, Policy};
 use muster_audit::{Actor, AdminEvent, Event, NotWritten, Subject, SubjectParts, Value, kinds};
 use muster_credentials::Advice;
-use muster_model::{Availability, Protocol, Target};
+use muster_model::{Availability, Protocol, Target, Timestamp};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
 use crate::{
-    catalog::NoTarget,
+    catalog::Catalog,
     door::{Arrival, Caller, Shared, with_pen},
     tls::{Leg, Shown},
     trust::{Identified, NotIdentified},
@@ -106,6 +106,8 @@ pub(crate) struct Context {
     pub(crate) ticket: crate::door::Ticket,
     pub(crate) load: crate::door::Load,
     pub(crate) deadline: Instant,
+    /// It came to a port for one protocol alone.
+    pub(crate) only: bool,
 }
 
 /// Serves one connection: from its first byte to the start of its relay, which is a task of its own.
@@ -120,6 +122,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, arrival: Arrival) {
         ticket: arrival.ticket,
         load: arrival.load,
         deadline,
+        only: arrival.only,
     };
     postgres::serve(socket, context).await;
 }
@@ -136,7 +139,10 @@ async fn serve_http(accepted: Accepted) {
         return;
     };
     let identity = identify(&shared, &shown).map(|who| Arc::clone(who.identity()));
-    context.ticket.is_session();
+    // Strangers go on counting as on their way, of which one address has only so many.
+    if identity.is_ok() {
+        context.ticket.is_session();
+    }
     let caller = Caller {
         address: context.peer,
         identity,
@@ -169,41 +175,69 @@ fn route(
         (None, None) => return Err(nowhere()),
     };
     let catalog = shared.parts.catalog.load();
-    let target = match catalog.find(&name) {
-        Ok(target) => Arc::clone(target),
-        // Whoever names one that is not there is told the same as whoever names one that is not for them.
-        Err(error @ NoTarget::Unknown(_)) => {
-            let denial = Denial::UnknownTarget { name };
-            return Err(Refusal {
-                kind: Kind::NoDatabase,
-                ..Refusal::denied(&denial).error(error.to_string())
-            });
-        }
-        Err(error @ NoTarget::Ambiguous { .. }) => {
-            return Err(Refusal::new(
-                Kind::NoDatabase,
-                format!("the short name `{name}` is not unique"),
-            )
-            .hint("Use the full name, as `muster db ls` shows it.")
-            .error(error.to_string()));
-        }
-    };
+    let policy = shared.parts.policy.load();
+    let now = shared.timestamp();
+    let target = pick(&catalog, &policy, identity, &name, now)?;
     if target.protocol != protocol {
-        // Told only to those who may see it: the permit comes first for all others.
-        let policy = shared.parts.policy.load();
-        if policy.sees(identity, &target, shared.timestamp()) {
-            return Err(Refusal::new(
-                Kind::NoDatabase,
-                format!(
-                    "the database `{}` speaks {}, not {protocol}",
-                    target.name, target.protocol
-                ),
-            )
-            .hint(format!("Use a client for {}.", target.protocol)));
-        }
-        return Err(Refusal::denied(&Denial::UnknownTarget { name }));
+        return Err(Refusal::new(
+            Kind::NoDatabase,
+            format!(
+                "the database `{}` speaks {}, not {protocol}",
+                target.name, target.protocol
+            ),
+        )
+        .hint(format!("Use a client for {}.", target.protocol)));
     }
     Ok(target)
+}
+
+/// The target that somebody means: what they must not know of is not there for them, and leaves its name to others.
+fn pick(
+    catalog: &Catalog,
+    policy: &Policy,
+    who: &Identity,
+    name: &str,
+    now: Timestamp,
+) -> Result<Arc<Target>, Refusal> {
+    let found = catalog.find(name);
+    if let Ok(target) = found
+        && !policy.hides(who, target, now)
+    {
+        return Ok(Arc::clone(target));
+    }
+    let mut seen = catalog
+        .called(name)
+        .filter(|target| policy.sees(who, target, now));
+    match (seen.next(), seen.next()) {
+        (Some(target), None) => Ok(Arc::clone(target)),
+        (Some(_), Some(_)) => Err(Refusal::new(
+            Kind::NoDatabase,
+            format!("the short name `{name}` is not unique"),
+        )
+        .hint("Use the full name, as `muster db ls` shows it.")),
+        (None, _) => {
+            // Whoever may open nothing at all is told that, whether there is such a database or not.
+            policy
+                .admits(who, now)
+                .map_err(|denial| Refusal::denied(&denial))?;
+            let why = match found {
+                Ok(target) => format!("`{}` is not for `{}`", target.name, who.user),
+                Err(error) => error.to_string(),
+            };
+            Err(nothing(name).error(why))
+        }
+    }
+}
+
+/// The same to whoever names one that is not there, and to whoever names one that is not theirs to know of.
+fn nothing(name: &str) -> Refusal {
+    let denial = Denial::UnknownTarget {
+        name: name.to_owned(),
+    };
+    Refusal {
+        kind: Kind::NoDatabase,
+        ..Refusal::denied(&denial)
+    }
 }
 
 /// The target that a server name begins with: `{target}.{host}`.
@@ -244,7 +278,12 @@ fn permit(
     let policy = shared.parts.policy.load();
     let permit = policy
         .permit(who.identity(), target, ask, shared.timestamp())
-        .map_err(|denial| Refusal::denied(&denial))?;
+        .map_err(
+            |denial| match policy.hides(who.identity(), target, shared.timestamp()) {
+                true => nothing(&target.name).error(denial.to_string()),
+                false => Refusal::denied(&denial),
+            },
+        )?;
     let state = &target.state;
     if target.endpoint.is_none() || state.availability == Availability::Stopped {
         let why = if target.endpoint.is_none() {

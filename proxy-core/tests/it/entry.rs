@@ -181,7 +181,7 @@ fn a_role_bounds_the_sessions_of_a_user() {
     assert_eq!(bed.sql(&certificate, &["select 1"]), "1\n");
 }
 
-struct Hello;
+pub struct Hello;
 
 #[async_trait]
 impl HttpService for Hello {
@@ -198,6 +198,16 @@ impl HttpService for Hello {
         );
         connection.write_all(answer.as_bytes()).await.unwrap();
         connection.shutdown().await.unwrap();
+    }
+}
+
+/// Answers nothing until the client ends.
+pub struct Hold;
+
+#[async_trait]
+impl HttpService for Hold {
+    async fn serve(&self, mut connection: Leg, _: Caller) {
+        let _ = connection.read(&mut [0; 16]).await;
     }
 }
 

@@ -16,5 +16,7 @@ mod changes;
 mod clients;
 mod ends;
 mod entry;
+mod hostile;
+mod raw;
 mod server;
 mod sessions;

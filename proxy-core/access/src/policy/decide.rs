@@ -121,21 +121,15 @@ impl Policy {
         now: Timestamp,
     ) -> Option<Standing<'p>> {
         let standing = self.admit(who, Some(target), now).ok()?;
-        let (labels, traits) = (&target.labels, &standing.user.traits);
-        let is_on_route = who
-            .route
-            .as_ref()
-            .is_none_or(|route| route.target == target.name);
-        let is_seen = is_on_route
-            && !standing
-                .bound
-                .iter()
-                .any(|role| role.deny.labels.is_match_or_broken(labels, traits))
-            && standing
-                .carried
-                .iter()
-                .any(|role| role.allow.labels.is_match(labels, traits));
-        is_seen.then_some(standing)
+        standing.shows(who, target).then_some(standing)
+    }
+
+    /// Whether this identity must not learn that the target exists, though it may come in otherwise. Not the opposite of
+    /// [`sees`](Self::sees): whoever may know of a target may know that it is locked, and whoever is not let in at all
+    /// is told so whatever was asked for.
+    pub fn hides(&self, who: &Identity, target: &Target, now: Timestamp) -> bool {
+        self.admit(who, None, now)
+            .is_ok_and(|standing| !standing.shows(who, target))
     }
 
     /// What does not depend on what is asked for: the certificate, the user, locks, the second factor.
@@ -183,6 +177,26 @@ impl Policy {
             bound,
             carried,
         })
+    }
+}
+
+impl Standing<'_> {
+    /// Whether the roles let it know of the target.
+    fn shows(&self, who: &Identity, target: &Target) -> bool {
+        let (labels, traits) = (&target.labels, &self.user.traits);
+        let is_on_route = who
+            .route
+            .as_ref()
+            .is_none_or(|route| route.target == target.name);
+        is_on_route
+            && !self
+                .bound
+                .iter()
+                .any(|role| role.deny.labels.is_match_or_broken(labels, traits))
+            && self
+                .carried
+                .iter()
+                .any(|role| role.allow.labels.is_match(labels, traits))
     }
 }
 

@@ -294,7 +294,8 @@ fn is_http(bytes: &[u8]) -> bool {
 }
 
 fn http() -> Refusal {
-    const BODY: &str = "This port speaks TLS and the PostgreSQL protocol, not HTTP in clear.\n";
+    const BODY: &str =
+        "This port speaks the PostgreSQL protocol over TLS, and no HTTP in this way.\n";
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{BODY}",
         BODY.len()

@@ -94,10 +94,12 @@ pub(super) async fn enter(mut socket: TcpStream, context: Context) -> Entered {
 }
 
 async fn in_tls(mut accepted: Accepted, mut start: Start, mut bytes: Vec<u8>) -> Entered {
-    if accepted.shown.alpn.as_deref() == Some(b"http/1.1") {
+    let only = accepted.arrival.only;
+    if !only && accepted.shown.alpn.as_deref() == Some(b"http/1.1") {
         return Entered::Http(Box::new(accepted));
     }
-    let may_be_http = accepted.shown.alpn.is_none() && accepted.arrival.shared.parts.http.is_some();
+    let may_be_http =
+        !only && accepted.shown.alpn.is_none() && accepted.arrival.shared.parts.http.is_some();
     loop {
         if may_be_http && bytes.first().is_some_and(u8::is_ascii_uppercase) {
             accepted.leg.give_back(&bytes);
