@@ -48,7 +48,7 @@ pub use self::{
         Answer, Ca, CaCertificate, CaStatus, Command, Document, How, Invited, Kind, RouteAsked,
         Sensitive, Signed,
     },
-    settings::{OpenError, Settings},
+    settings::{OpenError, Settings, machine},
     tell::By,
 };
 use self::{

@@ -3,6 +3,8 @@
 //! Whoever is not known costs the same work and gets the same answer as whoever shows a wrong password. What is told
 //! beyond that is told only to those who have shown all that they have.
 
+mod entering;
+
 use std::net::{IpAddr, SocketAddr};
 
 use muster_access::Record;
@@ -11,10 +13,9 @@ use muster_model::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(super) use self::entering::LoginAsked;
 use super::{
-    Answer, Authority, By, How, Invited, Kind, RouteAsked, Signed, State,
-    ca::ClientKey,
-    certificates::{Wanted, why_not},
+    Answer, Authority, By, How, Invited, Kind, State,
     journal::{Id, Op, Stored},
     login::{
         limit::origin,
@@ -79,14 +80,11 @@ pub(super) struct Invitation {
     pub totp_link: String,
 }
 
-/// What somebody logs in with.
-pub(super) struct LoginAsked<'a> {
-    pub user: &'a str,
-    pub password: &'a str,
-    pub totp: Option<&'a str>,
-    pub key: &'a str,
-    pub seconds: Option<u64>,
-    pub route: Option<RouteAsked>,
+/// Somebody who has just taken an invitation.
+pub(super) struct Accepted {
+    pub user: String,
+    /// Whether they set up a second factor.
+    pub factor: bool,
 }
 
 /// Why somebody is not let in.
@@ -94,6 +92,8 @@ pub(super) struct LoginAsked<'a> {
 pub(super) enum Denied {
     /// User, password or code is wrong; which of them is not said.
     Wrong,
+    /// The password is right, and no code was shown where one is needed.
+    Factor,
     /// The invitation is wrong, over or used.
     Invitation,
     /// Too many tries: again after so many seconds.
@@ -275,7 +275,7 @@ impl Authority {
         password: &str,
         code: Option<&str>,
         from: SocketAddr,
-    ) -> Result<String, Denied> {
+    ) -> Result<Accepted, Denied> {
         let now = self.now();
         self.may_try(from.ip(), now)?;
         let found = self.state().invite(token, now);
@@ -324,120 +324,10 @@ impl Authority {
             let event = tell::event(&kinds::MFA_ADDED, now, by).with("name", name);
             self.teller.tell(event.with("method", Field::Text("totp")));
         }
-        Ok(invite.user)
-    }
-
-    /// Logs in: a certificate for whoever shows password and code. Takes long, whoever asks.
-    pub(super) fn login(&self, asked: LoginAsked<'_>, from: SocketAddr) -> Result<Signed, Denied> {
-        let now = self.now();
-        self.may_try(from.ip(), now)?;
-        let key = ClientKey::from_pem(asked.key).map_err(|error| invalid(error.to_string()))?;
-        let name = asked.user.as_bytes();
-        let mut tries = self.tries();
-        tries.failures.heard(name, now).map_err(Denied::Often)?;
-        tries.users.pass(name, now).map_err(Denied::Often)?;
-        drop(tries);
-        let login = self.state().login(asked.user);
-        let right = self
-            .passwords
-            .is(asked.password, login.as_ref().map(|login| &*login.password))?;
-        let secret = login.as_ref().and_then(|login| login.totp.as_deref());
-        let totp = secret.map_or_else(
-            || self.nobody.clone(),
-            |secret| Totp::from_base32(secret).unwrap_or_else(|| self.nobody.clone()),
-        );
-        let used = login.as_ref().map_or(0, |login| login.used);
-        let step = totp.check(asked.totp.unwrap_or_default(), now, used);
-        let factor = secret.is_some();
-        if !right || (factor && step.is_none()) {
-            return Err(self.wrong(asked.user, from, now));
-        }
-        let by = By {
-            who: asked.user,
-            from: Some(from),
-        };
-        let terms = self.policy.load().terms(asked.user, now);
-        let terms = terms.map_err(|denial| self.shut_out(why_not(&denial, by), by, now))?;
-        if let (Some(role), false) = (terms.totp, factor) {
-            let why = format!("the role {role} demands a second factor, and you have none");
-            let Denied::Refused(refused) = self.shut_out(why, by, now) else {
-                return Err(Denied::Wrong);
-            };
-            return Err(refused
-                .hint("ask for a new invitation: `muster user reset` makes one")
-                .into());
-        }
-        if let Some(step) = step.filter(|_| factor) {
-            self.use_up(asked.user, step, from, now)?;
-        }
-        self.tries().failures.right(name);
-        let wanted = Wanted {
-            user: asked.user,
-            key: &key,
-            seconds: asked.seconds,
-            route: asked.route,
-            totp: factor,
-            within: None,
-        };
-        let signed = self.sign(wanted, by, now)?;
-        let event = tell::event(&kinds::LOGIN, now, by).with("success", Field::Flag(true));
-        let method = if factor { "password+totp" } else { "password" };
-        self.teller.tell(event.with("method", Field::Text(method)));
-        Ok(signed)
-    }
-
-    /// A code is good once, whoever else shows it at the same time.
-    fn use_up(
-        &self,
-        user: &str,
-        step: u64,
-        from: SocketAddr,
-        now: Timestamp,
-    ) -> Result<(), Denied> {
-        let mut state = self.state();
-        let login = state.login(user).filter(|login| login.used < step);
-        let Some(mut login) = login else {
-            drop(state);
-            return Err(self.wrong(user, from, now));
-        };
-        login.used = step;
-        let put = Op::Put {
-            id: Id::new(LOGINS, user),
-            value: as_json(&login)?,
-        };
-        state.journal.append(vec![put]).map_err(Refused::from)?;
-        drop(state);
-        Ok(())
-    }
-
-    fn wrong(&self, user: &str, from: SocketAddr, now: Timestamp) -> Denied {
-        let silent = self.tries().failures.wrong(user.as_bytes(), now);
-        let who: String = user.chars().take(256).collect();
-        let by = By {
-            who: &who,
-            from: Some(from),
-        };
-        let error = match silent {
-            true => {
-                "wrong user name, password or code; too many in a row, so that no more are heard for a while"
-            }
-            false => "wrong user name, password or code",
-        };
-        self.login_failed(error, by, now);
-        Denied::Wrong
-    }
-
-    fn shut_out(&self, why: String, by: By<'_>, now: Timestamp) -> Denied {
-        self.login_failed(&why, by, now);
-        Denied::Refused(refused(RefusedKind::Conflict, "you cannot log in").because(why))
-    }
-
-    fn login_failed(&self, error: &str, by: By<'_>, now: Timestamp) {
-        let event = tell::event(&kinds::LOGIN_FAILED, now, by)
-            .with("success", Field::Flag(false))
-            .with("method", Field::Text("password"))
-            .with("error", Field::Text(error));
-        self.teller.tell(event);
+        Ok(Accepted {
+            factor: login.totp.is_some(),
+            user: invite.user,
+        })
     }
 
     fn may_try(&self, from: IpAddr, now: Timestamp) -> Result<(), Denied> {

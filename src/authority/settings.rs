@@ -75,7 +75,7 @@ impl Settings {
 }
 
 /// The machine's name, where it is one that certificates know.
-fn machine() -> Option<String> {
+pub fn machine() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     let name = name.trim().to_ascii_lowercase();
     let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');

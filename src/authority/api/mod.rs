@@ -101,6 +101,9 @@ struct AcceptBody {
     token: String,
     password: String,
     totp: Option<String>,
+    /// With it, a login comes at once: the code is good for nothing else any more.
+    key: Option<String>,
+    ttl: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -208,14 +211,21 @@ async fn accept(
     request: Request,
 ) -> Result<Response, Problem> {
     let body: AcceptBody = body(request).await?;
+    let seconds = seconds(body.ttl.as_deref())?;
     api.slowly(move |authority| {
         let AcceptBody {
             token,
             password,
             totp,
+            key,
+            ..
         } = &body;
-        let user = authority.accept(token, password, totp.as_deref(), caller.address)?;
-        json(&json!({ "user": user }))
+        let (from, key) = (caller.address, key.as_deref().map(client_key).transpose()?);
+        let accepted = authority.accept(token, password, totp.as_deref(), from)?;
+        match key {
+            Some(key) => json(&authority.enter(&accepted, &key, seconds, from)?),
+            None => json(&json!({ "user": accepted.user })),
+        }
     })
     .await
 }
@@ -376,6 +386,10 @@ async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
         Problem::new(400, "malformed", "the request makes no sense")
             .because(format!("{why} ({place})"))
     })
+}
+
+fn client_key(pem: &str) -> Result<ClientKey, Problem> {
+    ClientKey::from_pem(pem).map_err(|error| Problem::new(422, "invalid", error.to_string()))
 }
 
 fn seconds(ttl: Option<&str>) -> Result<Option<u64>, Problem> {

@@ -83,7 +83,7 @@ pub(super) async fn take(
         }
         let code = Some(code.as_str()).filter(|code| !code.is_empty());
         Ok(match authority.accept(&token, &password, code, address) {
-            Ok(user) => done(&user, authority.cluster_name()),
+            Ok(accepted) => done(&accepted.user, authority.cluster_name()),
             Err(Denied::Refused(refused)) => form(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 &invitation,

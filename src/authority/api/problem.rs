@@ -85,6 +85,9 @@ impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
         match denied {
             Denied::Wrong => Self::new(401, "login", "user name, password or code is wrong"),
+            Denied::Factor => Self::new(401, "second-factor", "a code is needed")
+                .because("the password is right, and this user has a second factor")
+                .hint("send the code of the authenticator app as well"),
             Denied::Invitation => Self::new(
                 401,
                 "invitation",
