@@ -22,6 +22,8 @@ mod get;
 mod history;
 mod install;
 mod lock;
+mod login;
+mod logout;
 mod opened;
 mod person;
 mod plan;
@@ -89,7 +91,11 @@ enum Command {
     Plan(plan::Plan),
     /// Carry out a plan: a saved one, or the one that is made now.
     Apply(apply::Apply),
-    /// Show how the service that runs is, and everything that is not as it should be.
+    /// Log in: a certificate for a password, or for an invitation.
+    Login(login::Login),
+    /// Forget a login, with all that was made with it.
+    Logout(logout::Logout),
+    /// Show who is logged in, how the service that runs is, and everything that is not as it should be.
     Status(status::Status),
     /// Find what is wrong or soon will be, each with its remedy. Changes nothing.
     Doctor(doctor::Doctor),
@@ -212,6 +218,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Scan(args) => block_on(args.run(common)),
         Command::Plan(args) => block_on(args.run(common)),
         Command::Apply(args) => block_on(args.run(common)),
+        Command::Login(args) => args.run(),
+        Command::Logout(args) => args.run(),
         Command::Status(args) => args.run(common),
         Command::Doctor(args) => args.run(common),
         Command::Reload(args) => args.run(common),

@@ -1,10 +1,18 @@
-//! `muster session ls|end`: who is in which database through the proxy now.
+//! `muster session ls|end`: who is in which database through the proxy now. With a configuration at hand these are
+//! everybody's; else, and with `--cluster`, one's own.
+
+mod mine;
 
 use clap::{Args, Subcommand};
 use muster_model::Timestamp;
 use muster_proxy::SessionView;
 
-use super::{Common, Failure, ListFormat, context::now, print, service};
+use super::{
+    Common, Failure, ListFormat,
+    context::now,
+    person::{View, Which},
+    print, service,
+};
 use crate::{
     control::Client,
     exit::Exit,
@@ -17,7 +25,7 @@ use crate::{
 /// Subcommands of `muster session`.
 #[derive(Subcommand, Debug)]
 pub enum Session {
-    /// List the sessions that are open.
+    /// List the sessions that are open: everybody's, or your own.
     Ls(Ls),
     /// End a session at once; its client reads why.
     End(End),
@@ -35,6 +43,8 @@ pub struct Ls {
     /// How the list is written.
     #[arg(short, long, alias = "format", value_enum, default_value_t)]
     output: ListFormat,
+    #[command(flatten)]
+    which: Which,
 }
 
 /// Arguments of `muster session end`.
@@ -46,13 +56,28 @@ pub struct End {
     /// The session's id, from `muster session ls`.
     #[arg(required = true, num_args = 1..)]
     ids: Vec<String>,
-    /// What the client is told.
-    #[arg(long, default_value = "an operator ended this session")]
-    message: String,
+    /// What the client is told, where an operator ends it. Default: `an operator ended this session`.
+    #[arg(long)]
+    message: Option<String>,
+    #[command(flatten)]
+    which: Which,
 }
+
+/// What a client is told whose session an operator ends.
+const ENDED: &str = "an operator ended this session";
 
 impl Session {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let which = match &self {
+            Self::Ls(args) => &args.which,
+            Self::End(args) => &args.which,
+        };
+        if View::of(which, common) == View::Person {
+            return match self {
+                Self::Ls(args) => args.of_mine(),
+                Self::End(args) => args.of_mine(),
+            };
+        }
         let (client, _) = Client::connect(&service::store_dir(common)?)?;
         match self {
             Self::Ls(args) => args.run(&client),
@@ -140,7 +165,8 @@ impl Ls {
 impl End {
     fn run(self, client: &Client) -> Result<Exit, Failure> {
         for id in &self.ids {
-            client.wait(client.end_session(id, &self.message))?;
+            let message = self.message.as_deref().unwrap_or(ENDED);
+            client.wait(client.end_session(id, message))?;
             print(|out| writeln!(out, "ended the session {}", shown(id)))?;
         }
         Ok(Exit::Done)

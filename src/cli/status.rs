@@ -1,5 +1,6 @@
-//! `muster status`: how the service that runs is, and everything that is not as it should be.
+//! `muster status`: who is logged in, how the service that runs is, and everything that is not as it should be.
 
+mod login;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -11,8 +12,14 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
-use super::{Common, Failure, print, service, unread_is_fine};
+use self::login::Logins;
+pub(super) use self::text::span as lasts;
+use super::{
+    Common, Failure, authority::warn_of, context::config_at_hand, person::Which, print, service,
+    unread_is_fine,
+};
 use crate::{
     control::{Client, ClientError, Limits},
     exit::Exit,
@@ -26,8 +33,11 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// Arguments of `muster status`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
+Shows the service where a configuration is at hand, and the login where there is one; with --cluster the login alone.
+
 Ends with 0 when the service is ready or degraded (it works, and something is wrong), with 1 when it is not ready, \
-and with 69 when no service answers.")]
+and with 69 when no service answers; that is no failure for somebody who is logged in, unless --config, MUSTER_CONFIG, --store \
+or --wait asks for the service. Where no service is asked for: with 0 when the login counts, else with 1.")]
 pub struct Status {
     /// How it is written.
     #[arg(short, long, alias = "format", value_enum, default_value_t)]
@@ -38,6 +48,17 @@ pub struct Status {
     /// The longest to wait: `30s`, `5m`, `1h`.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = span, requires = "wait")]
     timeout: Duration,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// What `-o json` writes: the keys of /api/v1/status where a service was asked, and those of the logins.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    service: Option<&'a Known>,
+    #[serde(flatten)]
+    logins: &'a Logins,
 }
 
 /// How the status is written.
@@ -46,24 +67,73 @@ enum Output {
     /// For people: what is wrong first.
     #[default]
     Text,
-    /// The same as /api/v1/status.
+    /// The same as /api/v1/status, with `login` and `other_logins`.
     Json,
 }
 
 impl Status {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let logins = Logins::look(&self.which)?;
+        let named = common.store.is_some() || common.config.is_some() || self.wait;
+        let at_hand = named || config_at_hand(common).is_some();
+        if self.which.name().is_some() && !self.wait || !at_hand && logins.login.is_some() {
+            self.print(None, &logins, common)?;
+            return Ok(logins.exit());
+        }
+        if !at_hand {
+            let nobody = logins.nobody();
+            self.print(None, &logins, common)?;
+            return Err(nobody);
+        }
+        match self.service(common) {
+            Ok(status) => {
+                self.print(Some(&status), &logins, common)?;
+                Ok(exit(status.state))
+            }
+            Err(failure) => {
+                self.print(None, &logins, common)?;
+                if named || logins.login.is_none() {
+                    return Err(failure);
+                }
+                warn_of(&[failure.in_one_line()]);
+                Ok(logins.exit())
+            }
+        }
+    }
+
+    fn service(&self, common: &Common) -> Result<Known, Failure> {
         let dir = service::store_dir(common)?;
         let asked = if self.wait {
             wait(&dir, self.timeout)
         } else {
             ask(&dir, Limits::default())
         };
-        let status = asked?;
+        Ok(asked?)
+    }
+
+    /// Nothing where there is nothing: then an error says so.
+    fn print(
+        &self,
+        service: Option<&Known>,
+        logins: &Logins,
+        common: &Common,
+    ) -> Result<(), Failure> {
+        if service.is_none() && logins.is_empty() {
+            return Ok(());
+        }
         unread_is_fine(print(|out| match self.output {
-            Output::Text => text::write(&status, common.columns(), out),
-            Output::Json => report::pretty(&status, out),
+            Output::Text => {
+                if let Some(status) = service {
+                    text::write(status, common.columns(), out)?;
+                }
+                if service.is_some() && !logins.is_empty() {
+                    writeln!(out)?;
+                }
+                logins.write(common.columns(), out)
+            }
+            Output::Json => report::pretty(&Shown { service, logins }, out),
         }))?;
-        Ok(exit(status.state))
+        Ok(())
     }
 }
 

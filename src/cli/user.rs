@@ -1,6 +1,6 @@
 //! `muster user add|ls|update|reset|rm`: the people who may enter.
 
-use std::io::{self, Write};
+mod invited;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -8,11 +8,10 @@ use serde_json::{Map, Value, json};
 use super::{
     Common, Failure, ListFormat,
     authority::{Life, Reached, nonsense, text_at, texts_at, warn_of},
-    context::Context,
     print,
 };
 use crate::{
-    authority::{Answer, Command, Document, How, Invited, Kind},
+    authority::{Answer, Command, Document, How, Kind},
     exit::Exit,
     report::{
         escape::shown,
@@ -115,8 +114,9 @@ impl User {
             Self::Update(args) => args.run(common),
             Self::Reset(args) => {
                 let (user, seconds) = (args.name, args.ttl.0);
-                let answer = Reached::look(common)?.ask(Command::Reset { user, seconds })?;
-                invited(common, answer)
+                let reached = Reached::look(common)?;
+                let answer = reached.ask(Command::Reset { user, seconds })?;
+                invited::tell(common, &reached, answer)
             }
             Self::Rm(args) => args.run(common),
         }
@@ -132,8 +132,9 @@ impl Add {
         let record =
             json!({"kind": "user", "version": "v2", "metadata": {"name": name}, "spec": spec});
         let seconds = self.ttl.0;
-        let answer = Reached::open(common)?.ask(Command::AddUser { record, seconds })?;
-        invited(common, answer)
+        let reached = Reached::open(common)?;
+        let answer = reached.ask(Command::AddUser { record, seconds })?;
+        invited::tell(common, &reached, answer)
     }
 }
 
@@ -258,45 +259,4 @@ fn pair(text: &str) -> Result<(String, Vec<String>), String> {
         key.to_owned(),
         values.split(',').map(str::to_owned).collect(),
     ))
-}
-
-fn invited(common: &Common, answer: Answer) -> Result<Exit, Failure> {
-    let Answer::Invited(invited) = answer else {
-        return Err(nonsense());
-    };
-    warn_of(&invited.warnings);
-    let address = address(common);
-    print(|out| write_invited(&invited, address.as_deref(), out))?;
-    Ok(Exit::Done)
-}
-
-fn write_invited(invited: &Invited, address: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
-    let Invited {
-        user,
-        token,
-        expires,
-        ..
-    } = invited;
-    writeln!(out, "{} is invited, until {expires}:", shown(user))?;
-    match address {
-        Some(address) => writeln!(out, "  https://{address}/invite/{}", token.0)?,
-        None => writeln!(out, "  {}", token.0)?,
-    }
-    writeln!(
-        out,
-        "This is shown once. Whoever has it chooses the password."
-    )
-}
-
-/// Where the proxy is reached, as far as the configuration says so.
-fn address(common: &Common) -> Option<String> {
-    let proxy = Context::load(common).ok()?.config.proxy?;
-    let port = proxy.listen?.port();
-    let is_name = |name: &&String| name.parse::<std::net::IpAddr>().is_err();
-    let host = proxy
-        .public
-        .iter()
-        .find(is_name)
-        .or_else(|| proxy.public.first())?;
-    Some(format!("{host}:{port}"))
 }

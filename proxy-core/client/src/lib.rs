@@ -23,8 +23,8 @@ mod trust;
 pub use self::{
     address::{Address, PORT},
     api::{
-        Api, DbView, Filter, Fingerprints, Invitation, Limits, Login, Ping, Route, SessionView,
-        Signed, Whoami,
+        Accept, Api, DbView, Filter, Fingerprints, Invitation, Limits, Login, Ping, Route,
+        SessionView, Signed, Whoami,
     },
     error::{Error, Kind, Refusal, Result},
     key::{Credentials, LocalKey},

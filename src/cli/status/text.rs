@@ -17,12 +17,12 @@ const OF_A_SORT: usize = 5;
 /// Where the second column of the overview begins.
 const MARGIN: usize = 15;
 /// The fewest columns that are written for: below, every word has a line of its own.
-const NARROW: usize = 40;
+pub(super) const NARROW: usize = 40;
 
 /// Somewhere to write to, so many columns wide.
-struct Page<'a> {
-    out: &'a mut dyn Write,
-    width: usize,
+pub(super) struct Page<'a> {
+    pub out: &'a mut dyn Write,
+    pub width: usize,
 }
 
 pub(super) fn write(status: &Status, width: usize, out: &mut dyn Write) -> io::Result<()> {
@@ -55,7 +55,7 @@ impl Page<'_> {
     }
 
     /// One line of the overview.
-    fn line(&mut self, title: &str, text: &str) -> io::Result<()> {
+    pub fn line(&mut self, title: &str, text: &str) -> io::Result<()> {
         let (first, further) = (format!("{title:<MARGIN$}"), " ".repeat(MARGIN));
         self.wrapped(&first, &further, text)
     }
@@ -348,7 +348,7 @@ fn told(sink: &SinkStatus, now: Timestamp) -> String {
 }
 
 /// A time for people: the two largest units.
-fn span(seconds: u64) -> String {
+pub(in crate::cli) fn span(seconds: u64) -> String {
     let units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
     let first = units.iter().position(|(_, unit)| seconds >= *unit);
     let Some(first) = first else {

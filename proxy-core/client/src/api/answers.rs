@@ -199,8 +199,3 @@ pub(super) struct Databases {
 pub(super) struct Sessions {
     pub sessions: Vec<SessionView>,
 }
-
-#[derive(Deserialize)]
-pub(super) struct User {
-    pub user: String,
-}

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
 
-use self::answers::{Databases, Sessions, User};
+use self::answers::{Databases, Sessions};
 pub use self::answers::{
     DbView, Fingerprints, Invitation, Ping, Route, SessionView, Signed, Whoami,
 };
@@ -62,6 +62,20 @@ pub struct Login<'a> {
     /// The key that the certificate is for.
     pub key: &'a LocalKey,
     /// How long it shall live, such as `8h`; none for as long as the roles allow.
+    pub ttl: Option<&'a str>,
+}
+
+/// What an invitation is taken with.
+pub struct Accept<'a> {
+    /// What proves it.
+    pub token: &'a Secret,
+    /// The password that is chosen.
+    pub password: &'a Secret,
+    /// A code of the second factor that is offered with it, to set it up.
+    pub code: Option<&'a Secret>,
+    /// The key that the certificate is for.
+    pub key: &'a LocalKey,
+    /// How long it shall live; none for as long as the roles allow.
     pub ttl: Option<&'a str>,
 }
 
@@ -137,30 +151,30 @@ impl Api {
         self.post("/v1/invite", &Body { token }).await
     }
 
-    /// Takes an invitation: sets the password, and the second factor when its code is given. Once. Says whose it is.
+    /// Takes an invitation: sets the password, and the second factor when its code is given; once. Logs in at once, for the
+    /// code is used up by that.
     ///
     /// # Errors
     /// As [`Self::ping`].
-    pub async fn accept(
-        &self,
-        token: &Secret,
-        password: &Secret,
-        code: Option<&Secret>,
-    ) -> Result<String> {
+    pub async fn accept(&self, accept: &Accept<'_>) -> Result<Signed> {
         #[derive(Serialize)]
         struct Body<'a> {
             token: &'a Secret,
             password: &'a Secret,
             #[serde(skip_serializing_if = "Option::is_none")]
             totp: Option<&'a Secret>,
+            key: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            ttl: Option<&'a str>,
         }
         let body = Body {
-            token,
-            password,
-            totp: code,
+            token: accept.token,
+            password: accept.password,
+            totp: accept.code,
+            key: accept.key.request()?,
+            ttl: accept.ttl,
         };
-        let User { user } = self.post("/v1/invite/accept", &body).await?;
-        Ok(user)
+        self.post("/v1/invite/accept", &body).await
     }
 
     /// Who the proxy takes one for.

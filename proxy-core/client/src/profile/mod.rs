@@ -12,6 +12,7 @@
 //!
 //! Directories are 0700, files 0600, and each file is written beside its place and renamed: it is there whole, or as it was.
 
+mod about;
 mod files;
 mod home;
 
@@ -23,16 +24,11 @@ use std::{
 };
 
 use muster_model::Timestamp;
-use serde::{Deserialize, Serialize};
 
-pub use self::files::file_name;
+pub use self::{about::About, files::file_name};
 use crate::{
-    Address, Api, Clock, Credentials, Error, HTTP, Kind, Limits, LocalKey, Result, Secret, Signed,
-    Trust,
+    Api, Clock, Credentials, Error, HTTP, Kind, Limits, LocalKey, Result, Secret, Signed, Trust,
 };
-
-/// The number of the form of `profile.json`.
-const VERSION: u32 = 1;
 
 /// The most characters of a cluster's name here.
 const MAX_NAME: usize = 64;
@@ -50,61 +46,6 @@ pub struct Profile {
     dir: PathBuf,
     /// Where, who, until when.
     pub about: About,
-}
-
-/// What `profile.json` says. Nothing of it is secret, and nothing of it is believed by the proxy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct About {
-    /// The number of this form.
-    version: u32,
-    /// What the cluster calls itself.
-    pub cluster: String,
-    /// Where its proxy is.
-    pub proxy: Address,
-    /// Who is logged in.
-    pub user: String,
-    /// The roles at the login.
-    pub roles: Vec<String>,
-    /// From when the certificate is.
-    pub issued: Timestamp,
-    /// Until when it is.
-    pub expires: Timestamp,
-    /// Whether a code was asked for: it will be the next time.
-    #[serde(default)]
-    pub second_factor: bool,
-    /// Which role limits the time, where one does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limited_by: Option<String>,
-    /// The certificate's serial number, in hexadecimal.
-    #[serde(default)]
-    pub serial: String,
-}
-
-impl About {
-    /// What is kept of a login.
-    pub fn of(cluster: &str, proxy: &Address, signed: &Signed, second_factor: bool) -> Self {
-        Self {
-            version: VERSION,
-            cluster: cluster.to_owned(),
-            proxy: proxy.clone(),
-            user: signed.user.clone(),
-            roles: signed.roles.clone(),
-            issued: signed.issued,
-            expires: signed.expires,
-            second_factor,
-            limited_by: signed.limited_by.clone(),
-            serial: signed.serial.clone(),
-        }
-    }
-
-    /// The command that logs in there again, to be copied.
-    pub fn login_command(&self) -> String {
-        format!(
-            "muster login --proxy {} --user {}",
-            self.proxy,
-            quoted(&self.user)
-        )
-    }
 }
 
 impl Profiles {
@@ -233,11 +174,8 @@ impl Profiles {
         let text = files::read(&path).map_err(|error| damaged(error.to_string()))?;
         let about: About =
             serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
-        if about.version > VERSION {
-            return Err(damaged(format!(
-                "a newer muster wrote it (form {})",
-                about.version
-            )));
+        if about.is_newer() {
+            return Err(damaged("a newer muster wrote it".to_owned()));
         }
         Ok(Profile {
             name: name.to_owned(),
@@ -423,43 +361,14 @@ impl Profile {
     /// Whether the login counts now.
     ///
     /// # Errors
-    /// When it is over, and when it begins later than this machine's clock says. Says how to log in again.
+    /// As [`About::valid`].
     pub fn valid(&self, now: Timestamp) -> Result<()> {
-        let About {
-            expires,
-            issued,
-            user,
-            ..
-        } = &self.about;
-        if *expires <= now {
-            return Err(Error::new(
-                Kind::Expired,
-                format!("the login of {user} to {} is over", self.name),
-            )
-            .because(format!("it was good until {expires}"))
-            .hint(format!("log in again with `{}`", self.login_command())));
-        }
-        // The authority dates certificates back a little; that much may clocks differ.
-        if issued.plus(-SLACK) > now {
-            return Err(Error::new(
-                Kind::Clock,
-                format!("the login of {user} to {} is not valid yet", self.name),
-            )
-            .because(format!(
-                "it is good from {issued}, and the clock of this machine says {now}"
-            ))
-            .hint("set the clock of this machine"));
-        }
-        Ok(())
+        self.about.valid(now, &self.name)
     }
 
     /// The command that logs in again.
     pub fn login_command(&self) -> String {
-        let command = self.about.login_command();
-        if self.name == self.about.cluster {
-            return command;
-        }
-        format!("{command} --cluster {}", self.name)
+        self.about.login_command(&self.name)
     }
 
     /// Whom to believe to be the proxy.
@@ -513,9 +422,6 @@ impl Profile {
     }
 }
 
-/// By how many seconds the clocks of a person and of the proxy may differ.
-const SLACK: i64 = 60;
-
 /// Whether a name can be a directory's, and nothing but one.
 fn fits(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -523,14 +429,4 @@ fn fits(name: &str) -> bool {
         && name.len() <= MAX_NAME
         && name.chars().all(letter)
         && !name.starts_with(['.', '-'])
-}
-
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let plain =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@' | '+' | '/' | ':');
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }

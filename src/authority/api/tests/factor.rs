@@ -57,3 +57,39 @@ async fn whoever_takes_an_invitation_with_a_key_is_logged_in() {
     let (status, _) = door.post("/v1/invite/accept", &body).await;
     assert_eq!(status, StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn a_second_factor_is_demanded_and_good_once() {
+    let door = Door::new();
+    let token = door.invite("alice", &["careful"]);
+    let (_, offer) = door.post("/v1/invite", &json!({ "token": token })).await;
+    assert_eq!(offer["totp_required"], true);
+    let without = json!({"token": token, "password": PASSWORD});
+    let (status, _) = door.post("/v1/invite/accept", &without).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let totp = door.member("bob", &["careful"], true).await.unwrap();
+    let (wrong, _) = door.login("bob", &json!({"totp": "000000"})).await;
+    let used = json!({"totp": code(&totp, door.now())});
+    let (again, _) = door.login("bob", &used).await;
+    assert_eq!(
+        (wrong, again),
+        (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED)
+    );
+    door.pass(30);
+    let fresh = json!({"totp": code(&totp, door.now())});
+    let (status, answer) = door.login("bob", &fresh).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert!(identity(&answer).totp);
+    let (status, _) = door.login("bob", &fresh).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    // Who has none cannot log in once a role demands it.
+    door.member("carol", &["plain"], false).await;
+    let (records, how) = (vec![user("carol", &["careful"])], How::Upsert);
+    door.ask(Command::Put { records, how });
+    let (status, answer) = door.login("carol", &json!({})).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(
+        answer["why"][0].as_str().unwrap().contains("careful"),
+        "{answer}"
+    );
+}
