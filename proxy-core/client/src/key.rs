@@ -18,6 +18,16 @@ impl LocalKey {
         key.map(Self).map_err(|error| cannot_make(&error))
     }
 
+    /// Reads one that was kept.
+    ///
+    /// # Errors
+    /// When it is none. Says nothing of what stands in it.
+    pub fn from_pem(pem: &Secret) -> Result<Self> {
+        let key = KeyPair::from_pem(pem.reveal());
+        key.map(Self)
+            .map_err(|_| damaged("there is no private key in PEM"))
+    }
+
     /// The private key as PKCS#8 in PEM, for a file that nobody else reads.
     pub fn pem(&self) -> Secret {
         Secret::new(self.0.serialize_pem())

@@ -6,6 +6,9 @@
 //! | [`Pin`], [`Trust`], [`introduce`] | how the proxy proves to be the one that is meant |
 //! | [`Api`] | the API on the proxy's port: logging in, databases, certificates, sessions |
 //! | [`LocalKey`], [`Credentials`] | private keys, and certificates with them |
+//! | [`DbLogin`] | the certificate for one database, in files |
+//! | [`native`] | how native clients are told where a database is |
+//! | [`port`] | a local port for programs without certificates |
 //! | [`Link`] | an invitation |
 //!
 //! It knows no store and no configuration of the service, asks nobody for a password, and prints nothing: commands do
@@ -13,9 +16,12 @@
 
 mod address;
 mod api;
+mod database;
 mod error;
 mod key;
 mod link;
+pub mod native;
+pub mod port;
 mod profile;
 mod secret;
 mod trust;
@@ -26,6 +32,7 @@ pub use self::{
         Accept, Api, DbView, Filter, Fingerprints, Invitation, Limits, Login, Ping, Route,
         SessionView, Signed, Whoami,
     },
+    database::{DbAbout, DbLogin},
     error::{Error, Kind, Refusal, Result},
     key::{Credentials, LocalKey},
     link::Link,

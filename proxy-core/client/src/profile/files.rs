@@ -19,7 +19,7 @@ const MAX_FILE: u64 = 1 << 20;
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Reads a text, bounded.
-pub(super) fn read(path: &Path) -> io::Result<String> {
+pub(crate) fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?
         .take(MAX_FILE + 1)

@@ -25,6 +25,7 @@ use std::{
 
 use muster_model::Timestamp;
 
+pub(crate) use self::files::read;
 pub use self::{about::About, files::file_name};
 use crate::{
     Api, Clock, Credentials, Error, HTTP, Kind, Limits, LocalKey, Result, Secret, Signed, Trust,

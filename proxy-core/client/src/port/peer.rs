@@ -1,0 +1,135 @@
+//! Who is at the other end of a connection within this machine. A local port stands for one person's rights: other users of
+//! the machine are turned away, but for root, who could take them anyway.
+//!
+//! A Unix socket says it (`SO_PEERCRED`). For TCP, Linux lists in `/proc/self/net/tcp` and `tcp6` whose each connection is;
+//! other systems have no such list.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    net::{IpAddr, SocketAddr},
+};
+
+/// Whether the other end of a TCP connection is known on this system.
+pub const TCP_CHECKED: bool = cfg!(target_os = "linux");
+
+/// The number of a connection that both ends still have. Of one whose process has closed it the list says root.
+const ESTABLISHED: &str = "01";
+
+/// Whether a process of this user may use what is one's own.
+pub(super) fn allowed(uid: u32) -> Result<(), String> {
+    judge(uid, own())
+}
+
+fn judge(uid: u32, own: u32) -> Result<(), String> {
+    match uid == own || uid == 0 {
+        true => Ok(()),
+        false => Err(format!("it is of the user with the number {uid}")),
+    }
+}
+
+/// One's own user.
+pub(super) fn own() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Whether a TCP connection from `from` to `to`, both of this machine, is one's own.
+pub(super) fn of_tcp(from: SocketAddr, to: SocketAddr) -> Result<(), String> {
+    if !from.ip().is_loopback() {
+        return Err(format!("it comes from {from}, which is not this machine"));
+    }
+    if !TCP_CHECKED {
+        return Ok(());
+    }
+    let name = match from.ip() {
+        IpAddr::V4(_) => "/proc/self/net/tcp",
+        IpAddr::V6(_) => "/proc/self/net/tcp6",
+    };
+    let list = File::open(name).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let uid = find(BufReader::new(list), from, to);
+    allowed(uid.ok_or("whose it is cannot be found out")?)
+}
+
+/// The user of the end `from`.
+fn find(list: impl BufRead, from: SocketAddr, to: SocketAddr) -> Option<u32> {
+    let (from, to) = (written(from), written(to));
+    for line in list.lines().map_while(Result::ok) {
+        let mut fields = line.split_ascii_whitespace();
+        // sl, local address, remote address, state, queues, timer, retransmits, uid
+        let (local, remote, state) = (fields.nth(1)?, fields.next()?, fields.next()?);
+        if local == from && remote == to && state == ESTABLISHED {
+            return fields.nth(3)?.parse().ok();
+        }
+    }
+    None
+}
+
+/// An address as the list has it: words of four bytes in the order of the machine, then the port.
+fn written(address: SocketAddr) -> String {
+    let bytes = match address.ip() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    let words = bytes.chunks_exact(4).map(|word| {
+        let word = <[u8; 4]>::try_from(word).unwrap_or_default();
+        format!("{:08X}", u32::from_ne_bytes(word))
+    });
+    format!("{}:{:04X}", words.collect::<String>(), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn the_system_says_whose_a_connection_is() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let client = TcpStream::connect(to).unwrap();
+        let from = client.local_addr().unwrap();
+        let list = || BufReader::new(File::open("/proc/self/net/tcp").unwrap());
+        assert_eq!(find(list(), from, to), Some(own()));
+        // The other way round it is the other end; and of what is not there nothing is known.
+        assert_eq!(
+            find(list(), SocketAddr::from(([127, 0, 0, 1], 1)), to),
+            None
+        );
+        let (accepted, _) = listener.accept().unwrap();
+        assert_eq!(of_tcp(from, to), Ok(()));
+        // Whoever has closed is nobody any more: root is what the list says then.
+        drop(client);
+        assert!(of_tcp(from, to).is_err());
+        drop(accepted);
+    }
+
+    #[test]
+    fn only_oneself_and_root_are_let_in() {
+        let list = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+             0: 0100007F:1F90 0100007F:C350 01 00000000:00000000 00:00000000 00000000  1000        0 1 1\n\
+             1: 0100007F:C350 0100007F:1F90 01 00000000:00000000 00:00000000 00000000 65534        0 2 1\n";
+        let (client, port) = (
+            "127.0.0.1:50000".parse().unwrap(),
+            "127.0.0.1:8080".parse().unwrap(),
+        );
+        if cfg!(target_endian = "little") {
+            assert_eq!(find(list.as_bytes(), client, port), Some(65534));
+        }
+        assert_eq!(judge(1000, 1000), Ok(()));
+        assert_eq!(judge(0, 1000), Ok(()));
+        assert!(judge(65534, 1000).is_err());
+        assert!(judge(1000, 0).is_err());
+        assert!(of_tcp("10.0.0.1:1".parse().unwrap(), port).is_err());
+        assert_eq!(
+            written("[::1]:5432".parse().unwrap()),
+            if cfg!(target_endian = "little") {
+                "00000000000000000000000001000000:1538"
+            } else {
+                "00000000000000000000000000000001:1538"
+            }
+        );
+    }
+}
