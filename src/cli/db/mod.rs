@@ -1,8 +1,17 @@
-//! `muster db ls|show`: the enrolled databases. With a configuration at hand they are the operator's, out of the store; else,
+//! `muster db`: databases, and the ways to them.
+//!
+//! `ls|show`: the enrolled ones. With a configuration at hand they are the operator's, out of the store; else,
 //! and with `--cluster`, those that one may open oneself, as the proxy lists them.
 
+mod config;
+mod connect;
+mod env;
+mod login;
 mod mine;
+mod open;
 mod operator;
+mod proxy;
+mod wait;
 
 use clap::{Args, Subcommand};
 
@@ -24,6 +33,20 @@ pub enum Db {
     Ls(Ls),
     /// Show one database.
     Show(Show),
+    /// Get a certificate for one database, for other programs.
+    Login(login::Login),
+    /// Throw the certificates for databases away.
+    Logout(login::Logout),
+    /// Open a database with its native client.
+    Connect(connect::Connect),
+    /// Print variables for programs, to be evaluated by a shell.
+    Env(env::Env),
+    /// Print what to type into other programs: URLs, JDBC, `pg_service.conf`.
+    Config(config::Config),
+    /// Open a local port or socket for one database, for programs without certificates.
+    Proxy(proxy::Proxy),
+    /// Wait until a database is there.
+    Wait(wait::Wait),
 }
 
 /// Arguments of `muster db ls`.
@@ -67,6 +90,13 @@ impl Db {
                 View::Operator => args.of_all(common),
                 View::Person => args.of_mine(),
             },
+            Self::Login(args) => args.run(),
+            Self::Logout(args) => args.run(),
+            Self::Connect(args) => args.run(common),
+            Self::Env(args) => args.run(),
+            Self::Config(args) => args.run(),
+            Self::Proxy(args) => args.run(common),
+            Self::Wait(args) => args.run(common),
         }
     }
 }
