@@ -1,18 +1,14 @@
 //! `muster access explain`: whether somebody may open a database, and which rule decides.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use muster_access::{Ask, Replication};
 use muster_model::Target;
 
 use super::{
-    Common, Failure,
-    authority::Reached,
-    context::{load, now},
-    explain::find,
-    opened::Opened,
-    print, records, service,
+    Common, Failure, authority::Reached, context::now, explain::find, print, records,
+    targets::targets_with,
 };
 use crate::{
     authority::Command,
@@ -79,8 +75,8 @@ impl Explain {
     fn run(self, common: &Common) -> Result<Exit, Failure> {
         let documents = Reached::look(common)?.documents(Command::List { kind: None })?;
         let (policy, written) = records::policy(&documents)?;
-        let mut targets = targets(common)?;
-        targets.extend(written.iter().map(|db| db.to_target()));
+        let written = written.iter().map(|db| db.to_target());
+        let targets = targets_with(common, written.collect())?;
         let target = self.find(&targets)?;
         let now = now();
         let who = policy
@@ -135,18 +131,4 @@ impl Explain {
                 .hint(format!("say one of: {}", several.join(", ")))),
         }
     }
-}
-
-/// What discovery has enrolled. A store that is not there yet holds nothing.
-pub(super) fn targets(common: &Common) -> Result<Vec<Target>, Failure> {
-    let dir = service::store_dir(common)?;
-    match std::fs::read_dir(&dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => {
-            return Err(Failure::new(format!("cannot read {}", dir.display())).cause(&error));
-        }
-        Ok(_) => {}
-    }
-    let state = load(&Opened::open(&dir)?)?;
-    Ok(state.targets.values().cloned().collect())
 }

@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::{Common, Failure, access::targets, context::write_file, print, records::yaml};
+use super::{Common, Failure, context::write_file, print, records::yaml, targets::targets};
 use crate::{exit::Exit, report::escape::shown};
 
 /// Arguments of `muster export`.
@@ -30,8 +30,7 @@ enum Format {
 impl Export {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
         let Format::Teleport = self.format;
-        let mut targets = targets(common)?;
-        targets.sort_by(|one, two| one.name.cmp(&two.name));
+        let targets = targets(common)?;
         let mut documents = Vec::new();
         let mut told = anstream::stderr().lock();
         for target in &targets {

@@ -41,6 +41,7 @@ mod service;
 mod session;
 mod status;
 mod store;
+mod targets;
 mod token;
 mod trial;
 mod user;

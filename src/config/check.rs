@@ -2,6 +2,7 @@
 
 mod aws;
 mod azure;
+mod databases;
 mod notify;
 mod plugins;
 mod proxy;
@@ -348,6 +349,7 @@ impl Check<'_> {
         let notify = self.notify(file.notify);
         let history = self.history(file.history);
         let proxy = self.proxy(file.proxy, path);
+        let databases = self.databases(file.databases, proxy.as_ref(), served);
         let audit = self.audit(file.audit, path);
         let config = Config {
             path: path.map(Path::to_owned),
@@ -355,6 +357,7 @@ impl Check<'_> {
             settings,
             aws,
             azure,
+            databases,
             rules: file.rules,
             plugins,
             requests,

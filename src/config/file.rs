@@ -4,6 +4,7 @@
 //! made from them. Every field is optional here, so that serde never stops at the first that is missing; `check`
 //! says which are needed. Words, durations and the like stay text, for `check` to judge.
 
+mod databases;
 mod plugins;
 mod proxy;
 mod service;
@@ -14,7 +15,7 @@ use muster_matchers::RuleFile;
 use muster_model::Selector;
 use schemars::JsonSchema;
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{
         Error, IntoDeserializer, MapAccess, SeqAccess, Visitor,
         value::{MapAccessDeserializer, SeqAccessDeserializer},
@@ -22,6 +23,10 @@ use serde::{
 };
 
 pub use self::{
+    databases::{
+        Database, DatabaseAws, DatabaseAzure, DatabaseDocdb, DatabaseElasticache, DatabaseRds,
+        DatabaseTls,
+    },
     plugins::Plugins,
     proxy::{Audit, Proxy, ProxySecret},
     service::{History, Notify, Schedule, Service, SourceSchedule, Webhook},
@@ -52,6 +57,8 @@ pub struct File {
     pub policy: Option<String>,
     /// Where databases are looked for. Required, unless there is a `proxy`.
     pub sources: Option<Sources>,
+    /// Databases that are named one by one, beside those that are found.
+    pub databases: Option<Many<Database>>,
     /// Rules that decide, in order, which of the selected databases are enrolled, and as what. Without this key,
     /// all that the sources select are.
     pub rules: Option<Vec<RuleFile>>,
@@ -253,7 +260,8 @@ pub enum Many<T> {
 pub struct Duration(pub String);
 
 /// A text that a careless writer may give as a number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
 pub struct Text(pub String);
 
 /// A part of a hundred: `20%`.

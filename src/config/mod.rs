@@ -29,6 +29,7 @@ use std::{
     time::Duration,
 };
 
+use muster_access::DbRecord;
 use muster_matchers::RuleFile;
 use muster_model::{AccountId, Selector, Service};
 use muster_plan::Settings;
@@ -85,6 +86,8 @@ pub struct Config {
     pub aws: Vec<AwsSource>,
     /// Azure sources, in the order of the file.
     pub azure: Vec<AzureSource>,
+    /// Databases that are named one by one, in the order of the file. No two have one name.
+    pub databases: Vec<DbRecord>,
     /// Matcher rules; `None` when the file has no `rules`, which enrolls all that the sources select.
     pub rules: Option<Vec<RuleFile>>,
     /// How matchers of one's own are run.

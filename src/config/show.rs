@@ -2,6 +2,7 @@
 //!
 //! What is shown is itself a configuration that means the same.
 
+mod databases;
 mod proxy;
 
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
@@ -67,6 +68,7 @@ pub(super) fn effective(config: &Config) -> Value {
         settings,
         aws,
         azure,
+        databases,
         rules,
         plugins,
         requests,
@@ -96,6 +98,10 @@ pub(super) fn effective(config: &Config) -> Value {
     ];
     if !sources.is_empty() {
         top.push(("sources", map(sources)));
+    }
+    if !databases.is_empty() {
+        let databases = databases.iter().map(databases::database);
+        top.push(("databases", Value::Sequence(databases.collect())));
     }
     if let Some(rules) = rules {
         top.push(("rules", Value::Sequence(rules.iter().map(rule).collect())));

@@ -1,14 +1,14 @@
-//! The feeder: publishes the targets of the store, and those that people registered by hand, as the catalog.
+//! The feeder: publishes the targets of the store, and the databases of the configuration and of records, as the catalog.
 //!
 //! It reads everything once, and then follows the store's log of changes: a change costs what changed, among ten
 //! targets as among a million. A store that is gone for a while leaves the last catalog in force: what was enrolled
 //! stays reachable.
 //!
-//! It decides nothing but one thing: who registered a database by hand meant its name, so where a target of the
-//! store has the same one, the target waits, and the log says so.
+//! It decides nothing but one thing: who wrote a database down meant its name, so where a target of the store has the
+//! same one, the target waits, and the log says so (`named`).
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -18,6 +18,8 @@ use arc_swap::ArcSwap;
 use muster_model::{ResourceId, Target};
 use muster_proxy::Catalog;
 use muster_store::{Changes, Order, Revision, Store, StoreError, tables};
+
+use super::named;
 
 /// How long the store is waited for at a time; how soon the feeder notices that it is to end.
 const WAIT: Duration = Duration::from_millis(500);
@@ -31,9 +33,13 @@ pub(super) struct Feeder {
 
 #[derive(Default)]
 struct State {
-    /// What people registered by hand, by name in lower case.
-    by_hand: HashMap<String, Arc<Target>>,
-    /// Targets of the store that wait for a name that somebody registered, by that name.
+    /// Databases of the configuration.
+    configured: Vec<Target>,
+    /// Databases of records.
+    records: Vec<Target>,
+    /// What of these is published, by name in lower case.
+    by_hand: BTreeMap<String, Arc<Target>>,
+    /// Targets of the store that wait for a name that somebody wrote down, by that name.
     waiting: HashMap<String, Arc<Target>>,
 }
 
@@ -60,26 +66,52 @@ impl Feeder {
         &self.catalog
     }
 
-    /// These are registered by hand from now on. Returns the targets that are other ones than before, or gone.
-    pub(super) fn set_by_hand(&self, targets: Vec<Target>) -> Vec<ResourceId> {
+    /// These are the databases of records from now on. Returns the targets that are other ones than before, or gone.
+    pub(super) fn set_records(&self, records: Vec<Target>) -> Vec<ResourceId> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.records = records;
+        self.publish_by_hand(&mut state)
+    }
+
+    /// These are the databases of the configuration from now on. Returns the targets that are other ones than before,
+    /// or gone.
+    pub(super) fn set_configured(&self, configured: Vec<Target>) -> Vec<ResourceId> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.configured = configured;
+        self.publish_by_hand(&mut state)
+    }
+
+    fn publish_by_hand(&self, state: &mut State) -> Vec<ResourceId> {
+        let all = named::by_hand(state.configured.clone(), state.records.clone());
+        for record in &all.waiting {
+            tracing::warn!(
+                name = record.name,
+                "a database of a record waits: another one that people wrote down has its name, and the configuration goes before records"
+            );
+        }
+        let targets: BTreeMap<String, Arc<Target>> = all
+            .targets
+            .into_iter()
+            .map(|(name, target)| (name, Arc::new(target)))
+            .collect();
         let mut catalog = Catalog::clone(&self.catalog.load());
         let mut touched = Vec::new();
-        let targets: HashMap<String, Arc<Target>> = targets
-            .into_iter()
-            .map(|target| (target.name.to_ascii_lowercase(), Arc::new(target)))
-            .collect();
         for (name, old) in &state.by_hand {
-            if !targets.contains_key(name) {
+            let next = targets.get(name);
+            if next.is_none_or(|next| next.id != old.id) {
                 catalog = catalog.without(&old.id);
                 touched.push(old.id.clone());
-                if let Some(next) = state.waiting.get(name) {
-                    catalog = catalog.with(Arc::clone(next));
-                    touched.push(next.id.clone());
-                }
+            }
+            if next.is_none()
+                && let Some(next) = state.waiting.get(name)
+            {
+                catalog = catalog.with(Arc::clone(next));
+                touched.push(next.id.clone());
             }
         }
-        let State { by_hand, waiting } = &mut *state;
+        let State {
+            by_hand, waiting, ..
+        } = state;
         waiting.retain(|name, _| targets.contains_key(name));
         for (name, target) in &targets {
             if by_hand.get(name) == Some(target) {
@@ -192,7 +224,7 @@ impl Feeder {
             touched.push(id);
             let Some(target) = target else { continue };
             let target = Arc::new(target);
-            let name = target.name.to_ascii_lowercase();
+            let name = named::key(&target.name);
             if state.by_hand.contains_key(&name) {
                 shadowed(&target);
                 state.waiting.insert(name, target);
@@ -224,7 +256,7 @@ fn shadowed(target: &Target) {
     tracing::warn!(
         name = target.name,
         id = %target.id,
-        "an enrolled database waits: somebody registered another one by hand under its name"
+        "an enrolled database waits: somebody wrote another one down under its name"
     );
 }
 

@@ -186,7 +186,7 @@ impl Shared {
     }
 
     fn by_hand(&self, door: &Door) {
-        let touched = self.feeder.set_by_hand(self.authority.databases());
+        let touched = self.feeder.set_records(self.authority.databases());
         tell(door, touched);
     }
 
@@ -213,7 +213,7 @@ impl Shared {
     }
 }
 
-fn tell(door: &Door, touched: Vec<ResourceId>) {
+pub(super) fn tell(door: &Door, touched: Vec<ResourceId>) {
     if touched.len() > MANY {
         door.changed(&Changed::All);
         return;

@@ -3,7 +3,7 @@
 //! | part | what it does |
 //! |---|---|
 //! | here | from the configuration to a door that is open, and to its end |
-//! | `feeder` | publishes the targets of the store, and those registered by hand, as the catalog |
+//! | `feeder`, `named` | publishes the targets of the store and the databases that people wrote down as the catalog |
 //! | `follow` | keeps catalog, policy and trust as they are, and tells the door what changed |
 //! | `clouds`, `hosts` | keys, tokens and addresses for databases |
 //! | `http` | the authority's API on the door's port |
@@ -15,6 +15,7 @@ mod feeder;
 mod follow;
 mod hosts;
 mod http;
+pub mod named;
 
 use std::{
     path::{Path, PathBuf},
@@ -23,6 +24,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use muster_access::DbRecord;
 use muster_audit::{Health, Log};
 use muster_credentials::{DatabaseCa, Keyring, SecretRule};
 use muster_model::{Target, Timestamp, selector::Pattern};
@@ -134,7 +136,8 @@ impl Proxy {
         })?;
 
         let feeder = Arc::new(Feeder::new());
-        feeder.set_by_hand(authority.databases());
+        feeder.set_configured(named::configured(&config.databases));
+        feeder.set_records(authority.databases());
         let (trust, expires) = trust(&authority)?;
         let trust = Arc::new(ArcSwap::from_pointee(trust));
         let random = SystemRandom::new();
@@ -211,6 +214,13 @@ impl Proxy {
             },
             audit: audit_status(&self.log),
         }
+    }
+
+    /// These are the databases of the configuration from now on. Sessions on those that are gone end; on those that are
+    /// others now they are judged again.
+    pub fn set_databases(&self, databases: &[DbRecord]) {
+        let touched = self.feeder.set_configured(named::configured(databases));
+        follow::tell(&self.door, touched);
     }
 
     /// The sessions that are open.

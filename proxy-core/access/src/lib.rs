@@ -40,7 +40,8 @@ pub use self::{
         explain::{Check, Checks, Explanation, RoleStep, SessionTerms, Verdict},
     },
     records::{
-        Aws, Azure, DbRecord, MAX_FILE, Problem, Record, Severity, TlsMode, export, parse_records,
+        Aws, Azure, DbRecord, MAX_FILE, Problem, Record, Severity, TlsMode, Written, export,
+        parse_records,
     },
     role::{
         Audit, LabelRules, Options, Role, RoleVersion, Rules, WordError, Words, labels::LabelError,

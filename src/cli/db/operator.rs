@@ -1,11 +1,11 @@
-//! The enrolled databases as an operator sees them: out of the store.
+//! The databases as an operator sees them: those of the store, of the configuration and of records.
 
 use std::io::{self, Write};
 
 use muster_model::{Origin, Target, fact};
 
 use super::{
-    super::{Common, Failure, ListFormat, context::Context, explain::find, print},
+    super::{Common, Failure, ListFormat, context::Context, explain::find, print, targets},
     Ls, Show, selector,
 };
 use crate::{
@@ -21,6 +21,7 @@ impl Ls {
     pub(super) fn of_all(self, common: &Common) -> Result<Exit, Failure> {
         let context = Context::load(common)?;
         let (state, _store) = context.state()?;
+        let state = targets::with_written(common, &context.config, state);
         self.list(&state)
     }
 
@@ -114,6 +115,7 @@ impl Show {
     pub(super) fn of_all(self, common: &Common) -> Result<Exit, Failure> {
         let context = Context::load(common)?;
         let (state, _store) = context.state()?;
+        let state = targets::with_written(common, &context.config, state);
         self.show(&state)
     }
 

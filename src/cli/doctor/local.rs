@@ -239,6 +239,12 @@ impl Local {
             .store
             .as_ref()
             .is_some_and(|store| store.failure.is_some());
+        let configured = self.context.as_ref();
+        let configured =
+            configured.map(|context| proxy::named::configured(&context.config.databases));
+        for target in configured.into_iter().flatten() {
+            self.by_hand(target);
+        }
         if dir.join(DIR).exists() && may_open && (self.status.is_some() || !hangs) {
             let opened = Authority::look(common);
             let answers = opened.and_then(|opened| {

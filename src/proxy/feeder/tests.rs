@@ -41,6 +41,8 @@ enum Step {
     Commit(Vec<(u8, u8, Option<u32>)>),
     /// Registers databases by hand, in place of those before.
     ByHand(Vec<(u8, u32)>),
+    /// Names databases in the configuration, in place of those before.
+    Configured(Vec<(u8, u32)>),
     /// The feeder looks.
     Look,
     /// Another store with the same content takes the place of the first: the service has opened it again.
@@ -52,6 +54,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => proptest::collection::vec(one, 1..4).prop_map(Step::Commit),
         2 => proptest::collection::vec((0..4u8, 0..3u32), 0..3).prop_map(Step::ByHand),
+        2 => proptest::collection::vec((0..4u8, 0..3u32), 0..3).prop_map(Step::Configured),
         3 => Just(Step::Look),
         1 => Just(Step::Reopen),
     ]
@@ -78,7 +81,8 @@ proptest! {
         let mut place = Place::default();
         let mut store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let mut stored: BTreeMap<String, Target> = BTreeMap::new();
-        let mut by_hand: BTreeMap<String, Target> = BTreeMap::new();
+        let mut records: BTreeMap<String, Target> = BTreeMap::new();
+        let mut configured: BTreeMap<String, Target> = BTreeMap::new();
         let mut told: BTreeMap<ResourceId, Option<Target>> = BTreeMap::new();
         for step in steps.into_iter().chain([Step::Look]) {
             let touched = match step {
@@ -109,8 +113,16 @@ proptest! {
                 Step::ByHand(targets) => {
                     let make = |(name, version)| target(&format!("hand-{name}"), &format!("Name-{name}"), version);
                     let targets: Vec<Target> = targets.into_iter().map(make).collect();
-                    by_hand = targets.iter().map(|t| (t.name.to_lowercase(), t.clone())).collect();
-                    feeder.set_by_hand(by_hand.values().cloned().collect())
+                    records = targets.iter().map(|t| (t.name.to_lowercase(), t.clone())).collect();
+                    feeder.set_records(records.values().cloned().collect())
+                }
+                Step::Configured(targets) => {
+                    // Now and then the same database, now and then another one.
+                    let id = |name| if name % 2 == 0 { format!("hand-{name}") } else { format!("file-{name}") };
+                    let make = |(name, version)| target(&id(name), &format!("NAME-{name}"), version);
+                    let targets: Vec<Target> = targets.into_iter().map(make).collect();
+                    configured = targets.iter().map(|t| (t.name.to_lowercase(), t.clone())).collect();
+                    feeder.set_configured(configured.values().cloned().collect())
                 }
                 Step::Look => follow(&feeder, &store, &mut place),
                 Step::Reopen => {
@@ -140,6 +152,8 @@ proptest! {
                 .collect();
             prop_assert_eq!(heard, now);
         }
+        let mut by_hand = records;
+        by_hand.extend(configured);
         let mut expected: BTreeMap<ResourceId, Target> = by_hand
             .values()
             .map(|target| (target.id.clone(), target.clone()))

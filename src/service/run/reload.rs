@@ -402,6 +402,9 @@ impl Service {
             bytes,
             loaded: now,
         });
+        if let Some(proxy) = &self.proxy {
+            proxy.set_databases(&config.databases);
+        }
         self.config = config;
         self.plugins = plugins;
         self.clouds = clouds;

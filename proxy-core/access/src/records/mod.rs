@@ -23,7 +23,7 @@ use serde_json::Value;
 pub use self::{
     db::{Aws, Azure, DbRecord, TlsMode},
     problem::{Problem, Severity},
-    target::export,
+    target::{Written, export},
     tree::MAX_FILE,
 };
 use self::{

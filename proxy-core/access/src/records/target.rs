@@ -10,8 +10,39 @@ use serde_json::{Map, Value, json};
 
 use super::db::{DbRecord, TlsMode, given, put};
 
-/// What [`Owner::by`] says of targets that a person wrote down.
-const RECORD: &str = "record";
+/// Where a person wrote a database down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Written {
+    /// In a `kind: db` record.
+    Record,
+    /// In the configuration of the service.
+    Configuration,
+}
+
+impl Written {
+    /// What [`Owner::by`] says of such targets.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::Configuration => "configuration",
+        }
+    }
+
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Record => "a person wrote it down",
+            Self::Configuration => "the configuration names it",
+        }
+    }
+
+    /// As Teleport calls it, in the label that roles of there may ask for.
+    const fn origin(self) -> &'static str {
+        match self {
+            Self::Record => "dynamic",
+            Self::Configuration => "config-file",
+        }
+    }
+}
 
 impl DbRecord {
     /// What kind of database it is, as far as the record tells.
@@ -68,8 +99,14 @@ impl DbRecord {
             .unwrap_or_else(|| id.contains("/flexibleservers/") || !id.contains("/servers/"))
     }
 
-    /// The database as the proxy serves it.
+    /// The database as the proxy serves it, out of a `kind: db` record.
     pub fn to_target(&self) -> Target {
+        self.written_in(Written::Record)
+    }
+
+    /// The database as the proxy serves it. One of a record and one of the configuration with the same name have the
+    /// same id: it is the same database, whoever says so.
+    pub fn written_in(&self, written: Written) -> Target {
         let kind = self.kind();
         let engine = self.engine(kind);
         let region = self.region();
@@ -105,15 +142,15 @@ impl DbRecord {
                 name: "available".to_owned(),
                 availability: Availability::Available,
             },
-            labels: self.labels(kind, engine, region.as_deref()),
+            labels: self.labels(kind, engine, region.as_deref(), written),
             hints: texts(hints),
             facts: texts(facts),
             scope: Arc::new(self.scope(kind, region.as_deref())),
             owner: Owner {
-                by: RECORD.to_owned(),
+                by: written.as_str().to_owned(),
                 group: String::new(),
             },
-            reason: "a person wrote it down".to_owned(),
+            reason: written.reason().to_owned(),
         }
     }
 
@@ -131,7 +168,7 @@ impl DbRecord {
     }
 
     /// The record's labels, and those that muster would derive where the record does not say otherwise.
-    fn labels(&self, kind: Kind, engine: &str, region: Option<&str>) -> Labels {
+    fn labels(&self, kind: Kind, engine: &str, region: Option<&str>, written: Written) -> Labels {
         let cloud = match kind.service().map(Service::provider) {
             Some(Provider::Aws) => Some("AWS"),
             Some(Provider::Azure) => Some("Azure"),
@@ -156,13 +193,13 @@ impl DbRecord {
         let own = [
             ("muster/kind", Some(kind.as_str().to_owned())),
             ("teleport.dev/cloud", cloud.map(str::to_owned)),
-            ("teleport.dev/origin", Some("dynamic".to_owned())),
+            ("teleport.dev/origin", Some(written.origin().to_owned())),
         ];
         derived.extend(texts(own));
         let (mut labels, _) = Labels::import(&derived, &BTreeMap::new());
         for (key, value) in others {
             // Reserved keys, which Teleport's own output has, say nothing that is not said above.
-            let _is_set = labels.set(key, value.as_str(), RECORD);
+            let _is_set = labels.set(key, value.as_str(), written.as_str());
         }
         labels
     }
