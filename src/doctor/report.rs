@@ -89,24 +89,7 @@ impl Report {
             let first = format!("{:<9}{:<15}", looked.state, looked.check);
             wrapped(out, width, &first, &" ".repeat(24), &shown(&looked.note))?;
         }
-        let mut sorts: BTreeMap<(Check, &str), Vec<&Finding>> = BTreeMap::new();
-        let mut order = Vec::new();
-        for finding in &self.findings {
-            let sort = (finding.check, finding.code.as_str());
-            let all = sorts.entry(sort).or_default();
-            if all.is_empty() {
-                order.push(sort);
-            }
-            all.push(finding);
-        }
-        for sort in order {
-            let all = sorts.remove(&sort).unwrap_or_default();
-            let (full, more) = all.split_at(all.len().min(IN_FULL));
-            for finding in full {
-                one(finding, width, out)?;
-            }
-            further(more, sort, width, out)?;
-        }
+        findings(&self.findings, width, out)?;
         writeln!(out)?;
         let count = |severity: Severity| {
             let all = self.findings.iter();
@@ -118,6 +101,32 @@ impl Report {
             _ => writeln!(out, "{failed} failed, {warnings} to be warned of."),
         }
     }
+}
+
+/// Findings for people: of each sort some in full.
+///
+/// # Errors
+/// Those of `out`.
+pub fn findings(found: &[Finding], width: usize, out: &mut dyn Write) -> io::Result<()> {
+    let mut sorts: BTreeMap<(Check, &str), Vec<&Finding>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for finding in found {
+        let sort = (finding.check, finding.code.as_str());
+        let all = sorts.entry(sort).or_default();
+        if all.is_empty() {
+            order.push(sort);
+        }
+        all.push(finding);
+    }
+    for sort in order {
+        let all = sorts.remove(&sort).unwrap_or_default();
+        let (full, more) = all.split_at(all.len().min(IN_FULL));
+        for finding in full {
+            one(finding, width, out)?;
+        }
+        further(more, sort, width, out)?;
+    }
+    Ok(())
 }
 
 /// One finding: what, why, what to do.

@@ -128,6 +128,25 @@ const SERVICE: &[Alert] = &[
     ),
 ];
 
+const FINDINGS: &[Alert] = &[
+    (
+        "MusterFindings",
+        Severity::Warning,
+        "sum by (job, instance, check) (muster_findings{severity=\"failed\"}) > 0",
+        "15m",
+        "{{ $value }} things of muster on {{ $labels.instance }} do not work: {{ $labels.check }}",
+        "`muster status` says what they are and what to do; `muster doctor {{ $labels.check }}` looks further.",
+    ),
+    (
+        "MusterFindingsAhead",
+        Severity::Info,
+        "sum by (job, instance, check) (muster_findings{severity=\"warning\"}) > 0",
+        "1h",
+        "{{ $value }} things of muster on {{ $labels.instance }} soon will not work: {{ $labels.check }}",
+        "A certificate near its end, a disk that fills up, a clock that goes wrong: `muster status` says which, and what to do.",
+    ),
+];
+
 const CONFIG: &[Alert] = &[(
     "MusterConfigRejected",
     Severity::Warning,
@@ -322,6 +341,7 @@ const NOTIFY: &[Alert] = &[
 pub fn rules(job: &str) -> Rules {
     let groups = [
         ("muster-service", SERVICE),
+        ("muster-findings", FINDINGS),
         ("muster-configuration", CONFIG),
         ("muster-plugins", PLUGINS),
         ("muster-scans", SCANS),

@@ -17,6 +17,7 @@ use prometheus_client::{
 };
 
 use super::{families, operations::operation, series::Series, values::OK};
+use crate::doctor::dates::Dates;
 
 /// Counts requests and credentials.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) struct Cloud {
     credentials: Series<2, Counter>,
     /// When the credentials of each holder end, for those that do.
     ends: Mutex<BTreeMap<Holder, (Provider, SystemTime)>>,
+    /// What time it is for the clouds.
+    dates: Dates,
 }
 
 impl Cloud {
@@ -37,7 +40,13 @@ impl Cloud {
             throttled: Series::within(&families::CLOUD_THROTTLED, registry),
             credentials: Series::within(&families::CLOUD_CREDENTIALS, registry),
             ends: Mutex::default(),
+            dates: Dates::default(),
         }
+    }
+
+    /// What time it is for the clouds.
+    pub(super) const fn dates(&self) -> &Dates {
+        &self.dates
     }
 
     /// When the credentials end that end first, by provider.
@@ -94,5 +103,9 @@ impl Observer for Cloud {
 
     fn released(&self, holder: Holder) {
         self.ends().remove(&holder);
+    }
+
+    fn date(&self, cloud: Whose, theirs: SystemTime, ours: SystemTime) {
+        self.dates.of_cloud(cloud, theirs, ours);
     }
 }

@@ -44,6 +44,8 @@ families! {
         "1 for the state that the service is in, 0 for the others";
     SERVICE_REASONS = "muster_service_reasons", Gauge, ["code"], Known(values::reasons),
         "How many things are not as they should be, by what is wrong; `muster status` says more of each";
+    FINDINGS = "muster_findings", Gauge, ["check", "severity"], Known(values::findings),
+        "How many things are wrong or soon will be, as far as the service can tell without asking anybody; `muster status` says what, and `muster doctor` looks further";
 
     CONFIG_LOADED = "muster_config_loaded_timestamp_seconds", Gauge, [], Known(values::one),
         "When the configuration in force was loaded";

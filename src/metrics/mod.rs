@@ -40,7 +40,10 @@ use prometheus_client::{
 };
 
 use self::{cloud::Cloud, series::Series};
-use crate::service::{engine::Taken, status::Status};
+use crate::{
+    doctor::evidence::Compared,
+    service::{engine::Taken, status::Status},
+};
 
 /// The content type of what [`Metrics::encode`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -199,6 +202,11 @@ impl Metrics {
     /// Who counts requests to the clouds: goes into `BudgetConfig::observer`.
     pub fn observer(&self) -> Arc<dyn Observer> {
         Arc::clone(&self.cloud) as Arc<dyn Observer>
+    }
+
+    /// What time it is for the clouds, by the last date of each.
+    pub fn dates(&self) -> Vec<Compared> {
+        self.cloud.dates().compared()
     }
 
     /// Everything, in the text format of OpenMetrics; see [`CONTENT_TYPE`], and [`plain`] for older readers.

@@ -17,7 +17,10 @@ use super::{
     series::Series,
     values::{CANCELS, CONNECTIONS, DIRECTIONS, OTHER, REASONS, SKIPS, UNTRIED},
 };
-use crate::service::status::{PluginState, ScopeStatus, Status};
+use crate::{
+    doctor::{Check, Severity},
+    service::status::{PluginState, ScopeStatus, Status},
+};
 
 /// Gauges that are there for one scrape.
 #[derive(Default)]
@@ -71,6 +74,17 @@ fn gauges(metrics: &Metrics, status: &Status) -> Registry {
         &families::SERVICE_REASONS,
         count(codes.map(|reason| (reason.code.as_str(), 1)), &REASONS),
     );
+    let mut findings: BTreeMap<[&'static str; 2], i64> = BTreeMap::new();
+    for check in Check::ALL {
+        for severity in Severity::ALL {
+            findings.insert([check.as_str(), severity.as_str()], 0);
+        }
+    }
+    for finding in &status.findings {
+        let labels = [finding.check.as_str(), finding.severity.as_str()];
+        *findings.entry(labels).or_default() += 1;
+    }
+    all.words(&families::FINDINGS, findings);
     config(&mut all, status);
     scans(&mut all, status);
     let ends = metrics.cloud.first_ends().into_iter();

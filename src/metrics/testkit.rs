@@ -37,6 +37,7 @@ pub fn empty() -> Status {
         at,
         state: ServiceState::Starting,
         reasons: Vec::new(),
+        findings: Vec::new(),
         config: ConfigStatus {
             path: Some(PathBuf::from("/etc/muster/muster.yaml")),
             digest: "00".repeat(32),
@@ -110,6 +111,15 @@ pub fn full() -> Status {
         delivered: Some(at),
         failures_in_a_row: 2,
         error: Some("refused".to_owned()),
+    }];
+    status.findings = vec![crate::doctor::Finding {
+        check: crate::doctor::Check::Store,
+        code: "disk-low".to_owned(),
+        severity: crate::doctor::Severity::Warning,
+        subject: "/var/lib/muster".to_owned(),
+        what: "the disk is nearly full".to_owned(),
+        why: String::new(),
+        remedy: "make room".to_owned(),
     }];
     status.plugins = vec![PluginStatus {
         rule: "ownership".to_owned(),

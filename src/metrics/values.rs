@@ -5,7 +5,10 @@ use muster_model::{FailureReason, Kind, Protocol, Provider, Service};
 use muster_plan::Safety;
 
 use super::{Delivery, StoreOp, operations::OPERATIONS};
-use crate::service::{engine::JUDGEMENTS, notice::NoticeEvent, status::ServiceState};
+use crate::{
+    doctor::{Check, Severity},
+    service::{engine::JUDGEMENTS, notice::NoticeEvent, status::ServiceState},
+};
 
 /// One value for each label.
 pub type Row = Vec<&'static str>;
@@ -71,6 +74,17 @@ pub const CONNECTIONS: [&str; 4] = ["accepted", "turned-away", "not-identified",
 pub const DIRECTIONS: [&str; 2] = ["from-client", "to-client"];
 /// What became of a request to cancel a query.
 pub const CANCELS: [&str; 2] = ["passed-on", "ignored"];
+
+/// What is looked at, and how bad it is.
+pub fn findings() -> Vec<Row> {
+    let of = |check: &Check| {
+        let check = check.as_str();
+        Severity::ALL
+            .iter()
+            .map(move |severity| vec![check, severity.as_str()])
+    };
+    Check::ALL.iter().flat_map(of).collect()
+}
 
 /// What became of a connection to the proxy.
 pub fn connections() -> Vec<Row> {

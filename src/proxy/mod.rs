@@ -57,6 +57,7 @@ pub struct Proxy {
     log: Log,
     drain: Duration,
     follow: Follow,
+    keyring: Arc<Keyring>,
 }
 
 /// What a door is opened with.
@@ -135,6 +136,8 @@ impl Proxy {
             hint: Some("name PEM files with certificates of authorities".to_owned()),
         })?;
 
+        let keyring = Arc::new(keyring);
+
         let feeder = Arc::new(Feeder::new());
         feeder.set_configured(named::configured(&config.databases));
         feeder.set_records(authority.databases());
@@ -147,7 +150,7 @@ impl Proxy {
             catalog: Arc::clone(feeder.catalog()),
             policy: Arc::clone(authority.policy()),
             trust: Arc::clone(&trust),
-            credentials: Arc::new(keyring),
+            credentials: Arc::clone(&keyring) as Arc<_>,
             audit: log.clone(),
             http: Some(Arc::new(Http(
                 Arc::clone(&authority).router(behind.clone()),
@@ -184,6 +187,7 @@ impl Proxy {
             log,
             drain: settings.drain,
             follow,
+            keyring,
         })
     }
 
@@ -231,6 +235,21 @@ impl Proxy {
     /// Ends one session; false when there is none of that id.
     pub fn end_session(&self, id: &str, message: &str) -> bool {
         self.door.end(id, message)
+    }
+
+    /// The databases that are served.
+    pub fn catalog(&self) -> Arc<muster_proxy::Catalog> {
+        self.feeder.catalog().load_full()
+    }
+
+    /// Who people are.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// What databases are logged in to with.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     /// The door itself, for what is counted there.

@@ -7,6 +7,8 @@ use muster_model::{Coverage, Scope, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::doctor::Finding;
+
 /// What the service knows of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
@@ -22,6 +24,10 @@ pub struct Status {
     pub state: ServiceState,
     /// Everything that is not as it should be; the first is the one to mend first.
     pub reasons: Vec<Reason>,
+    /// What is wrong or soon will be, and is no reason to call the state another one: as `muster doctor` finds it, as
+    /// far as that can be told without asking anybody. Looked for once a minute.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// The configuration that is in force.
     pub config: ConfigStatus,
     /// The store.

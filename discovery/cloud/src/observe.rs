@@ -25,6 +25,11 @@ pub trait Observer: fmt::Debug + Send + Sync {
 
     /// A holder of credentials is gone, and its credentials with it.
     fn released(&self, holder: Holder);
+
+    /// An answer that was read anyway had this date, to the second, when it was so late here.
+    fn date(&self, cloud: Cloud, theirs: SystemTime, ours: SystemTime) {
+        let _ = (cloud, theirs, ours);
+    }
 }
 
 /// Whose clouds.
@@ -78,6 +83,18 @@ impl Observed {
     pub(crate) fn attempt(&self, call: &str, failed: Option<Reason>, took: Duration) {
         if let Some(observer) = &self.0 {
             observer.attempt(call, failed, took);
+        }
+    }
+
+    /// An answer has come just now, with this header `Date`.
+    pub(crate) fn date(&self, cloud: Cloud, header: Option<&str>) {
+        use aws_smithy_types::date_time::{DateTime, Format};
+        if let Some(observer) = &self.0
+            && let Some(text) = header
+            && let Ok(date) = DateTime::from_str(text, Format::HttpDate)
+            && let Ok(theirs) = SystemTime::try_from(date)
+        {
+            observer.date(cloud, theirs, SystemTime::now());
         }
     }
 

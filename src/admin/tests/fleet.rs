@@ -260,6 +260,7 @@ pub(super) fn status() -> Status {
             message: "denied rds:DescribeDBClusters; grant it".to_owned(),
             since: START.plus(60),
         }],
+        findings: Vec::new(),
         config: ConfigStatus {
             path: Some("/etc/muster/muster.yaml".into()),
             digest: "ab".repeat(32),

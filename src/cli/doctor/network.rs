@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use muster_cloud::Observed;
 use muster_credentials::{DatabaseCa, Issued, Keyring};
 use muster_model::Target;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
@@ -11,6 +12,8 @@ use crate::{
     authority::{Ca, CaStatus},
     doctor::{
         Check,
+        dates::Dates,
+        evidence::Account,
         gather::{
             accounts, addresses,
             endpoints::{self, Limits},
@@ -118,8 +121,13 @@ impl Reaching {
             ports.reach = addresses::reach(&proxy.public, port, &host_ca, EACH).await;
         }
         if seen.wants(Check::Credentials) || seen.wants(Check::Clock) {
-            let clouds = Clouds::new(&context.config, context.elsewhere.clone());
+            let dates = Arc::new(Dates::default());
+            let observed = Observed::by(Arc::clone(&dates) as Arc<_>);
+            let clouds = Clouds::new(&context.config, context.elsewhere.clone()).observed(observed);
             let asked = accounts::accounts(&context.config, &clouds, CLOUD).await;
+            if let Some(clock) = &mut seen.evidence.clock {
+                clock.compared = dates.compared();
+            }
             let told = seen.evidence.credentials.take().unwrap_or_default();
             seen.evidence.credentials = Some(merged(asked, told));
         }
@@ -156,15 +164,10 @@ impl Reaching {
 }
 
 /// What was asked just now goes before what a scan was told some time ago.
-fn merged(
-    asked: Vec<crate::doctor::evidence::Account>,
-    told: Vec<crate::doctor::evidence::Account>,
-) -> Vec<crate::doctor::evidence::Account> {
+fn merged(asked: Vec<Account>, told: Vec<Account>) -> Vec<Account> {
     let mut all = asked;
     for account in told {
-        let known = |other: &&crate::doctor::evidence::Account| {
-            other.cloud == account.cloud && other.name == account.name
-        };
+        let known = |other: &&Account| other.cloud == account.cloud && other.name == account.name;
         if all.iter().find(known).is_none() {
             all.push(account);
         }

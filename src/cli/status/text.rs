@@ -8,6 +8,7 @@ use std::{
 use muster_model::Timestamp;
 
 use crate::{
+    doctor::report::findings,
     report::{escape::shown, wrap::wrap},
     service::status::{ScopeStatus, ServiceState, SinkStatus, Status},
 };
@@ -32,6 +33,7 @@ pub(super) fn write(status: &Status, width: usize, out: &mut dyn Write) -> io::R
     let (state, meaning) = (status.state.as_str(), meaning(status.state));
     page.wrapped("", "  ", &format!("muster {version} is {state}: {meaning}"))?;
     reasons(status, &mut page)?;
+    findings(&status.findings, width, page.out)?;
     writeln!(page.out)?;
     service(status, &mut page)?;
     config(status, &mut page)?;

@@ -156,6 +156,7 @@ fn status(dir: &Path) -> Status {
         at,
         state: ServiceState::Ready,
         reasons: Vec::new(),
+        findings: Vec::new(),
         config: ConfigStatus {
             path: None,
             digest: String::new(),

@@ -73,19 +73,22 @@ impl Count {
 
     /// What was counted, and the files of passwords that cannot be used.
     pub fn finish(self, proxy: Option<&ProxySettings>) -> Logins {
-        let files = proxy.into_iter().flat_map(|proxy| &proxy.secrets);
-        let secrets = files
-            .filter_map(|secret| {
-                let why = unusable(&secret.password_file).err()?;
-                Some((secret.password_file.clone(), why))
-            })
-            .collect::<BTreeMap<PathBuf, String>>();
         Logins {
             of: self.of,
             without: self.without.into_values().collect(),
-            secrets: secrets.into_iter().collect(),
+            secrets: secrets(proxy),
         }
     }
+}
+
+/// The files of `proxy.secrets` that cannot be used, and why.
+pub fn secrets(proxy: Option<&ProxySettings>) -> Vec<(PathBuf, String)> {
+    let files = proxy.into_iter().flat_map(|proxy| &proxy.secrets);
+    let wrong = files.filter_map(|secret| {
+        let why = unusable(&secret.password_file).err()?;
+        Some((secret.password_file.clone(), why))
+    });
+    wrong.collect::<BTreeMap<_, _>>().into_iter().collect()
 }
 
 const fn code(error: &MethodError) -> &'static str {

@@ -92,6 +92,7 @@ fn healthy() -> Series {
     let mut status = full();
     status.state = ServiceState::Ready;
     status.reasons.clear();
+    status.findings.clear();
     status.config.last_reload = None;
     status.counts = Counts::default();
     status.plans_waiting = 0;
@@ -200,6 +201,22 @@ const TROUBLES: &[Trouble] = &[
     (
         &["MusterFileDescriptors"],
         &[("process_open_fds", "", Some("900+0"))],
+    ),
+    (
+        &["MusterFindings"],
+        &[(
+            "muster_findings",
+            "check=\"logins\",severity=\"failed\"",
+            Some("2+0"),
+        )],
+    ),
+    (
+        &["MusterFindingsAhead"],
+        &[(
+            "muster_findings",
+            "check=\"store\",severity=\"warning\"",
+            Some("1+0"),
+        )],
     ),
     (
         &["MusterConfigRejected"],

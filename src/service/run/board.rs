@@ -15,6 +15,7 @@ use muster_matchers::Matcher;
 
 use super::{keeper::Books, retries::Retries, scopes::Known, time::Jump};
 use crate::{
+    doctor::Finding,
     plugins::{Loaded, Plugins, health::Standing},
     service::status::{
         ConfigStatus, Counts, PluginState, PluginStatus, ProxyStatus, ScopeStatus, ServiceState,
@@ -40,6 +41,8 @@ pub(super) struct Board {
     /// Why plugins whose files are others now were not taken, and since when.
     pub(super) rejected: Option<(Timestamp, Vec<String>)>,
     pub(super) notify: Vec<SinkStatus>,
+    /// What is wrong or soon will be, beside the reasons.
+    pub(super) findings: Vec<Finding>,
     /// Whether every scope has been tried once.
     begun: bool,
     /// Since when each reason holds.
@@ -97,6 +100,7 @@ impl Board {
             undecided: BTreeMap::new(),
             rejected: None,
             notify: Vec::new(),
+            findings: Vec::new(),
             begun: false,
             since: HashMap::new(),
         }
@@ -199,6 +203,16 @@ impl Board {
         news
     }
 
+    /// Scopes that were not completely read the last time, and why.
+    pub(super) fn incomplete(&self) -> Vec<(Scope, Coverage)> {
+        let records = self.lines.iter();
+        let incomplete = records.filter_map(|(scope, line)| {
+            let coverage = &line.record.as_ref()?.coverage;
+            (!coverage.is_complete()).then(|| ((**scope).clone(), coverage.clone()))
+        });
+        incomplete.collect()
+    }
+
     /// How a scope was read the last time.
     pub(super) fn coverage(&self, scope: &Scope) -> Option<&Coverage> {
         let record = self.lines.get(scope)?.record.as_ref()?;
@@ -232,6 +246,7 @@ impl Board {
             at: view.now,
             state,
             reasons,
+            findings: self.findings.clone(),
             config: self.config.clone(),
             store: self.store.clone(),
             scopes,

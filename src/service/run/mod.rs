@@ -27,6 +27,7 @@ mod board;
 mod commands;
 mod ending;
 mod failure;
+mod findings;
 mod keeper;
 mod measured;
 mod place;
@@ -57,6 +58,7 @@ use self::{
     commands::Later,
     ending::Ending,
     failure::Stuck,
+    findings::Findings,
     keeper::{Answer, Keeper},
     plugins::Watch,
     reload::{Prepared, Ready, Request},
@@ -181,6 +183,8 @@ struct Service {
     systemd: Systemd,
     /// Where people enter.
     proxy: Option<Arc<Proxy>>,
+    /// Looks for what is wrong or soon will be.
+    findings: Findings,
 }
 
 /// Where events come from.
@@ -324,6 +328,7 @@ impl Service {
             self.watch_plugins();
             self.ask_plugins_again();
         }
+        self.look_for_findings();
     }
 
     fn look_at_clocks(&mut self) {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Inbox, Next, Options, Service,
     board::Board,
+    findings::Findings,
     keeper::{Answer, Did, Job, Keeper, Opened, lines},
     plugins::Watch,
     reload::Request,
@@ -158,6 +159,7 @@ async fn assemble(
         at: now,
         state: ServiceState::Starting,
         reasons: Vec::new(),
+        findings: Vec::new(),
         config: config_status,
         store,
         scopes: Vec::new(),
@@ -249,6 +251,7 @@ async fn assemble(
         ending: None,
         systemd: Systemd::new(),
         proxy: None,
+        findings: Findings::default(),
         options,
     };
     (service, commands)

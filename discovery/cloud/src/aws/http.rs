@@ -29,7 +29,10 @@ use bytes::{Bytes, BytesMut};
 use url::{Host, Url};
 
 use super::xml::{self, Broken};
-use crate::error::chain;
+use crate::{
+    error::chain,
+    observe::{Cloud, Observed},
+};
 
 /// The longest answer that is read, in bytes: 32 MiB.
 const MAX_BODY: usize = 32 << 20;
@@ -46,23 +49,26 @@ pub(super) struct Http {
 struct Route {
     outside: Connector,
     direct: Connector,
+    /// Who is told of the dates of answers.
+    observed: Observed,
 }
 
 // === impl Http ===
 
 impl Http {
     /// For the services. The budget bounds the time of a whole attempt.
-    pub fn services() -> Self {
-        Self::new(Duration::from_secs(5), None)
+    pub fn services(observed: &Observed) -> Self {
+        Self::new(Duration::from_secs(5), None, observed.clone())
     }
 
     /// For the metadata services of an instance or a container: they are near, and where they are
     /// not, waiting is in vain.
     pub fn metadata() -> Self {
-        Self::new(Duration::from_secs(1), Some(Duration::from_secs(2)))
+        let nobody = Observed::default();
+        Self::new(Duration::from_secs(1), Some(Duration::from_secs(2)), nobody)
     }
 
-    fn new(connect: Duration, read: Option<Duration>) -> Self {
+    fn new(connect: Duration, read: Option<Duration>, observed: Observed) -> Self {
         let mut settings = HttpConnectorSettings::builder().connect_timeout(connect);
         settings.set_read_timeout(read);
         let settings = settings.build();
@@ -77,6 +83,7 @@ impl Http {
         let route = Route {
             outside: connector(ProxyConfig::from_env()),
             direct: connector(ProxyConfig::disabled()),
+            observed,
         };
         Self {
             connector: SharedHttpConnector::new(route),
@@ -117,11 +124,15 @@ impl HttpConnector for Route {
         } else {
             self.outside.call(request)
         };
-        if query {
-            HttpConnectorFuture::new(async { whole(answer.await?).await })
-        } else {
-            answer
-        }
+        let observed = self.observed.clone();
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await?;
+            observed.date(Cloud::Aws, answer.headers().get("date"));
+            match query {
+                true => whole(answer).await,
+                false => Ok(answer),
+            }
+        })
     }
 }
 

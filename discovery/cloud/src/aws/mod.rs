@@ -129,7 +129,7 @@ impl AwsAccess {
             credentials,
             budgets,
         } = options;
-        let (http, metadata) = (Http::services(), Http::metadata());
+        let (http, metadata) = (Http::services(&budgets.observer), Http::metadata());
         let endpoint_url = endpoint_url.filter(|url| !url.trim().is_empty());
         let elsewhere = endpoint_url.is_some() || credentials.is_some();
         let limit = budgets.credentials_timeout;

@@ -17,6 +17,7 @@ use url::{Host, Url};
 
 use crate::{
     error::{CallError, Classified, Reason, Retry},
+    observe::{Cloud, Observed},
     text,
 };
 
@@ -149,6 +150,12 @@ impl Broken {
 // === impl Answer ===
 
 impl Answer {
+    /// Tells of its date. To be called when it has just come.
+    pub fn tell_date(&self, observed: &Observed) {
+        let date = self.headers.get(http::header::DATE);
+        observed.date(Cloud::Azure, date.and_then(|date| date.to_str().ok()));
+    }
+
     /// The provider's error code (`AuthorizationFailed`); empty when the body has none.
     pub fn arm_code(&self) -> String {
         serde_json::from_slice::<ArmError>(&self.body)

@@ -261,6 +261,7 @@ impl Listing {
         let answer = exchange(request)
             .await
             .map_err(|broken| broken.classify(call))?;
+        answer.tell_date(&self.0.access.chain.budgets.config().observer);
         self.understand(&answer)
     }
 

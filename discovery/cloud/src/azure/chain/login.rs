@@ -67,6 +67,7 @@ impl Chain {
             let answer = exchange(request)
                 .await
                 .map_err(|broken| broken.classify(CALL))?;
+            answer.tell_date(&self.budgets.config().observer);
             let status = answer.status.as_u16();
             if status == 200 {
                 return TokenAnswer::read(&answer.body)
