@@ -12,6 +12,7 @@ mod audit;
 mod beside;
 mod cli;
 mod docs;
+mod doctor;
 mod door;
 mod faults;
 mod languages;

@@ -89,3 +89,66 @@ impl Sample {
         chosen
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeSet;
+
+    use muster_model::{Scope, Service};
+
+    use super::*;
+
+    fn target(n: usize, region: &str) -> Target {
+        let mut target: Target = serde_json::from_value(serde_json::json!({
+            "id": format!("arn:{n}"), "name": format!("db-{n:06}"), "short_name": format!("db-{n:06}"),
+            "kind": "rds", "protocol": "postgres", "endpoint": null, "engine": "postgres",
+            "state": { "name": "available", "availability": "available" }, "labels": {},
+            "scope": Scope::aws("111111111111", "us-east-1", Service::Rds),
+            "owner": { "by": "discovery", "group": "default" }, "reason": "",
+        }))
+        .unwrap();
+        target.scope = Arc::new(Scope::aws("111111111111", region, Service::Rds));
+        target
+    }
+
+    #[test]
+    fn of_many_some_of_each_place_are_chosen_and_the_rest_is_spread() {
+        let mut sample = Sample::new(Some(200));
+        for n in 0..50_000 {
+            // One region has nearly all, and the last is met late.
+            let region = match n {
+                49_999 => "eu-west-3",
+                n if n % 1000 == 0 => "eu-west-1",
+                _ => "us-east-1",
+            };
+            sample.see(target(n, region));
+            assert!(sample.others.len() <= 401);
+        }
+        assert_eq!(sample.seen(), 50_000);
+        let chosen = sample.chosen();
+        assert!((100..=200).contains(&chosen.len()), "{}", chosen.len());
+        let regions: BTreeSet<_> = chosen.iter().map(|t| t.scope.region.to_string()).collect();
+        assert_eq!(regions.len(), 3);
+        let names: BTreeSet<_> = chosen.iter().map(|t| &t.name).collect();
+        assert_eq!(names.len(), chosen.len(), "none twice");
+        // Not only the first of them.
+        let late = names
+            .iter()
+            .filter(|name| name.as_str() > "db-025000")
+            .count();
+        assert!(late > chosen.len() / 4, "{late}");
+    }
+
+    #[test]
+    fn few_are_all_chosen_and_all_are_when_asked_for() {
+        for (most, of) in [(Some(200), 150), (None, 1000)] {
+            let mut sample = Sample::new(most);
+            for n in 0..of {
+                sample.see(target(n, "us-east-1"));
+            }
+            assert_eq!(sample.chosen().len(), of);
+        }
+    }
+}

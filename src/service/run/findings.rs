@@ -24,8 +24,8 @@ use crate::{
     proxy::{self, Proxy},
 };
 
-/// How often it looks.
-const EVERY: Duration = Duration::from_secs(60);
+/// How often it looks, at most when databases are others, and at least.
+const EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 /// After a count of all databases, how many times as long as it took no other one is made.
 const REST: u32 = 30;
 
@@ -34,6 +34,8 @@ const REST: u32 = 30;
 pub(super) struct Findings {
     looking: JoinSet<Found>,
     begun: Option<Instant>,
+    /// The store's revision when it last looked.
+    revision: u64,
     counted: Option<Counted>,
 }
 
@@ -77,13 +79,12 @@ impl Service {
                 self.news = true;
             }
         }
-        let due = |begun: Instant| begun.elapsed() >= EVERY;
         let idle = self.findings.looking.is_empty() && self.ending.is_none();
-        // Before everything has been tried once, a scope that was not read means nothing.
-        if !idle || !self.loaded || !self.findings.begun.is_none_or(due) {
+        if !idle || !self.loaded || !self.findings_are_due() {
             return;
         }
         self.findings.begun = Some(Instant::now());
+        self.findings.revision = self.board.store.revision;
         let ask = Ask {
             now: self.now(),
             dir: self.board.store.path.clone(),
@@ -94,6 +95,26 @@ impl Service {
             counted: self.findings.counted.take(),
         };
         self.findings.looking.spawn_blocking(move || look(ask));
+    }
+
+    fn findings_are_due(&self) -> bool {
+        let (least, most) = EVERY;
+        let Some(age) = self.findings.begun.map(|begun| begun.elapsed()) else {
+            return true;
+        };
+        let others = || {
+            let served = self
+                .proxy
+                .as_ref()
+                .map(|proxy| Arc::as_ptr(&proxy.catalog()));
+            let counted = self
+                .findings
+                .counted
+                .as_ref()
+                .map(|counted| counted.of.as_ptr());
+            served != counted || self.findings.revision != self.board.store.revision
+        };
+        age >= most || (age >= least && others())
     }
 }
 

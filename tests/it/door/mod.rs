@@ -4,4 +4,4 @@ mod ends;
 mod enter;
 mod login;
 mod record;
-mod town;
+pub mod town;

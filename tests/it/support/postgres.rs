@@ -129,6 +129,21 @@ impl Postgres {
         postgres
     }
 
+    /// Has it show another certificate from now on.
+    pub fn shows(&self, certificate: &str, key: &str) {
+        // The files keep owner and mode.
+        fs::write(self.dir.path().join("server.crt"), certificate).unwrap();
+        fs::write(self.dir.path().join("server.key"), key).unwrap();
+        let loaded = || self.sql("SELECT pg_conf_load_time()");
+        let before = loaded();
+        self.sql("SELECT pg_reload_conf()");
+        let until = Instant::now() + Duration::from_secs(60);
+        while loaded() == before {
+            assert!(Instant::now() < until, "it does not load them");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Runs SQL as the superuser, past every proxy, and says what came out.
     pub fn sql(&self, sql: &str) -> String {
         let mut psql = Command::new(bin().join("psql"));
