@@ -5,9 +5,11 @@
 //! | here | arguments, and the order in which evidence is gathered |
 //! | `local` | what is on this machine: configuration, store, authorities, the service |
 //! | `network` | what is elsewhere: names, clouds, databases |
+//! | `person` | what somebody can look at who is only logged in |
 
 mod local;
 mod network;
+mod person;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +19,12 @@ use std::{
 use clap::{Args, ValueEnum};
 
 use self::{local::Local, network::Reaching};
-use super::{Common, Failure, block_on, context::now, print, unread_is_fine};
+use super::{
+    Common, Failure, block_on,
+    context::now,
+    person::{View, Which},
+    print, unread_is_fine,
+};
 use crate::{
     config::words,
     doctor::{Check, Evidence, report::Report},
@@ -37,7 +44,10 @@ Ends with 0 when nothing failed (there may be warnings), and with 4 when somethi
 
 It works with and without a service that runs. Of databases it looks at a sample, some of each account, region and \
 kind; --all looks at each. Nobody logs in to them. Credentials are asked for as this process finds them: run it as the \
-service's user.")]
+service's user.
+
+With --cluster, or where no configuration is at hand, it looks at the login: whether it counts, the way to the proxy, the \
+clock, and psql.")]
 pub struct Doctor {
     /// What is looked at. Default: everything.
     #[arg(value_enum, value_name = "CHECK")]
@@ -54,6 +64,8 @@ pub struct Doctor {
     /// How it is written.
     #[arg(short, long, alias = "format", value_enum, default_value_t)]
     output: Output,
+    #[command(flatten)]
+    which: Which,
 }
 
 /// How findings are written.
@@ -72,8 +84,13 @@ fn span(text: &str) -> Result<Duration, String> {
 
 impl Doctor {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let view = View::of(&self.which, common);
+        let usual = match view {
+            View::Operator => Check::ALL,
+            View::Person => Check::OF_A_PERSON,
+        };
         let asked: BTreeSet<Check> = match self.checks.as_slice() {
-            [] => Check::ALL.iter().copied().collect(),
+            [] => usual.iter().copied().collect(),
             some => some.iter().copied().collect(),
         };
         let named = !self.checks.is_empty();
@@ -86,6 +103,18 @@ impl Doctor {
             named,
             skipped: BTreeMap::new(),
         };
+        let others = seen.asked.iter().filter(|check| !usual.contains(check));
+        for check in others.copied().collect::<Vec<_>>() {
+            let why = match view {
+                View::Operator => "a configuration is at hand; --cluster looks at a login",
+                View::Person => "no configuration is at hand, or --cluster asks for the login",
+            };
+            seen.skip(check, why);
+        }
+        if view == View::Person {
+            person::look(&self.which, self.offline, &mut seen)?;
+            return self.report(&seen, common);
+        }
         let most = (!self.all).then_some(SAMPLE);
         let local = Local::look(common, most, &mut seen)?;
         let reaching = Reaching {
@@ -98,16 +127,20 @@ impl Doctor {
         };
         block_on(async {
             reaching.look(local, &mut seen).await;
-            let checks: Vec<Check> = seen.asked.iter().copied().collect();
-            let report = Report::new(&seen.evidence, &checks, &seen.skipped);
-            unread_is_fine(print(|out| match self.output {
-                Output::Text => report.write(common.columns(), out),
-                Output::Json => report::pretty(&report, out),
-            }))?;
-            Ok(match report.failed() {
-                true => Exit::Findings,
-                false => Exit::Done,
-            })
+            self.report(&seen, common)
+        })
+    }
+
+    fn report(&self, seen: &Seen, common: &Common) -> Result<Exit, Failure> {
+        let checks: Vec<Check> = seen.asked.iter().copied().collect();
+        let report = Report::new(&seen.evidence, &checks, &seen.skipped);
+        unread_is_fine(print(|out| match self.output {
+            Output::Text => report.write(common.columns(), out),
+            Output::Json => report::pretty(&report, out),
+        }))?;
+        Ok(match report.failed() {
+            true => Exit::Findings,
+            false => Exit::Done,
         })
     }
 }

@@ -35,6 +35,8 @@ pub struct Evidence {
     pub logins: Option<Logins>,
     /// Databases' addresses.
     pub endpoints: Option<Endpoints>,
+    /// The login of a person.
+    pub login: Option<Login>,
 }
 
 /// The configuration.
@@ -378,4 +380,44 @@ pub struct Endpoint {
     pub hint: String,
     /// When its certificate ends, when it was trusted.
     pub expires: Option<Timestamp>,
+}
+
+/// A person's login.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Login {
+    /// What the cluster is called here.
+    pub name: String,
+    /// Where its proxy is.
+    pub proxy: String,
+    /// The command that logs in again.
+    pub command: String,
+    /// From when it is.
+    pub issued: Timestamp,
+    /// Until when it is.
+    pub expires: Timestamp,
+    /// Its directory and files.
+    pub files: Vec<Place>,
+    /// The user by whom it is looked at.
+    pub user: u32,
+    /// Why a file of it cannot be used.
+    pub damaged: Option<String>,
+    /// Why the proxy was not reached.
+    pub not_reached: Option<NotReached>,
+    /// Why the proxy does not take it.
+    pub refused: Option<String>,
+    /// Where psql is.
+    pub psql: Option<PathBuf>,
+    /// How psql is installed.
+    pub install: String,
+}
+
+/// Why a proxy was not reached.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NotReached {
+    /// `unreachable`, `foreign` or `untrusted`.
+    pub kind: String,
+    /// Why.
+    pub why: String,
 }

@@ -43,6 +43,8 @@ pub enum Check {
     Logins,
     /// Each database has a name that resolves, answers, and shows a certificate that is trusted.
     Endpoints,
+    /// A person's login counts, the proxy is reached, and psql is installed.
+    Login,
 }
 
 /// How bad it is.
@@ -80,7 +82,10 @@ pub struct Finding {
 // === impl Check ===
 
 impl Check {
-    /// All of them.
+    /// Those of whoever is logged in.
+    pub const OF_A_PERSON: &'static [Self] = &[Self::Login, Self::Clock];
+
+    /// Those of whoever runs muster.
     pub const ALL: &'static [Self] = &[
         Self::Configuration,
         Self::Store,
@@ -107,6 +112,7 @@ impl Check {
             Self::Permissions => "permissions",
             Self::Logins => "logins",
             Self::Endpoints => "endpoints",
+            Self::Login => "login",
         }
     }
 

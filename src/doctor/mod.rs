@@ -41,6 +41,7 @@ const CHECKS: &[(Check, Look)] = &[
     (Check::Permissions, checks::permissions::look),
     (Check::Logins, checks::logins::look),
     (Check::Endpoints, checks::endpoints::look),
+    (Check::Login, checks::login::look),
 ];
 
 /// What the evidence says. What was not looked at says nothing. The worst of a check comes first.

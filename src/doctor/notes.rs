@@ -17,6 +17,7 @@ pub(super) fn note(check: Check, evidence: &Evidence) -> String {
         Check::Permissions => permissions(evidence),
         Check::Logins => logins(evidence),
         Check::Endpoints => endpoints(evidence),
+        Check::Login => login(evidence),
     };
     said.unwrap_or_else(|| "nothing was there to look at".to_owned())
 }
@@ -174,5 +175,17 @@ fn endpoints(evidence: &Evidence) -> Option<String> {
         seen.looked.saturating_sub(well),
         seen.looked,
         seen.of
+    ))
+}
+
+fn login(evidence: &Evidence) -> Option<String> {
+    let seen = evidence.login.as_ref()?;
+    let psql = match &seen.psql {
+        Some(psql) => format!(", {}", psql.display()),
+        None => String::new(),
+    };
+    Some(format!(
+        "{} at {} until {}{psql}",
+        seen.name, seen.proxy, seen.expires
     ))
 }

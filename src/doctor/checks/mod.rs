@@ -5,6 +5,7 @@ pub(super) mod clock;
 pub(super) mod configuration;
 pub(super) mod credentials;
 pub(super) mod endpoints;
+pub(super) mod login;
 pub(super) mod logins;
 pub(super) mod permissions;
 pub(super) mod ports;
