@@ -3,6 +3,7 @@
 mod clouds;
 mod databases;
 mod machine;
+mod person;
 mod service;
 
 use std::process::Command;

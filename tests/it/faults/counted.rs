@@ -96,6 +96,7 @@ fn status() -> Status {
         at: now,
         state: ServiceState::Ready,
         reasons: Vec::new(),
+        findings: Vec::new(),
         config: ConfigStatus {
             path: None,
             digest: String::new(),
