@@ -16,6 +16,7 @@ mod changes;
 mod clients;
 mod ends;
 mod entry;
+mod faults;
 mod hostile;
 mod raw;
 mod server;
