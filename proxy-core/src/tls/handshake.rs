@@ -253,13 +253,9 @@ async fn drive(
                 }
             }
             Err(error) => {
-                // rustls has an alert ready; the next steps hand it out and then repeat the error.
-                for _ in 0..4 {
-                    let (_, next) = machine.step(&mut [], &mut rest.out, &mut rest.plain);
-                    if next.is_err() {
-                        break;
-                    }
-                }
+                // rustls has an alert ready, which the next step hands out. It counts from the beginning of what it was
+                // shown before, so it has to be shown the same again; and a step more would make it judge that anew.
+                let _ = machine.step(&mut rest.unread, &mut rest.out, &mut rest.plain);
                 let _ = socket.write_all(&rest.out).await;
                 let _ = socket.shutdown().await;
                 return Err(HandshakeError::Tls(error));

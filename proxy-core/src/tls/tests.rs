@@ -8,7 +8,10 @@
 
 use std::sync::Arc;
 
-use proptest::prelude::*;
+use proptest::{
+    prelude::*,
+    test_runner::{RngAlgorithm, TestRng},
+};
 use rustls::{
     CipherSuite, ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::{CryptoProvider, ring},
@@ -64,6 +67,66 @@ fn configs(
         .with_no_client_auth();
     client.enable_secret_extraction = true;
     (Arc::new(server), Arc::new(client))
+}
+
+/// A hello of rustls' own.
+fn hello() -> Vec<u8> {
+    let (_, client) = configs(
+        CipherSuite::TLS13_AES_128_GCM_SHA256,
+        &rustls::version::TLS13,
+    );
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut connection = rustls::ClientConnection::new(client, name).unwrap();
+    let mut bytes = Vec::new();
+    connection.write_tls(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn bytes_that_are_no_handshake_are_refused_with_an_alert() {
+    let (server, _) = configs(
+        CipherSuite::TLS13_AES_128_GCM_SHA256,
+        &rustls::version::TLS13,
+    );
+    let mut chance = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let record = |body: &[u8]| {
+        let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+        [&[0x16, 3, 1][..], &length, body].concat()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (mut alerts, hello) = (0, hello());
+    for round in 0..600_usize {
+        let mut bytes = match round % 3 {
+            // Nothing that makes sense; a message that makes none in a record that does; a hello of which a part is wrong.
+            0 => record(&std::array::from_fn::<u8, 300, _>(|_| chance.random())),
+            1 => record(&[&[1, 0, 0, 60][..], &[round as u8; 60]].concat()),
+            _ => hello.clone(),
+        };
+        if round % 3 == 2 {
+            let at = 5 + chance.random::<u32>() as usize % (bytes.len() - 5);
+            bytes[at] ^= 1 << (chance.random::<u8>() % 8);
+        }
+        // More of the same behind it, so that something is left over.
+        bytes.extend_from_within(..bytes.len() / (1 + round % 4));
+        runtime.block_on(async {
+            let (mut client, socket) = pair().await;
+            let accepted = super::handshake::accept(socket, Arc::clone(&server), &bytes);
+            let talk = async {
+                // Ends the connection where the door waits for more.
+                client.shutdown().await.unwrap();
+                let mut answer = Vec::new();
+                let _ = client.read_to_end(&mut answer).await;
+                answer
+            };
+            let (accepted, answer) = tokio::join!(accepted, talk);
+            assert!(accepted.is_err());
+            alerts += usize::from(answer.first() == Some(&0x15));
+        });
+    }
+    assert!(alerts > 150, "{alerts}");
 }
 
 async fn pair() -> (TcpStream, TcpStream) {
