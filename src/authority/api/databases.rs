@@ -5,19 +5,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    Extension,
-    extract::{Path, State},
-    http::Uri,
-    response::Response,
-};
+use axum::{Extension, extract::State, http::Uri, response::Response};
 use muster_access::{Ask, Denial, DeniedBy, Identity, Missing, Names, Policy};
 use muster_credentials::method::{MethodError, method};
 use muster_model::{Availability, Protocol, ResourceId, Selector, Target, Timestamp, fact};
 use muster_proxy::Catalog;
 use serde::Serialize;
 
-use super::{Behind, From, Problem, RouteAsked, Served, json, refused};
+use super::{Behind, From, InPath, Problem, RouteAsked, Served, json, refused};
 
 /// How many databases a page has unless it is asked for otherwise, and the most.
 const PAGE: usize = 100;
@@ -103,7 +98,7 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(api): Served,
     Extension(caller): From,
-    Path(name): Path<String>,
+    InPath(name): InPath,
 ) -> Result<Response, Problem> {
     let who = caller.logged_in(api.authority.now())?;
     api.listing(move |api| {

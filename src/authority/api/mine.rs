@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Extension,
-    extract::{Path, State},
-    response::Response,
-};
+use axum::{Extension, extract::State, response::Response};
 use muster_proxy::SessionView;
 use serde::Serialize;
 
-use super::{From, Problem, Served, Sessions, blocking, json, refused};
+use super::{From, InPath, Problem, Served, Sessions, blocking, json, refused};
 
 /// What the client of a session reads that its user ended.
 const ENDED: &str = "you ended this session";
@@ -97,7 +93,7 @@ pub(super) async fn sessions(
 pub(super) async fn end(
     State(api): Served,
     Extension(caller): From,
-    Path(id): Path<String>,
+    InPath(id): InPath,
 ) -> Result<Response, Problem> {
     let who = caller.logged_in(api.authority.now())?;
     api.listing(move |api| {

@@ -28,8 +28,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Extension, Router,
     body::{Body, Bytes},
-    extract::{Request, State},
-    http::{HeaderValue, header},
+    extract::{FromRequestParts, Path, Request, State},
+    http::{HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
@@ -274,6 +274,20 @@ async fn certificates(
         })
     })
     .await
+}
+
+/// The part of a path that somebody chose. What is no text names nothing.
+struct InPath(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for InPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(text)) => Ok(Self(text)),
+            Err(_) => Err(Problem::new(404, "not-found", "there is nothing here")),
+        }
+    }
 }
 
 /// A certificate for one database, with what a client needs to use it.

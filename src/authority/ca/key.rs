@@ -2,15 +2,19 @@
 
 use rcgen::{PublicKeyData, SignatureAlgorithm};
 use rustls_pki_types::{CertificateSigningRequestDer, SubjectPublicKeyInfoDer, pem::PemObject};
-use x509_parser::{certification_request::X509CertificationRequest, prelude::FromDer};
+use x509_parser::{
+    certification_request::X509CertificationRequest, prelude::FromDer, public_key::RSAPublicKey,
+};
 
 use super::CaError;
 
 /// The most bytes of a key or request in PEM.
 pub const MAX_KEY: usize = 16 << 10;
 
-/// The fewest bits of an RSA key.
-const RSA_BITS: usize = 2048;
+/// The fewest bits of an RSA key, and the most: as rustls takes them.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+/// What the public exponent of an RSA key is at least (FIPS 186-5, A.1.1): with 1 anybody could sign.
+const RSA_EXPONENT: u64 = 65_537;
 
 /// A public key that a certificate can be made for: ECDSA on P-256 or P-384, Ed25519, or RSA from 2048 bits.
 #[derive(Debug)]
@@ -63,16 +67,39 @@ impl ClientKey {
             () if self.algorithm == &rcgen::PKCS_ECDSA_P256_SHA256 => size == 65,
             () if self.algorithm == &rcgen::PKCS_ECDSA_P384_SHA384 => size == 97,
             () if self.algorithm == &rcgen::PKCS_ED25519 => size == 32,
-            // Modulus and exponent in ASN.1.
-            () => (RSA_BITS / 8..=2048).contains(&size),
+            () => return rsa(&self.bytes),
         };
         match right {
             true => Ok(()),
-            false => Err(CaError::Key(format!(
-                "it has the wrong size; RSA keys have at least {RSA_BITS} bits"
-            ))),
+            false => Err(wrong("it has the wrong size")),
         }
     }
+}
+
+/// Whether an RSA key is one that can be used at all: modulus and exponent stand in it one behind the other (RFC 8017, A.1.1).
+fn rsa(bytes: &[u8]) -> Result<(), CaError> {
+    let (_, key) = RSAPublicKey::from_der(bytes).map_err(wrong)?;
+    let strip = |number: &[u8]| -> Vec<u8> {
+        let zeros = number.iter().take_while(|byte| **byte == 0).count();
+        number.get(zeros..).unwrap_or_default().to_vec()
+    };
+    let modulus = strip(key.modulus);
+    let unused = modulus.first().map_or(0, |byte| byte.leading_zeros());
+    let bits = (modulus.len() * 8).saturating_sub(unused as usize);
+    if !RSA_BITS.contains(&bits) {
+        let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
+        return Err(CaError::Key(format!(
+            "an RSA key has {least} to {most} bits, and this one {bits}"
+        )));
+    }
+    let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
+    let exponent = key.try_exponent().unwrap_or_default();
+    if !is_odd(&modulus) || !is_odd(key.exponent) || exponent < RSA_EXPONENT {
+        return Err(wrong(
+            "an RSA key has an odd modulus, and an odd exponent from 65537",
+        ));
+    }
+    Ok(())
 }
 
 /// The public key of a request that was signed with the private one. Which sort it is says the key, not the signature.

@@ -216,6 +216,12 @@ fn the_proxys_certificate_is_good_for_its_names_and_for_databases_before_them() 
     }
 }
 
+fn pem_of(key: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(key);
+    format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n")
+}
+
 #[test]
 fn keys_and_requests_of_openssls_are_taken_and_weak_ones_are_not() {
     let dir = tempfile::tempdir().unwrap();
@@ -268,6 +274,24 @@ fn keys_and_requests_of_openssls_are_taken_and_weak_ones_are_not() {
         );
         assert_eq!(text(&shown), format!("subject=CN = bob\n{public}"));
     }
+    // openssl makes none of these: with an exponent of 1, anybody could sign.
+    let made = client_key(dir, &rsa("rsa_keygen_bits:2048"));
+    let (_, der) = x509_parser::pem::parse_x509_pem(made.as_bytes()).unwrap();
+    let der = der.contents;
+    let modulus = der.len() - 5 - 256;
+    assert_eq!(der[der.len() - 5..], [2, 3, 1, 0, 1]);
+    for (what, at, byte) in [
+        ("an even modulus", modulus + 255, 0x10),
+        ("a short modulus", modulus, 0x01),
+        ("an even exponent", der.len() - 1, 0x02),
+        ("a small exponent", der.len() - 3, 0x00),
+    ] {
+        let mut der = der.clone();
+        der[at] = byte;
+        let pem = pem_of(&der);
+        assert!(ClientKey::from_pem(&pem).is_err(), "{what}");
+    }
+    assert!(ClientKey::from_pem(&pem_of(&der)).is_ok());
     let private = fs::read_to_string(dir.join("key.pem")).unwrap();
     for wrong in [
         "",

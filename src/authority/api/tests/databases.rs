@@ -181,6 +181,10 @@ async fn a_name_leads_to_what_one_sees_and_says_nothing_of_the_rest() {
     let (_, not_there) = door.get(&ana, "/v1/databases/nothing").await;
     let same = there.to_string().replace("secrets", "nothing");
     assert_eq!(same, not_there.to_string());
+    // Neither does what is no text, and it is told in the same form.
+    let (status, broken) = door.get(&ana, "/v1/databases/%ff").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(broken["type"], not_there["type"]);
 
     door.same_short_name();
     let (status, two) = door.get(&ana, "/v1/databases/bills").await;
