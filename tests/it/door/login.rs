@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::town::{Papers, Town, complaint, said};
 
 /// Asks the API as `curl` does, with the proxy's certificate checked.
-struct Web<'a> {
+pub struct Web<'a> {
     town: &'a Town,
     url: String,
 }
 
 impl Web<'_> {
-    fn of<'a>(town: &'a Town, proxy: &ProxyStatus) -> Web<'a> {
+    pub fn of<'a>(town: &'a Town, proxy: &ProxyStatus) -> Web<'a> {
         let ca = town.world.dir.path().join("host.pem");
         town.muster(&[
             "auth",
@@ -61,7 +61,7 @@ impl Web<'_> {
         (code.parse().unwrap(), body.to_owned())
     }
 
-    fn post(&self, path: &str, body: &Value, papers: Option<&Papers>) -> (u16, Value) {
+    pub fn post(&self, path: &str, body: &Value, papers: Option<&Papers>) -> (u16, Value) {
         let (code, answer) = self.ask(path, Some(body), papers);
         (code, serde_json::from_str(&answer).unwrap())
     }

@@ -1,5 +1,6 @@
 //! The door as people have it: the program as it is run, a real PostgreSQL behind it, and real clients before it.
 
+mod daily;
 mod ends;
 mod enter;
 mod login;

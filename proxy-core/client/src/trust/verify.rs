@@ -56,6 +56,9 @@ pub(crate) fn failed(error: &io::Error, address: &Address, now: Timestamp) -> Er
         Some(rustls::Error::AlertReceived(alert)) => foreign(address).because(format!(
             "it ends the handshake of TLS with the alert {alert:?}"
         )),
+        Some(rustls::Error::InvalidMessage(_)) => {
+            foreign(address).because("what it answers is not TLS")
+        }
         Some(error) => foreign(address).because(error.to_string()),
         None => broke_off(error, address),
     }
