@@ -70,6 +70,14 @@ impl Failure {
         self
     }
 
+    /// What failed in other words, with what was said of it before as the first reason.
+    #[must_use]
+    pub fn reworded(mut self, what: &str, said: String) -> Self {
+        what.clone_into(&mut self.what);
+        self.why.insert(0, said);
+        self
+    }
+
     /// All of it in one line, for where it is one problem among others.
     pub fn in_one_line(&self) -> String {
         let parts = std::iter::once(&self.what).chain(&self.why);

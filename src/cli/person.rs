@@ -137,9 +137,13 @@ impl From<Error> for Failure {
                 failure = failure.because(format!("the proxy listens again in {seconds} s"));
             }
         }
-        match error.next() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
+        match (error.next(), error.kind()) {
+            (Some(hint), _) => failure.hint(hint),
+            // A lock, or a role: what there is to know of it, others know.
+            (None, Kind::Refused(_)) => failure.hint(
+                "ask whoever runs muster: `muster access explain` and `muster lock ls` say why",
+            ),
+            (None, _) => failure,
         }
     }
 }

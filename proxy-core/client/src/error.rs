@@ -106,7 +106,9 @@ impl Error {
 
     /// An error of the file system.
     pub(crate) fn files(what: impl Into<String>, error: &std::io::Error) -> Self {
-        Self::new(Kind::Files, what).because(error.to_string())
+        Self::new(Kind::Files, what)
+            .because(error.to_string())
+            .hint("see who may write there, or name another place for logins: MUSTER_HOME")
     }
 }
 

@@ -84,5 +84,7 @@ fn damaged(why: &str) -> Error {
 }
 
 fn cannot_make(error: &rcgen::Error) -> Error {
-    Error::new(Kind::Files, "cannot make a key").because(error.to_string())
+    Error::new(Kind::Files, "cannot make a key")
+        .because(error.to_string())
+        .hint("the system has to have randomness: is /dev/urandom there?")
 }

@@ -2,11 +2,14 @@
 
 use muster_client::{Accept, Invitation, Secret, Signed};
 
-use super::{Answers, Failure, Start, wait};
+use super::{Answers, Failure, Start, refused, wait};
 use crate::report::escape::shown;
 
-/// How often somebody may mistype the same password.
+/// How often somebody may mistype something.
 const TRIES: usize = 3;
+
+/// What failed when the proxy says no.
+const CANNOT: &str = "cannot take the invitation";
 
 /// Takes it, and is logged in. Says whether there is a second factor now.
 pub(super) fn take(
@@ -14,24 +17,36 @@ pub(super) fn take(
     token: &Secret,
     answers: &mut Answers,
 ) -> Result<(Signed, bool), Failure> {
-    let invitation = wait(start.whom.api.invitation(token))??;
+    let offered = wait(start.whom.api.invitation(token))?;
+    let invitation = offered.map_err(|error| refused(error, CANNOT))?;
     answers.say(&format!(
         "Welcome, {}. This invitation to {} is good once, until {}.",
         shown(&invitation.user),
         shown(&start.whom.name),
         invitation.expires
     ))?;
-    let password = choose(answers)?;
-    let code = factor(&invitation, answers)?;
-    let accept = Accept {
-        token,
-        password: &password,
-        code: code.as_ref(),
-        key: &start.key,
-        ttl: start.ttl.as_deref(),
-    };
-    let signed = wait(start.whom.api.accept(&accept))??;
-    Ok((signed, code.is_some()))
+    let mut left = TRIES;
+    loop {
+        let password = choose(answers)?;
+        let code = factor(&invitation, answers)?;
+        let accept = Accept {
+            token,
+            password: &password,
+            code: code.as_ref(),
+            key: &start.key,
+            ttl: start.ttl.as_deref(),
+        };
+        left -= 1;
+        match wait(start.whom.api.accept(&accept))? {
+            Ok(signed) => return Ok((signed, code.is_some())),
+            // Too short a password, or a code that was mistyped.
+            Err(error) if error.is_refused("invalid") && answers.asks() && left > 0 => {
+                let again = refused(error, "this does not do");
+                answers.say(&format!("{}. Once more:", again.in_one_line()))?;
+            }
+            Err(error) => return Err(refused(error, CANNOT)),
+        }
+    }
 }
 
 /// A new password: twice the same on a terminal.

@@ -11,7 +11,7 @@ use std::{
 
 use clap::Args;
 use muster_client::{
-    About, Address, Error, LocalKey, Login as Asked, Pin, Profile, Profiles, Secret, Signed,
+    About, Address, Error, Kind, LocalKey, Login as Asked, Pin, Profile, Profiles, Secret, Signed,
 };
 
 use self::{
@@ -127,11 +127,12 @@ impl Start {
         }
         let signed = answer.map_err(|error| {
             let is_wrong = error.is_refused("login");
-            let failure = Failure::from(error).within(&format!("cannot log in as {place}"));
+            let failure = refused(error, &format!("cannot log in as {place}"));
             match is_wrong {
-                true => failure
-                    .because("user name, password or code is wrong; which of them, the proxy does not say")
-                    .hint("try again; a code is good once. Who has forgotten the password asks for a new invitation: `muster user reset` makes one"),
+                true => failure.hint(
+                    "try again; a code is good once. Who has forgotten the password asks for a new invitation: \
+                     `muster user reset` makes one",
+                ),
                 false => failure,
             }
         })?;
@@ -170,6 +171,17 @@ impl Start {
                 .hint("set the clock of this machine, and log in again")
         })?;
         Ok(self.profiles.save(name, about, signed, &self.key)?)
+    }
+}
+
+/// What the proxy refused, as a reason why something did not work; any other trouble is told as it is.
+fn refused(error: Error, what: &str) -> Failure {
+    match error.kind() {
+        Kind::Refused(_) => {
+            let said = error.what().to_owned();
+            Failure::from(error).reworded(what, said)
+        }
+        _ => error.into(),
     }
 }
 

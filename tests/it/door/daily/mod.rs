@@ -10,12 +10,14 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    time::Instant,
 };
 
 use muster::service::status::ProxyStatus;
 use serde_json::{Value, json};
 
 use super::town::{Town, complaint, said};
+use crate::service::world::PATIENCE;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -78,13 +80,19 @@ impl Person {
     fn types(&self, args: &[&str], lines: &[&str]) -> (Output, String) {
         let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
         let proc = PathBuf::from(format!("/proc/{}", child.id()));
-        let seen = ["cmdline", "environ"].map(|file| fs::read(proc.join(file)).unwrap_or_default());
+        let deadline = Instant::now() + PATIENCE;
+        // A process that has just begun has no arguments yet.
+        let mut seen = Vec::new();
+        while seen.is_empty() && Instant::now() < deadline {
+            seen = fs::read(proc.join("cmdline")).unwrap();
+        }
+        seen.extend(fs::read(proc.join("environ")).unwrap());
         let mut stdin = child.stdin.take().unwrap();
         // Who refuses at once reads nothing.
         let _ = stdin.write_all((lines.join("\n") + "\n").as_bytes());
         drop(stdin);
         let output = child.wait_with_output().unwrap();
-        (output, String::from_utf8_lossy(&seen.concat()).into_owned())
+        (output, String::from_utf8_lossy(&seen).into_owned())
     }
 
     /// A file with these lines, that nobody else reads.
