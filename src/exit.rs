@@ -66,7 +66,7 @@ impl Exit {
                 "Done. For `plan`: nothing to change, or `--detailed-exitcode` was not given."
             }
             Self::Failed => {
-                "Failed. The message says what failed, why, and what to do next. For `status`: the service is not ready."
+                "Failed. The message says what failed, why, and what to do next. For `status`: the service is not ready, or the login does not count."
             }
             Self::Changes => "Changes are pending (`plan --detailed-exitcode`).",
             Self::Incomplete => {
@@ -77,7 +77,7 @@ impl Exit {
             }
             Self::Usage => "Wrong usage of the command line.",
             Self::Unavailable => {
-                "The service does not answer: there is none (`status`, `reload`, `scan --now`), or the one that holds the store says nothing, or broke off (any command)."
+                "The service does not answer: there is none (`status`, `reload`, `scan --now`), or the one that holds the store says nothing, or broke off (any command). Or the proxy cannot be reached, or says nothing (`login`, and what is asked by a login)."
             }
             Self::Config => "The configuration is wrong; every problem is listed.",
             Self::Interrupted => {
