@@ -77,7 +77,7 @@ impl Exit {
             }
             Self::Usage => "Wrong usage of the command line.",
             Self::Unavailable => {
-                "The service does not answer: there is none (`status`, `reload`, `scan --now`), or the one that holds the store says nothing, or broke off (any command). Or the proxy cannot be reached, or says nothing (`login`, and what is asked by a login)."
+                "The service does not answer: there is none (`status`, `reload`, `scan --now`), or the one that holds the store says nothing, or broke off (any command). Or the proxy cannot be reached, or says nothing (`login`, and what is asked by a login), or a database was not there in time (`db wait`, `db connect --wait`)."
             }
             Self::Config => "The configuration is wrong; every problem is listed.",
             Self::Interrupted => {

@@ -163,6 +163,9 @@ enum Command {
 
 /// Runs the program and says how it ended.
 pub fn main() -> Exit {
+    if completions::answered() {
+        return Exit::Done;
+    }
     let matches = match Cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return usage(&error),

@@ -3,10 +3,11 @@
 use std::{env, sync::Arc};
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use muster_client::{Api, Clock, Error, Kind, Limits, Profile, Profiles};
 
 use super::{
-    Common, Failure,
+    Common, Failure, completions,
     context::{config_at_hand, now},
 };
 use crate::exit::Exit;
@@ -15,7 +16,7 @@ use crate::exit::Exit;
 #[derive(Args, Clone, Debug, Default)]
 pub struct Which {
     /// The cluster, where you are logged in to several. Default: the one of the last login.
-    #[arg(long, env = "MUSTER_CLUSTER", value_name = "NAME")]
+    #[arg(long, env = "MUSTER_CLUSTER", value_name = "NAME", add = ArgValueCompleter::new(completions::clusters))]
     pub cluster: Option<String>,
 }
 

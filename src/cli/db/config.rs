@@ -1,11 +1,12 @@
 //! `muster db config`: what to type into other programs.
 
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCompleter;
 use serde_json::json;
 
 use super::{
     super::{
-        Failure,
+        Failure, completions,
         person::{Person, Which},
         print,
     },
@@ -23,6 +24,7 @@ reads no other.
   muster db config orders --format pg-service >> ~/.pg_service.conf")]
 pub struct Config {
     /// Name, short name or id. Default: the only one that you are logged in to.
+    #[arg(add = ArgValueCompleter::new(completions::databases))]
     database: Option<String>,
     #[command(flatten)]
     named: As,

@@ -3,12 +3,14 @@
 use std::{env, ffi::OsString, os::unix::process::CommandExt, path::Path, process::Command};
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use muster_client::native::{CLEARED, INSTALL_PSQL, find_psql};
 
 use super::{
     super::{
         Common, Failure,
         authority::Life,
+        completions,
         person::{Person, Which},
     },
     open::{As, Opened},
@@ -26,6 +28,7 @@ code, signals and terminal are its own. Where the database is and which files to
   muster db connect orders -- -c 'SELECT 1'")]
 pub struct Connect {
     /// Name, short name or id.
+    #[arg(add = ArgValueCompleter::new(completions::databases))]
     database: String,
     #[command(flatten)]
     named: As,

@@ -1,12 +1,13 @@
 //! `muster db env`: variables for programs that are built on libpq.
 
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCompleter;
 use muster_client::native::Shell;
 use serde_json::{Map, Value};
 
 use super::{
     super::{
-        Failure,
+        Failure, completions,
         person::{Person, Which},
         print,
     },
@@ -22,6 +23,7 @@ use crate::exit::Exit;
   muster db env orders --format powershell | Out-String | Invoke-Expression")]
 pub struct Env {
     /// Name, short name or id. Default: the only one that you are logged in to.
+    #[arg(add = ArgValueCompleter::new(completions::databases))]
     database: Option<String>,
     #[command(flatten)]
     named: As,

@@ -1,10 +1,12 @@
 //! `muster db login|logout`: the certificate for one database, kept for other programs.
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
+use muster_client::native::check;
 
 use super::{
     super::{
-        Failure,
+        Failure, completions,
         person::{Person, Which, profiles},
         print,
     },
@@ -19,6 +21,7 @@ The certificate is for this database alone, and good for as long as your login. 
 remembered for `connect`, `env`, `config` and `proxy`, until you log in anew with `muster login`.")]
 pub struct Login {
     /// Name, short name or id.
+    #[arg(add = ArgValueCompleter::new(completions::databases))]
     database: String,
     #[command(flatten)]
     named: As,
@@ -30,6 +33,7 @@ pub struct Login {
 #[derive(Args, Debug)]
 pub struct Logout {
     /// Name or short name. Default: all of them.
+    #[arg(add = ArgValueCompleter::new(completions::logins))]
     database: Option<String>,
     #[command(flatten)]
     which: Which,
@@ -39,15 +43,11 @@ impl Login {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let person = Person::open(&self.which)?;
         let mut opened = Opened::of(&person, &self.database)?;
-        let chosen = opened.choose(&self.named);
         // Whoever names nothing may do so later; what is named has to be allowed.
-        if let (Err(error), true) = (
-            &chosen,
-            self.named.db_user.is_some() || self.named.db_name.is_some(),
-        ) && matches!(error.kind(), muster_client::Kind::Refused(_))
-        {
-            return Err(error.clone().into());
-        }
+        check(
+            &opened.db,
+            (self.named.db_user.as_deref(), self.named.db_name.as_deref()),
+        )?;
         person.profile.remember(
             &mut opened.login,
             self.named.db_user.as_deref(),

@@ -14,9 +14,10 @@ mod proxy;
 mod wait;
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCompleter;
 
 use super::{
-    Common, Failure, ListFormat,
+    Common, Failure, ListFormat, completions,
     person::{View, Which},
 };
 use crate::exit::Exit;
@@ -71,6 +72,7 @@ pub struct Ls {
 #[command(after_help = WHOSE)]
 pub struct Show {
     /// Name, short name or id.
+    #[arg(add = ArgValueCompleter::new(completions::databases))]
     database: String,
     /// How it is written.
     #[arg(short, long, alias = "format", value_enum, default_value_t)]

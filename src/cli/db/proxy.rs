@@ -3,6 +3,7 @@
 use std::{io::Write as _, path::PathBuf, sync::Arc};
 
 use clap::{Args, ValueEnum};
+use clap_complete::ArgValueCompleter;
 use muster_client::{
     Limits,
     native::local_url,
@@ -13,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     super::{
-        Common, Failure,
+        Common, Failure, completions,
         person::{Person, Which, clock, profiles, wait},
         print,
     },
@@ -35,6 +36,7 @@ users of this machine are turned away; on systems other than Linux that needs --
   psql 'host=127.0.0.1 port=5433 user=app dbname=shop sslmode=disable'")]
 pub struct Proxy {
     /// Name, short name or id.
+    #[arg(add = ArgValueCompleter::new(completions::databases))]
     database: String,
     /// The port of 127.0.0.1, or in the name of the socket. Default: any that is free; 5432 for a socket.
     #[arg(long, value_name = "N")]

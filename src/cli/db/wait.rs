@@ -3,6 +3,7 @@
 use std::{io::Write as _, time::Duration};
 
 use clap::Args;
+use clap_complete::ArgValueCompleter;
 use muster_client::{Error, Kind, Limits, native::Chosen, native::choose, port};
 use tokio::time::{Instant, sleep};
 
@@ -10,6 +11,7 @@ use super::{
     super::{
         Common, Failure,
         authority::Life,
+        completions,
         person::{Person, Which, clock, profiles},
         print,
     },
@@ -29,6 +31,7 @@ const TRY: Duration = Duration::from_secs(15);
 Exit codes: 0 it is there, 69 it was not within the time, 1 it never will be (the login is over, the name is not unique).")]
 pub struct Wait {
     /// Name, short name or id.
+    #[arg(add = ArgValueCompleter::new(completions::databases))]
     database: String,
     /// Also until it lets you in.
     #[arg(long)]

@@ -29,6 +29,28 @@ pub fn choose(
     named: (Option<&str>, Option<&str>),
     kept: (Option<&str>, Option<&str>),
 ) -> Result<Chosen> {
+    let (users, names) = sorts(db);
+    Ok(Chosen {
+        db_user: users.choose(db, named.0, kept.0)?,
+        db_name: names.choose(db, named.1, kept.1)?,
+    })
+}
+
+/// Checks database user and name, those of them that are named.
+///
+/// # Errors
+/// When one is not allowed: with those that are.
+pub fn check(db: &DbView, named: (Option<&str>, Option<&str>)) -> Result<()> {
+    let (users, names) = sorts(db);
+    for (sort, named) in [(users, named.0), (names, named.1)] {
+        if named.is_some() {
+            sort.choose(db, named, None)?;
+        }
+    }
+    Ok(())
+}
+
+fn sorts(db: &DbView) -> (Allowed<'_>, Allowed<'_>) {
     let users = Allowed {
         what: "database user",
         option: "--db-user",
@@ -41,10 +63,7 @@ pub fn choose(
         names: &db.db_names,
         denied: &db.db_names_denied,
     };
-    Ok(Chosen {
-        db_user: users.choose(db, named.0, kept.0)?,
-        db_name: names.choose(db, named.1, kept.1)?,
-    })
+    (users, names)
 }
 
 impl Allowed<'_> {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use url::form_urlencoded::byte_serialize;
 
 pub use self::{
-    choose::{Chosen, choose},
+    choose::{Chosen, check, choose},
     find::{INSTALL_PSQL, find_psql},
     shell::{Shell, word},
 };

@@ -145,6 +145,9 @@ fn the_only_name_need_not_be_named() {
             .contains("any but root")
     );
     assert!(user(&any, None, None).is_err());
+    // What is named is looked at by itself, whatever else is open.
+    assert!(check(&two, (None, Some("shop"))).is_ok());
+    assert!(check(&two, (None, Some("other"))).unwrap_err().why()[1].contains("shop"));
     assert!(
         user(&db(&[], &[]), None, None)
             .unwrap_err()
