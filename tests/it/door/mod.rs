@@ -6,3 +6,4 @@ mod enter;
 mod login;
 mod record;
 pub mod town;
+mod ways;
