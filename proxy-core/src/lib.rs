@@ -14,6 +14,8 @@ pub mod catalog;
 pub mod door;
 pub mod engine;
 pub mod engines;
+#[doc(hidden)]
+pub mod fuzz;
 mod session;
 pub mod settings;
 pub mod tls;

@@ -246,6 +246,15 @@ impl Trust {
     }
 }
 
+/// Reads a certificate as one that a client shows is read, but for whose it is. Whether an identity stands in it. For
+/// [`crate::fuzz`].
+pub(crate) fn read(der: &[u8]) -> bool {
+    let leaf = CertificateDer::from(der);
+    let end = EndEntityCert::try_from(&leaf).map_err(|error| wrong(&error));
+    let parsed = X509Certificate::from_der(der);
+    end.is_ok() & parsed.is_ok_and(|(_, parsed)| extension(&parsed).is_ok())
+}
+
 /// The identity in the certificate: exactly one, and bounded.
 fn extension(certificate: &X509Certificate<'_>) -> Result<Identity, NotIdentified> {
     // Compared as it is encoded: the last arc has 64 bits, which the reader does not hand out as a number.

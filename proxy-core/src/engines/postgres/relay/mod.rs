@@ -26,7 +26,7 @@ mod server;
 mod values;
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 
 use muster_audit::{Direction, Micros, NotWritten};
 

@@ -82,7 +82,7 @@ fn read(path: &std::path::Path) -> Vec<Said> {
 }
 
 /// All transcripts, in pieces as they came: whether the client said it, and what.
-pub(super) fn conversations() -> Vec<Vec<(bool, Vec<u8>)>> {
+pub(crate) fn conversations() -> Vec<Vec<(bool, Vec<u8>)>> {
     let mut conversations: Vec<_> = files()
         .iter()
         .map(|path| {
