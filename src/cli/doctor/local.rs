@@ -25,7 +25,7 @@ use crate::{
     doctor::{
         Check,
         evidence::{Audit, Certificates, Clock, Configuration, Permissions, Ports, Store, Trouble},
-        gather::{addresses, certificates, denied, files, logins, sample::Sample},
+        gather::{addresses, certificates, copy, denied, files, logins, sample::Sample},
     },
     proxy,
     service::status::Status,
@@ -125,22 +125,33 @@ impl Local {
                 });
             }
         }
-        // A store whose directory others may write to is mended by whoever opens it.
+        // What a service has is asked of it. One that nobody has is copied: opening it would mend it.
+        let copy = match self.status {
+            None if store.failure.is_none() && store.there => copy::copy(dir),
+            _ => None,
+        };
+        // Of a directory that others may write to, whoever opens it in place takes that away.
         let mended = store
             .places
             .iter()
             .take(1)
             .any(|place| place.mode & 0o022 != 0);
-        if store.failure.is_none() && store.there && (self.status.is_some() || !mended) {
-            match Opened::open(dir) {
+        let may_open = self.status.is_some() || copy.is_some() || !mended;
+        if store.failure.is_none() && store.there && may_open {
+            let place = copy.as_ref().map_or(dir, |copy| copy.path());
+            let in_place = |text: &str| {
+                let (copy, real) = (place.display().to_string(), dir.display().to_string());
+                text.replace(&copy, &real)
+            };
+            match Opened::open(place) {
                 Ok(opened) => {
                     self.health(&opened, &mut store);
                     self.read(&opened, seen);
                 }
                 Err(failure) => {
                     store.failure = Some(Trouble {
-                        why: failure.reasons().join("; "),
-                        hint: failure.next().unwrap_or_default().to_owned(),
+                        why: in_place(&failure.reasons().join("; ")),
+                        hint: in_place(failure.next().unwrap_or_default()),
                     });
                 }
             }

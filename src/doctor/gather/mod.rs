@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod addresses;
 pub mod certificates;
+pub mod copy;
 pub mod denied;
 pub mod endpoints;
 pub mod files;
