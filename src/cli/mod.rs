@@ -74,8 +74,8 @@ Start here:
   muster plan                      show what would change; changes nothing
   muster apply                     change it
 
-Exit codes: 0 done, 1 failed, 2 changes and 3 incomplete (with --detailed-exitcode), 64 usage, 69 no answer of the \
-service, 78 configuration, 130 interrupted.";
+Exit codes: 0 done, 1 failed, 2 changes and 3 incomplete (with --detailed-exitcode), 4 findings of \
+`doctor`, 64 usage, 69 no answer of the service, 78 configuration, 130 interrupted.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
