@@ -8,7 +8,13 @@ use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use std::path::PathBuf;
+use std::{
+    fs::{File, TryLockError},
+    path::PathBuf,
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
 
 use crate::{Api, Credentials, Error, Kind, LocalKey, Profile, Result, Route, Secret};
 
@@ -17,6 +23,10 @@ const VERSION: u32 = 1;
 
 /// With how many seconds left a certificate is renewed, where the login lasts longer.
 pub(crate) const MARGIN: i64 = 15 * 60;
+
+/// How long another command that makes the same certificate is waited for, and how often it is looked.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(50);
 
 const ABOUT: &str = "about.json";
 const KEY: &str = "key.pem";
@@ -86,13 +96,15 @@ impl Profile {
         short_name: &str,
         now: Timestamp,
     ) -> Result<DbLogin> {
-        let kept = self.kept(target);
-        if let Some(kept) = &kept
-            && self.still_good(&kept.about, now)
-            && self.db_credentials(kept).is_ok()
-        {
-            return Ok(kept.clone());
+        if let Some(kept) = self.usable(target, now) {
+            return Ok(kept);
         }
+        // Two commands at the same time would leave the key of one beside the certificate of the other.
+        let _alone = self.alone(target).await?;
+        if let Some(kept) = self.usable(target, now) {
+            return Ok(kept);
+        }
+        let kept = self.kept(target);
         // Whoever holds the key of the login holds this one as well: it need not be another for each certificate.
         let of_login = kept.filter(|kept| kept.about.login == self.about.serial);
         let key = match of_login.as_ref().and_then(|kept| self.db_key(kept).ok()) {
@@ -184,6 +196,33 @@ impl Profile {
         };
         let der = Zeroizing::new(key.secret_pkcs8_der().to_vec());
         self.write_db(&login.about.target, PKCS8, &der)
+    }
+
+    fn usable(&self, target: &str, now: Timestamp) -> Option<DbLogin> {
+        let kept = self.kept(target)?;
+        let good = self.still_good(&kept.about, now) && self.db_credentials(&kept).is_ok();
+        good.then_some(kept)
+    }
+
+    /// Waits until no other command makes a certificate for this database. Let go when it is dropped.
+    async fn alone(&self, target: &str) -> Result<File> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let dir = self.make_db_dir(target)?;
+            let cannot = |why: String| {
+                Error::new(Kind::Files, format!("cannot use {}", dir.display())).because(why)
+            };
+            let lock = File::open(&dir).map_err(|error| cannot(error.to_string()))?;
+            match lock.try_lock() {
+                Ok(()) => return Ok(lock),
+                Err(TryLockError::WouldBlock) if Instant::now() < end => sleep(PAUSE).await,
+                Err(TryLockError::WouldBlock) => {
+                    return Err(cannot("another muster holds it".to_owned())
+                        .hint("end the other one, and try again"));
+                }
+                Err(TryLockError::Error(error)) => return Err(cannot(error.to_string())),
+            }
+        }
     }
 
     fn kept(&self, target: &str) -> Option<DbLogin> {

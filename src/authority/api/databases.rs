@@ -12,7 +12,7 @@ use muster_model::{Availability, Protocol, ResourceId, Selector, Target, Timesta
 use muster_proxy::Catalog;
 use serde::Serialize;
 
-use super::{Behind, From, InPath, Problem, RouteAsked, Served, json, refused};
+use super::{Behind, From, InPath, Problem, RouteAsked, Served, blocking, json, refused};
 
 /// How many databases a page has unless it is asked for otherwise, and the most.
 const PAGE: usize = 100;
@@ -101,7 +101,7 @@ pub(super) async fn show(
     InPath(name): InPath,
 ) -> Result<Response, Problem> {
     let who = caller.logged_in(api.authority.now())?;
-    api.listing(move |api| {
+    blocking(move || {
         let now = api.authority.now();
         let policy = api.authority.policy.load_full();
         policy

@@ -80,7 +80,7 @@ pub(super) async fn sessions(
     Extension(caller): From,
 ) -> Result<Response, Problem> {
     let who = caller.logged_in(api.authority.now())?;
-    api.listing(move |api| {
+    blocking(move || {
         let mine: Vec<Mine> = match api.behind.sessions.get() {
             Some(all) => all.of(&who.user).into_iter().map(Mine::from).collect(),
             None => Vec::new(),
@@ -96,7 +96,7 @@ pub(super) async fn end(
     InPath(id): InPath,
 ) -> Result<Response, Problem> {
     let who = caller.logged_in(api.authority.now())?;
-    api.listing(move |api| {
+    blocking(move || {
         let sessions: Option<&Arc<dyn Sessions>> = api.behind.sessions.get();
         let ended = sessions.is_some_and(|all| {
             // Somebody else's is told of as one that is not there.

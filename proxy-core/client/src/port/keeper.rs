@@ -14,6 +14,9 @@ use tokio::sync::Mutex;
 use super::POSTGRES;
 use crate::{Clock, Credentials, Limits, Profiles, Result, Trust, database::MARGIN};
 
+/// How many seconds pass until a renewal that failed is tried again.
+const PAUSE: i64 = 30;
+
 /// A certificate for a database, and whom to believe.
 pub struct Issued {
     /// The certificate with its key.
@@ -50,6 +53,8 @@ pub struct Keeper {
 struct Held {
     login: String,
     expires: Timestamp,
+    /// When a renewal is tried again, after one that failed.
+    again: Timestamp,
     tls: Arc<ClientConfig>,
 }
 
@@ -74,7 +79,7 @@ impl Keeper {
         let good = held.as_ref().filter(|held| now < held.expires);
         if let (Some(good), Ok((login, ends))) = (good, &login) {
             let lasts = now.plus(MARGIN) < good.expires || *ends <= good.expires;
-            if good.login == *login && lasts {
+            if good.login == *login && (lasts || now < good.again) {
                 return Ok(Arc::clone(&good.tls));
             }
         }
@@ -84,8 +89,14 @@ impl Keeper {
                 *held = Some(renewed);
                 Ok(tls)
             }
-            // Until its end the old one is as good as ever.
-            Err(error) => good.map(|good| Arc::clone(&good.tls)).ok_or(error),
+            // Until its end the old one is as good as ever, and nobody else waits for a proxy that does not answer.
+            Err(error) => match held.as_mut().filter(|held| now < held.expires) {
+                Some(good) => {
+                    good.again = now.plus(PAUSE);
+                    Ok(Arc::clone(&good.tls))
+                }
+                None => Err(error),
+            },
         }
     }
 
@@ -98,6 +109,7 @@ impl Keeper {
         Ok(Held {
             login,
             expires,
+            again: expires.plus(-MARGIN),
             tls: trust.tls(Some(&credentials), POSTGRES, &self.clock)?,
         })
     }

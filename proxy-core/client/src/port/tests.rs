@@ -161,6 +161,11 @@ async fn a_certificate_is_renewed_before_its_end_and_with_a_new_login() {
     desk.now.store(START + 2 * HOUR - 60, Ordering::SeqCst);
     *desk.next.lock().unwrap() = None;
     keeper.tls().await.unwrap();
+    // It answers again at once, and is not asked again at once.
+    *desk.next.lock().unwrap() = Some(START + 3 * HOUR);
+    keeper.tls().await.unwrap();
+    assert_eq!(desk.issued(), 2);
+    *desk.next.lock().unwrap() = None;
     desk.now.store(START + 2 * HOUR, Ordering::SeqCst);
     let error = keeper.tls().await.unwrap_err();
     assert_eq!(error.kind(), &Kind::Unreachable);

@@ -299,15 +299,20 @@ impl Profile {
         self.dir.join("db").join(file_name(target))
     }
 
+    /// Makes the directory for one database.
+    pub(crate) fn make_db_dir(&self, target: &str) -> Result<PathBuf> {
+        let dir = self.db_dir(target);
+        files::make_private(&self.dir.join("db"))?;
+        files::make_private(&dir)?;
+        Ok(dir)
+    }
+
     /// Writes a file of one database, 0600 and whole, and returns its place.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn write_db(&self, target: &str, file: &str, bytes: &[u8]) -> Result<PathBuf> {
-        let dir = self.db_dir(target);
-        files::make_private(&self.dir.join("db"))?;
-        files::make_private(&dir)?;
-        let path = dir.join(file);
+        let path = self.make_db_dir(target)?.join(file);
         files::write(&path, bytes)?;
         Ok(path)
     }

@@ -109,7 +109,21 @@ fn connect_is_psql_with_a_certificate_for_one_database() {
     said(&eva.run(&["db", "logout"]));
     assert_eq!(said(&connect(&["-c", SELECT])), "alice|shop");
 
-    // A database that a lock is on says so at once.
+    // Several at the same time make one certificate, whose key fits it.
+    said(&eva.run(&["db", "logout"]));
+    let args = [&open[..], &["-XAtqc", SELECT]].concat();
+    let started = || {
+        let mut command = eva.command(&args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let all: Vec<_> = (0..5).map(|_| started()).collect();
+    for one in all {
+        assert_eq!(said(&one.wait_with_output().unwrap()), "alice|shop");
+    }
+    assert_eq!(said(&connect(&["-c", SELECT])), "alice|shop");
+
+    // Whoever a lock keeps out reads so at once.
     town.muster(&[
         "lock",
         "add",
