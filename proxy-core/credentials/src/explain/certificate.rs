@@ -23,6 +23,8 @@ struct Shown {
     names: Vec<String>,
     /// Whether it cannot name hosts in any other way than by its common name.
     legacy: bool,
+    /// Whether it says to be an authority's.
+    authority: bool,
     ended: String,
 }
 
@@ -130,6 +132,15 @@ fn certificate(
              this address."
                 .to_owned(),
         ),
+        CertificateError::Other(_) if shown.is_some_and(|shown| shown.authority) => {
+            let by = shown.map_or("", |shown| shown.issuer.as_str());
+            (
+                format!("its certificate is an authority's own, `{by}`, which muster does not trust"),
+                "A certificate that a server has signed itself is trusted when it is named: in the record (`tls.ca_cert`) or \
+                 under `proxy.trust`."
+                    .to_owned(),
+            )
+        }
         other => (format!("its certificate is not accepted: {other}"), rotate(target, false)),
     }
 }
@@ -272,6 +283,7 @@ fn read(der: &[u8]) -> Option<Shown> {
     Some(Shown {
         issuer: name(&certificate.issuer().to_string()),
         legacy: names.is_empty() && !common_name.is_empty(),
+        authority: certificate.is_ca(),
         common_name,
         names,
         ended: name(&certificate.validity().not_after.to_string()),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustls::{
-    DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_cert_signed_by_trust_anchor, verify_server_name,
@@ -16,6 +16,8 @@ use rustls::{
     server::ParsedCertificate,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::remembered::{Remembered, key};
 use crate::settings::TlsMode;
@@ -63,17 +65,31 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<(), Error> {
         let parsed = ParsedCertificate::try_from(leaf)?;
-        verify_server_cert_signed_by_trust_anchor(
+        let signed = verify_server_cert_signed_by_trust_anchor(
             &parsed,
             &self.roots,
             others,
             now,
             self.algorithms.all,
-        )?;
+        );
+        match signed {
+            Err(Error::InvalidCertificate(CertificateError::Other(_))) if self.is_root(leaf) => {
+                is_good_now(leaf, now)?;
+            }
+            signed => signed?,
+        }
         if self.mode == TlsMode::VerifyFull {
             verify_server_name(&parsed, name)?;
         }
         Ok(())
+    }
+
+    /// Whether the server shows one of the roots itself: a certificate that it signed itself, and that somebody trusts by
+    /// name. As `openssl req -x509` makes them they say to be an authority's, which nobody else may show as their own.
+    fn is_root(&self, leaf: &CertificateDer<'_>) -> bool {
+        let mut own = RootCertStore::empty();
+        let added = own.add(leaf.clone().into_owned());
+        added.is_ok() && own.roots.iter().any(|root| self.roots.roots.contains(root))
     }
 
     fn note(&self, leaf: &CertificateDer<'_>, name: &ServerName<'_>) {
@@ -87,6 +103,20 @@ impl Verifier {
             refused.pop_front();
         }
         refused.push_back((name, leaf.to_vec()));
+    }
+}
+
+/// The library looks at this before it looks whose the certificate is; that is not relied on.
+fn is_good_now(leaf: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateError> {
+    let (_, read) = X509Certificate::from_der(leaf).map_err(|_| CertificateError::BadEncoding)?;
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let validity = read.validity();
+    if now < validity.not_before.timestamp() {
+        Err(CertificateError::NotValidYet)
+    } else if now > validity.not_after.timestamp() {
+        Err(CertificateError::Expired)
+    } else {
+        Ok(())
     }
 }
 

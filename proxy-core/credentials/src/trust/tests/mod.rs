@@ -12,9 +12,10 @@ mod clients;
 use std::{path::PathBuf, sync::Arc};
 
 use muster_model::{Kind, Selector, Target, hint};
-use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
+use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use rustls::{CertificateError, Error};
 use rustls_pki_types::PrivateKeyDer;
+use time::OffsetDateTime;
 
 use super::{
     Trust, roots,
@@ -114,6 +115,56 @@ fn each_mode_checks_what_it_says() {
         let tls = trust.tls(&target, "alice", false).unwrap();
         assert_eq!(tls.verified, ca_matters, "{mode:?}");
     }
+}
+
+/// As `openssl req -x509` makes one: signed by itself, and an authority's by its own word.
+fn self_signed(name: &str, from: i64, until: i64) -> (String, Leaf) {
+    let mut params = params(&[name]);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.extended_key_usages.clear();
+    let at = |offset| OffsetDateTime::from_unix_timestamp(NOW.cast_signed() + offset).unwrap();
+    (params.not_before, params.not_after) = (at(from), at(until));
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let leaf = Leaf {
+        chain: vec![certificate.der().clone()],
+        key: PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+    };
+    (certificate.pem(), leaf)
+}
+
+#[test]
+fn a_server_may_show_a_certificate_of_its_own_making_where_that_one_is_named() {
+    let named = |pem: &str| {
+        let mut target = target(Kind::Rds, HOST);
+        target.hints.insert(hint::TLS_CA.to_owned(), pem.to_owned());
+        target
+    };
+    let trust = trust(&Settings::default());
+    let (pem, leaf) = self_signed(HOST, -60, 60);
+    met(&trust, &named(&pem), &leaf).unwrap();
+    // Another one of the same name, by another key.
+    let (other, _) = self_signed(HOST, -60, 60);
+    let error = refused(met(&trust, &named(&other), &leaf));
+    assert!(matches!(error, CertificateError::Other(_)), "{error:?}");
+    let (pem, leaf) = self_signed("other.example", -60, 60);
+    let error = refused(met(&trust, &named(&pem), &leaf));
+    assert!(
+        matches!(error, CertificateError::NotValidForNameContext { .. }),
+        "{error:?}"
+    );
+    let (pem, leaf) = self_signed(HOST, -60, -1);
+    let error = refused(met(&trust, &named(&pem), &leaf));
+    assert!(
+        matches!(error, CertificateError::ExpiredContext { .. }),
+        "{error:?}"
+    );
+    let (pem, leaf) = self_signed(HOST, 60, 120);
+    let error = refused(met(&trust, &named(&pem), &leaf));
+    assert!(
+        matches!(error, CertificateError::NotValidYetContext { .. }),
+        "{error:?}"
+    );
 }
 
 #[test]
