@@ -268,6 +268,19 @@ impl Authority {
         })
     }
 
+    /// Takes an invitation on this machine: whoever may open the authority could do so anyway.
+    ///
+    /// # Errors
+    /// When it is wrong or used, or the password is none that may be chosen.
+    pub fn accept_here(&self, token: &str, password: &str) -> Result<(), Refused> {
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+        match self.accept(token, password, None, here) {
+            Ok(_) => Ok(()),
+            Err(Denied::Refused(refused)) => Err(refused),
+            Err(_) => Err(invalid("the invitation is over or used")),
+        }
+    }
+
     /// Takes an invitation: sets the password, and the second factor when its code is shown. Once. Takes long.
     pub(super) fn accept(
         &self,

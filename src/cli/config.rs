@@ -2,7 +2,7 @@
 
 use std::{io::Write, path::PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     Common, Failure,
@@ -13,7 +13,7 @@ use crate::{
     config::{
         self, With,
         check::Located,
-        create::{self, CreateOptions},
+        create::{self, CreateOptions, NewDatabase, What},
         schema,
         show::{self, Overrides},
     },
@@ -36,7 +36,45 @@ pub enum Config {
 
 /// Arguments of `muster config create`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+  muster config create db --name orders --uri orders.internal:5432 --public db.example.com -o muster.yaml
+  muster config create discovery --aws-types rds --aws-regions eu-west-1 -o muster.yaml
+  muster config create all --aws-regions eu-west-1 --public db.example.com -o muster.yaml
+
+What is not asked for stands in the file as a comment. One process runs all of it.")]
 pub struct Create {
+    /// What for: `db` is one database by its address, and the proxy; `discovery` finds databases; `all` is both.
+    #[arg(value_enum, default_value = "discovery")]
+    what: Kind,
+    /// The name that people connect to (db, all).
+    #[arg(long, value_name = "NAME", requires = "uri")]
+    name: Option<String>,
+    /// What it is, for people (db, all).
+    #[arg(long, value_name = "TEXT", requires = "name")]
+    description: Option<String>,
+    /// Its wire protocol (db, all).
+    #[arg(long, value_name = "PROTOCOL", default_value = "postgres")]
+    protocol: String,
+    /// Where it listens (db, all).
+    #[arg(long, value_name = "HOST:PORT", requires = "name")]
+    uri: Option<String>,
+    /// Its labels, which roles match (db, all).
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "KEY=VALUE",
+        requires = "name"
+    )]
+    labels: Vec<String>,
+    /// Its region, when it is one of RDS or Aurora: then muster logs in by IAM (db, all).
+    #[arg(long, value_name = "REGION", requires = "name")]
+    aws_region: Option<String>,
+    /// The address and port for people. With this or --public, a configuration for discovery has a proxy too.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    proxy_listen: Option<String>,
+    /// The names under which people reach the proxy.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    public: Vec<String>,
     /// What to read in AWS: rds, docdb, elasticache, elasticache-serverless.
     #[arg(long, value_delimiter = ',', value_name = "TYPE")]
     aws_types: Vec<String>,
@@ -78,6 +116,17 @@ pub struct Create {
     force: bool,
 }
 
+/// What a configuration is for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// One database by its address, and the proxy.
+    Db,
+    /// Finding databases.
+    Discovery,
+    /// Both.
+    All,
+}
+
 /// Arguments of `muster config check`.
 #[derive(Args, Debug)]
 pub struct Check {
@@ -110,7 +159,19 @@ impl Config {
 
 impl Create {
     fn run(self, common: &Common) -> Result<Exit, Failure> {
+        let next = match self.what {
+            Kind::Db => "run",
+            Kind::Discovery | Kind::All => "plan",
+        };
         let options = CreateOptions {
+            what: match self.what {
+                Kind::Db => What::Database,
+                Kind::Discovery => What::Discovery,
+                Kind::All => What::All,
+            },
+            database: self.database()?,
+            proxy_listen: self.proxy_listen,
+            public: self.public,
             aws_types: self.aws_types,
             aws_regions: all_or(self.aws_regions),
             aws_tags: tags(&self.aws_tags)?,
@@ -152,9 +213,54 @@ impl Create {
         let path = path.display();
         writeln!(
             anstream::stderr().lock(),
-            "Wrote {path}. Next: `muster --config {path} config check`, then `muster --config {path} plan`."
+            "Wrote {path}. Next: `muster --config {path} config check`, then `muster --config {path} {next}`."
         )?;
         Ok(Exit::Done)
+    }
+}
+
+impl Create {
+    /// The database that it is to name.
+    fn database(&self) -> Result<Option<NewDatabase>, Failure> {
+        let cannot =
+            || Failure::new("cannot make a configuration of these arguments").exits(Exit::Usage);
+        let (Some(name), Some(uri)) = (&self.name, &self.uri) else {
+            return match self.what {
+                Kind::Db => Err(cannot()
+                    .because("it is not said which database")
+                    .hint("give --name and --uri: `--name orders --uri orders.internal:5432`")),
+                Kind::Discovery | Kind::All => Ok(None),
+            };
+        };
+        let looks = [
+            ("--aws-types", !self.aws_types.is_empty()),
+            ("--aws-regions", !self.aws_regions.is_empty()),
+            ("--azure-types", !self.azure_types.is_empty()),
+            ("--azure-regions", !self.azure_regions.is_empty()),
+            (
+                "--azure-subscriptions",
+                !self.azure_subscriptions.is_empty(),
+            ),
+        ];
+        let looked = looks.iter().find(|(_, is_given)| *is_given);
+        match (self.what, looked) {
+            (Kind::Discovery, _) => Err(cannot()
+                .because("`discovery` finds databases, and names none")
+                .hint("`muster config create all` does both, `db` names one")),
+            (Kind::Db, Some((flag, _))) => Err(cannot()
+                .because(format!(
+                    "`db` looks for no databases, and {flag} says where to look"
+                ))
+                .hint("`muster config create all` does both")),
+            (Kind::Db | Kind::All, _) => Ok(Some(NewDatabase {
+                name: name.clone(),
+                description: self.description.clone(),
+                protocol: self.protocol.clone(),
+                uri: uri.clone(),
+                labels: tags(&self.labels)?,
+                aws_region: self.aws_region.clone(),
+            })),
+        }
     }
 }
 

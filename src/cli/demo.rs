@@ -1,6 +1,8 @@
 //! `muster demo`: the whole line on an embedded fleet, twice, so that a newcomer sees what a plan looks like and
 //! what happens when a cloud has a bad day; or the service on it, to be watched.
 
+mod serve;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -41,17 +43,21 @@ pub struct Demo {
     /// seconds, and after half a minute the second day begins.
     #[arg(long, conflicts_with_all = ["plan_only", "format"])]
     run: bool,
+    /// Run the service with a door, and a PostgreSQL of this machine behind one of its databases where one is installed:
+    /// what is printed leads from a login to a query and its record. Ctrl-C ends and removes all of it.
+    #[arg(long, conflicts_with_all = ["plan_only", "format", "run"])]
+    serve: bool,
 }
 
 impl Demo {
     pub(super) const fn is_service(&self) -> bool {
-        self.run
+        self.run || self.serve
     }
 
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
         let scratch = match &self.keep {
-            Some(_) => None,
-            None => Some(Scratch::new()?),
+            None if !self.serve => Some(Scratch::new()?),
+            _ => None,
         };
         let dir: &Path = match (&self.keep, &scratch) {
             (Some(dir), _) => dir,
@@ -68,6 +74,9 @@ impl Demo {
                     .because(format!("{} is there already", path.display()))
                     .hint("name an empty directory"),
             );
+        }
+        if self.serve {
+            return serve::serve(self.keep.as_deref(), common);
         }
         let text = if self.run {
             demo::service_config()

@@ -11,10 +11,49 @@ use super::{
     SCOPES_AT_ONCE, SHUTDOWN, TIMEOUT, file::VERSION, parse, yaml,
 };
 
+mod served;
+
+/// What a first configuration is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum What {
+    /// Finding databases. The proxy is in it when it is asked for.
+    #[default]
+    Discovery,
+    /// One database, by its address, and the proxy.
+    Database,
+    /// Both.
+    All,
+}
+
+/// A database by its address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewDatabase {
+    /// The name that people connect to.
+    pub name: String,
+    /// What it is.
+    pub description: Option<String>,
+    /// The wire protocol.
+    pub protocol: String,
+    /// `HOST:PORT`
+    pub uri: String,
+    /// Its labels.
+    pub labels: Vec<(String, String)>,
+    /// The region, when it is one of RDS.
+    pub aws_region: Option<String>,
+}
+
 /// What the configuration is to say. Nothing at all makes one that reads RDS in every region of the ambient
 /// account, and never removes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CreateOptions {
+    /// What it is for.
+    pub what: What,
+    /// The database that it names.
+    pub database: Option<NewDatabase>,
+    /// `proxy.listen`
+    pub proxy_listen: Option<String>,
+    /// `proxy.public`
+    pub public: Vec<String>,
     /// `sources.aws[].types`.
     pub aws_types: Vec<String>,
     /// `sources.aws[].regions`; empty for all.
@@ -83,7 +122,8 @@ policy: {}
         options.group.as_deref().map(yaml::scalar),
         GROUP,
     );
-    out += "\n# Where databases are looked for.\nsources:\n";
+    out += "\n# Where databases are looked for.\n";
+    let mut sources = String::from("sources:\n");
     let azure = !options.azure_types.is_empty()
         || !options.azure_subscriptions.is_empty()
         || !options.azure_resource_groups.is_empty()
@@ -94,10 +134,27 @@ policy: {}
         || !options.aws_regions.is_empty()
         || !options.aws_tags.is_empty()
         || !options.assume_roles.is_empty();
-    commented(&mut out, !aws, &aws_source(options));
-    commented(&mut out, !azure, &azure_source(options));
+    let unless = options.is_scanned();
+    commented(&mut sources, !aws && unless, &aws_source(options));
+    commented(&mut sources, !azure && unless, &azure_source(options));
+    out += &served::commented(!unless, &sources);
+    out += &served::databases(options);
     out += &rest();
+    out += &served::proxy(options);
+    out += &audit();
     out
+}
+
+impl CreateOptions {
+    /// Whether databases are looked for.
+    fn is_scanned(&self) -> bool {
+        self.what != What::Database
+    }
+
+    /// Whether people are let in.
+    fn is_served(&self) -> bool {
+        self.what != What::Discovery || self.proxy_listen.is_some() || !self.public.is_empty()
+    }
 }
 
 fn aws_source(options: &CreateOptions) -> String {
@@ -249,24 +306,13 @@ fn rest() -> String {
 # history:
 #   keep: {HISTORY_AGE}
 #   entries: {HISTORY_ENTRIES}
+"
+    )
+}
 
-# Where people enter: one TLS port for every protocol. Without it nothing is served.
-# proxy:
-#   listen: 0.0.0.0:7430
-#   # The names under which people reach it: they stand in its certificate.
-#   public: [db.example.com]
-#   # In certificates and in the audit log; it stays what it was at the first start.
-#   cluster_name: {CLUSTER}
-#   # Further authorities that certificates of databases are trusted by.
-#   trust: [corporate-ca.pem]
-#   # How long sessions may go on when the service ends.
-#   drain: {DRAIN}
-#   # Passwords of databases that know no IAM or Entra.
-#   secrets:
-#     - databases: {{ env: staging }}
-#       db_users: [reporting]
-#       password_file: /etc/muster/reporting.password
-
+fn audit() -> String {
+    format!(
+        "
 # What is written down of what people do there. Without `dir`, in the store's directory.
 # audit:
 #   dir: /var/log/muster

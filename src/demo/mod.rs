@@ -2,6 +2,17 @@
 //! configuration that reads them. No account and no network: every request goes to this process.
 //!
 //! What is real: the scanners, the store, the matchers, the plan. Only the answers are recorded.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | here | the recorded clouds, and the configuration |
+//! | `door` | a proxy beside them, and somebody who may enter |
+//! | `postgres` | a real database of this machine behind it |
+//! | `place` | the directory that all of it is in, and gone with |
+
+pub mod door;
+mod place;
+pub mod postgres;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -9,6 +20,7 @@ use aws_credential_types::Credentials;
 use include_dir::{Dir, include_dir};
 use muster_cloud::replay::{Replayer, Tape};
 
+pub use self::place::Place;
 use crate::pipeline::sources::Elsewhere;
 
 static FIRST: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures/cloud/demo");

@@ -6,7 +6,12 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{super::schema, golden, read, root};
-use crate::config::{CreateOptions, Overrides, create::create, parse, show::show};
+use crate::config::{
+    CreateOptions, Overrides,
+    create::{NewDatabase, What, create},
+    parse,
+    show::show,
+};
 
 #[test]
 fn schema_and_reference_are_up_to_date() {
@@ -129,6 +134,7 @@ fn a_created_configuration_says_what_was_asked_for() {
         store: Some("./data".to_owned()),
         policy: Some("sync".to_owned()),
         group: Some("production".to_owned()),
+        ..CreateOptions::default()
     };
     let created = |name: &str, options: &CreateOptions| {
         let path = root().join("fixtures/config/good").join(name);
@@ -142,6 +148,53 @@ fn a_created_configuration_says_what_was_asked_for() {
         ..CreateOptions::default()
     };
     created("created-azure.yaml", &azure);
+    let database = NewDatabase {
+        name: "aurora".to_owned(),
+        description: None,
+        protocol: "postgres".to_owned(),
+        uri: "aurora.cluster-cbaewgrdx4jb.us-west-1.rds.amazonaws.com:5432".to_owned(),
+        labels: vec![pair("env", "prod")],
+        aws_region: Some("us-west-1".to_owned()),
+    };
+    let one = CreateOptions {
+        what: What::Database,
+        database: Some(database.clone()),
+        public: words(&["db.example.com"]),
+        ..CreateOptions::default()
+    };
+    created("created-db.yaml", &one);
+    let plain = NewDatabase {
+        labels: Vec::new(),
+        aws_region: None,
+        description: Some("orders: of the shop".to_owned()),
+        uri: "orders.internal:5432".to_owned(),
+        ..database.clone()
+    };
+    let all = CreateOptions {
+        what: What::All,
+        database: Some(plain),
+        proxy_listen: Some("127.0.0.1:7431".to_owned()),
+        ..CreateOptions::default()
+    };
+    created("created-all.yaml", &all);
+    let without = CreateOptions {
+        what: What::All,
+        ..CreateOptions::default()
+    };
+    created("created-all-found.yaml", &without);
+    // A token goes to no host but the provider's.
+    let elsewhere = CreateOptions {
+        database: Some(NewDatabase {
+            uri: "orders.internal:5432".to_owned(),
+            ..database
+        }),
+        ..one
+    };
+    let error = create(&elsewhere).unwrap_err().to_string();
+    assert!(
+        error.contains("databases[0].uri: no token is sent there"),
+        "{error}"
+    );
 }
 
 /// Comments of a created file are settings: without their `#` they are valid too.
@@ -170,6 +223,8 @@ fn what_is_commented_out_can_be_used() {
     );
     assert_eq!(loaded.config.rules.map(|rules| rules.len()), Some(2));
     assert_eq!(loaded.config.aws[0].accounts.len(), 2);
+    assert_eq!(loaded.config.databases.len(), 1);
+    assert!(loaded.config.proxy.is_some());
 }
 
 #[test]
