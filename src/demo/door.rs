@@ -3,7 +3,6 @@
 
 use std::{
     fs, io,
-    net::TcpListener,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -26,8 +25,6 @@ pub const ROLE: &str = "analyst";
 pub const DATABASE: &str = "shop-orders";
 /// The cluster's name.
 pub const CLUSTER: &str = "demo";
-/// The port of the door, where it is free.
-const PORT: u16 = 7430;
 
 /// How long somebody may take to accept an invitation, in seconds. It is accepted at once.
 const INVITED: u64 = 3600;
@@ -42,15 +39,11 @@ pub struct Entrance {
     pub password_file: PathBuf,
 }
 
-/// The configuration: the example's, with a door. `trust` is beside it.
+/// The configuration: the example's, with a door on a port that the system chooses, so that nothing is in its way.
 pub fn config(postgres: Option<&Postgres>) -> String {
-    let port = match TcpListener::bind(("127.0.0.1", PORT)) {
-        Ok(_) => PORT,
-        Err(_) => 0,
-    };
     let mut text = super::service_config();
     let mut proxy = vec![format!(
-        "  listen: 127.0.0.1:{port}\n  public: [{HOST}]\n  cluster_name: {CLUSTER}\n"
+        "  listen: 127.0.0.1:0\n  public: [{HOST}]\n  cluster_name: {CLUSTER}\n"
     )];
     if let Some(postgres) = postgres {
         text += &format!(

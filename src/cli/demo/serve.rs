@@ -168,7 +168,8 @@ impl Guide {
              export MUSTER_HOME={home} MUSTER_CLUSTER={cluster}    # your login goes there, and is gone with the demo\n  \
              muster login --proxy {HOST}:{port} --user {USER} --ca-pin sha256:{pin} --password-file {password}\n  \
              muster db ls\n{connect}\nWhat was done, as the operator sees it:\n\n  \
-             muster --config {config} audit search --user {USER}\n  \
+             muster --config {config} audit search --user {USER} --event db.session.start -o wide    # with its \
+             session's id, last\n  \
              muster --config {config} play SESSION\n  \
              muster --config {config} access explain {USER} {DATABASE} --db-user {DB_USER} --db-name {DB_NAME}\n  \
              muster --config {config} status\n",
