@@ -141,9 +141,12 @@ impl From<Error> for Failure {
         match (error.next(), error.kind()) {
             (Some(hint), _) => failure.hint(hint),
             // A lock, or a role: what there is to know of it, others know.
-            (None, Kind::Refused(_)) => failure.hint(
+            (None, Kind::Refused(refusal)) if refusal.kind == "refused" => failure.hint(
                 "ask whoever runs muster: `muster access explain` and `muster lock ls` say why",
             ),
+            (None, Kind::Refused(refusal)) if refusal.kind == "invalid" => {
+                failure.hint("put that right, and try again")
+            }
             (None, _) => failure,
         }
     }

@@ -32,30 +32,60 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
 
 /// Writes a file beside its place, 0600, and renames it there.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(format!(".{}-{count}.partial", process::id()));
-    let partial = PathBuf::from(partial);
-    let written = (|| {
-        // What a process of the same number left behind is not written into.
-        match fs::remove_file(&partial) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+    Staged::write(path, bytes)?.commit()
+}
+
+/// A file that is written, and not yet in its place. Dropped, it is gone.
+pub(super) struct Staged {
+    partial: PathBuf,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// Writes it beside its place, 0600, onto the disk.
+    pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(format!(".{}-{count}.partial", process::id()));
+        let staged = Self {
+            partial: PathBuf::from(partial),
+            path: path.to_owned(),
+        };
+        let written = (|| {
+            // What a process of the same number left behind is not written into.
+            match fs::remove_file(&staged.partial) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&staged.partial)?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        })();
+        match written {
+            Ok(()) => Ok(staged),
+            Err(error) => Err(staged.failed(&error)),
         }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
-    })();
-    written.map_err(|error| {
-        // The error is what counts.
-        let _ = fs::remove_file(&partial);
-        Error::files(format!("cannot write {}", path.display()), &error)
-    })
+    }
+
+    /// Puts it in its place.
+    pub(super) fn commit(self) -> Result<()> {
+        fs::rename(&self.partial, &self.path).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &io::Error) -> Error {
+        Error::files(format!("cannot write {}", self.path.display()), error)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // It is not there any more once it is in its place.
+        let _ = fs::remove_file(&self.partial);
+    }
 }
 
 /// Makes a directory that is one's own, and those above it; one that is there stays as it is.

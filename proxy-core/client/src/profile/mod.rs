@@ -25,6 +25,7 @@ use std::{
 
 use muster_model::Timestamp;
 
+use self::files::Staged;
 pub(crate) use self::files::read;
 pub use self::{about::About, files::file_name};
 use crate::{
@@ -185,8 +186,8 @@ impl Profiles {
         })
     }
 
-    /// Keeps a login, and makes its cluster the one in use. What was there of an older login to it is replaced; the
-    /// certificates for databases, which were made with that one, are taken away.
+    /// Keeps a login, and makes its cluster the one in use. What was there of an older login to it is replaced. The
+    /// certificates for databases stay until they end, for programs that use them, unless they were somebody else's.
     ///
     /// # Errors
     /// When the name cannot be a directory's, and those of the file system.
@@ -206,13 +207,22 @@ impl Profiles {
         // Whatever is no certificate is not kept in place of one that is.
         Credentials::from_pem(&signed.certificate, &key.pem())?;
         Trust::from_pem(&signed.host_ca)?;
+        let before = self.named(name).ok();
         self.make_dirs(&profile.dir)?;
-        profile.forget_databases()?;
         let json = serde_json::to_string_pretty(&profile.about).unwrap_or_default() + "\n";
-        profile.write("host-ca.pem", signed.host_ca.as_bytes())?;
-        profile.write("user.key", key.pem().reveal().as_bytes())?;
-        profile.write("user.crt", signed.certificate.as_bytes())?;
-        profile.write("profile.json", json.as_bytes())?;
+        // All of them are on the disk before the first takes its place: a full one costs nothing.
+        let files = [
+            ("host-ca.pem", signed.host_ca.as_bytes()),
+            ("user.key", key.pem().reveal().as_bytes()),
+            ("user.crt", signed.certificate.as_bytes()),
+            ("profile.json", json.as_bytes()),
+        ]
+        .map(|(file, bytes)| Staged::write(&profile.dir.join(file), bytes));
+        let files: Vec<Staged> = files.into_iter().collect::<Result<_>>()?;
+        files.into_iter().try_for_each(Staged::commit)?;
+        if before.is_none_or(|before| before.about.user != profile.about.user) {
+            profile.forget_databases()?;
+        }
         self.choose(name)?;
         Ok(profile)
     }

@@ -109,8 +109,10 @@ fn a_login_is_there_again_with_all_that_it_needs() {
         profile.login_command(),
         "muster login --proxy door.example.com:7430 --user eva"
     );
-    // A new one takes the place of the old, and of what was made with it.
+    // A new one takes the place of the old. What programs use goes on, unless it is somebody else's.
     profile.write_db("orders", "crt", b"old").unwrap();
+    let again = save(&profiles, "test", "eva");
+    assert_eq!(again.db_dirs().unwrap().len(), 1);
     let again = save(&profiles, "test", "ana b'c");
     assert!(again.db_dirs().unwrap().is_empty());
     assert_eq!(
@@ -199,6 +201,33 @@ fn damage_is_told_and_loses_nothing() {
     bad.certificate = "nothing".to_owned();
     assert!(profiles.save("two", two.about.clone(), &bad, &key).is_err());
     two.api(&clock(), Limits::default()).unwrap();
+}
+
+#[test]
+fn a_login_that_cannot_be_kept_leaves_the_old_one_whole() {
+    let (_dir, profiles) = home();
+    let before = save(&profiles, "test", "eva");
+    let (ca, key) = (Ca::new(), LocalKey::make().unwrap());
+    let signed = signed(&ca, &key, "eva");
+    // A directory stands where a file has to go, and a name is none.
+    let about = About::of("test", &"door.example.com".parse().unwrap(), &signed, false);
+    let kept = fs::read(before.certificate_file()).unwrap();
+    let taken = profiles.dir().join("current");
+    fs::remove_file(&taken).unwrap();
+    fs::create_dir(&taken).unwrap();
+    let error = profiles.save("a/b", about, &signed, &key).unwrap_err();
+    assert_eq!(error.kind(), &Kind::Usage);
+    assert_eq!(fs::read(before.certificate_file()).unwrap(), kept);
+    before.api(&clock(), Limits::default()).unwrap();
+    let error = profiles.choose("test").unwrap_err();
+    assert_eq!(error.kind(), &Kind::Files);
+    assert!(error.next().is_some());
+    let mut all = Vec::new();
+    modes(profiles.dir(), &mut all);
+    assert!(
+        !all.iter().any(|(name, _)| name.contains("partial")),
+        "{all:?}"
+    );
 }
 
 #[test]

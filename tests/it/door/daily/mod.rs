@@ -233,10 +233,10 @@ fn from_an_invitation_through_a_day() {
         );
     }
     let json: Value = serde_json::from_str(&eva.does(&["db", "ls", "-o", "json"])).unwrap();
-    assert_eq!(json[0]["db_names"], json!(["shop", "postgres"]), "{json}");
+    assert_eq!(json[0]["db_names"], json!(["postgres", "shop"]), "{json}");
     assert!(
         eva.does(&["db", "show", "orders"])
-            .contains("db names         shop,postgres")
+            .contains("db names         postgres,shop")
     );
     let nothing = eva.fails(&["db", "show", "secrets"]);
     assert!(nothing.contains("your roles do not allow it"), "{nothing}");
