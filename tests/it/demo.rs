@@ -193,6 +193,20 @@ fn a_newcomer_follows_the_lines_from_a_login_to_the_record_of_a_query() {
         "{all}"
     );
 
+    // Another configuration is in force at once, for databases too.
+    let file = places(dir).remove(0).join("muster.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("name: shop-orders", "name: till")).unwrap();
+    let reload = demo.line(&[" status"]).replace(" status", " reload");
+    let changed = demo.done(dir, &reload);
+    assert!(changed.contains("databases[0]"), "{changed}");
+    let ls = demo.done(dir, demo.line(&["muster db ls"]));
+    assert!(
+        ls.contains("\ntill ") && !ls.contains("shop-orders"),
+        "{ls}"
+    );
+    demo.done(dir, "muster db connect till -- -c 'SELECT 1'");
+
     assert_eq!(demo.end(Signal::TERM), Some(0));
     assert_eq!(places(dir), Vec::<PathBuf>::new());
     no_postgres(dir);
