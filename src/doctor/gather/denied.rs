@@ -17,7 +17,7 @@ const ASSUME_ROLE: &str = "sts:AssumeRole";
 /// What was denied, by account. Entering an account is no matter of its scans.
 pub fn denied<'a>(scopes: impl IntoIterator<Item = (&'a Scope, &'a Coverage)>) -> Vec<Denied> {
     let mut all: BTreeMap<(Provider, AccountId), Denied> = BTreeMap::new();
-    for (scope, coverage) in scopes {
+    for (scope, coverage) in in_order(scopes) {
         let refused = coverage.failures().iter().filter(|failure| {
             failure.reason == FailureReason::Denied && failure.call != ASSUME_ROLE
         });
@@ -52,7 +52,7 @@ pub fn without_credentials<'a>(
         .filter_map(|account| Some((account.account()?, account)))
         .collect();
     let mut all: BTreeMap<String, Account> = BTreeMap::new();
-    for (scope, coverage) in scopes {
+    for (scope, coverage) in in_order(scopes) {
         let failure = coverage.failures().iter().find(|failure| {
             failure.reason == FailureReason::NoCredentials
                 || (failure.reason == FailureReason::Denied && failure.call == ASSUME_ROLE)
@@ -85,6 +85,16 @@ pub fn without_credentials<'a>(
         });
     }
     all.into_values().collect()
+}
+
+/// Scopes that were not completely read, by name: whoever tells of one of several tells of the same one.
+fn in_order<'a>(
+    scopes: impl IntoIterator<Item = (&'a Scope, &'a Coverage)>,
+) -> Vec<(&'a Scope, &'a Coverage)> {
+    let incomplete = |(_, coverage): &(&Scope, &Coverage)| !coverage.is_complete();
+    let mut scopes: Vec<_> = scopes.into_iter().filter(incomplete).collect();
+    scopes.sort_by_cached_key(|(scope, _)| scope.to_string());
+    scopes
 }
 
 /// The permissions that `muster install iam` prints for a configuration.
