@@ -1,6 +1,7 @@
 //! Commands beside the service that holds the store: they answer as they do without it, and what a person decides
 //! through them is what happens.
 
+mod access;
 mod held;
 mod now;
 mod same;
