@@ -1,6 +1,6 @@
 //! The certificate for one database: made when it is needed, and kept in files while it and the login last.
 //!
-//! The key stays the same while the login does; a renewal replaces the certificate alone. So whoever reads the two files
+//! The key stays the same until the person logs out of the database; a renewal replaces the certificate alone. So whoever reads the two files
 //! in between reads two that fit each other. The proxy decides as whom one may open the database, each time anew.
 
 use muster_model::Timestamp;
@@ -105,12 +105,12 @@ impl Profile {
             return Ok(kept);
         }
         let kept = self.kept(target);
-        // Whoever holds the key of the login holds this one as well: it need not be another for each certificate.
-        let of_login = kept.filter(|kept| kept.about.login == self.about.serial);
-        let key = match of_login.as_ref().and_then(|kept| self.db_key(kept).ok()) {
+        // The key stays, so that a program that reads both files now reads two that fit; the names are of one login.
+        let key = match kept.as_ref().and_then(|kept| self.db_key(kept).ok()) {
             Some(key) => key,
             None => LocalKey::make()?,
         };
+        let of_login = kept.filter(|kept| kept.about.login == self.about.serial);
         let route = Route {
             target: target.to_owned(),
             db_user: None,
