@@ -5,10 +5,14 @@ use std::{future::poll_fn, sync::Arc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
 use tracing::debug;
 
-use super::super::{Accepted, Context};
+use super::{
+    super::{Accepted, Context},
+    LINGER,
+};
 use crate::{
     engines::postgres::{
         error::{Fatal, SqlState},
@@ -32,7 +36,19 @@ pub(super) enum Entered {
 /// A connection that is only kept open.
 pub(super) enum Keep {
     Clear { _socket: TcpStream },
-    Tls { _leg: Box<Leg> },
+    Tls { leg: Box<Leg> },
+}
+
+// === impl Keep ===
+
+impl Keep {
+    /// Ends it. Inside TLS it says so first: libpq's `PQcancelBlocking` takes an end without a word for a failure.
+    pub(super) async fn end(self) {
+        if let Self::Tls { mut leg } = self {
+            // Whoever has gone already is told nothing.
+            let _ = timeout(LINGER, leg.shutdown()).await;
+        }
+    }
 }
 
 pub(super) async fn enter(mut socket: TcpStream, context: Context) -> Entered {
@@ -126,9 +142,8 @@ async fn in_tls(mut accepted: Accepted, mut start: Start, mut bytes: Vec<u8>) ->
             }
             Ok(Next::Cancel(request)) => {
                 let Accepted { leg, arrival, .. } = accepted;
-                let keep = Keep::Tls {
-                    _leg: Box::new(leg),
-                };
+                let leg = Box::new(leg);
+                let keep = Keep::Tls { leg };
                 return Entered::Cancel(Box::new(arrival), keep, request);
             }
             Ok(Next::NoGss { took }) => {

@@ -51,7 +51,7 @@ pub(crate) async fn serve(socket: TcpStream, context: Context) {
         Ok(Entered::Cancel(context, keep, request)) => {
             cancel::cancel(&context, request).await;
             // The client takes the end of the connection for a sign that the request was carried out.
-            drop(keep);
+            keep.end().await;
         }
         Ok(Entered::Gone) => {}
         Err(_) => debug!(%peer, "a client was too slow"),
