@@ -164,11 +164,12 @@ fn warn_if_open(file: &Path) {
 /// Asks on the terminal, and reads a line.
 fn typed(question: &str, secret: bool) -> Result<Secret, Failure> {
     let mut err = io::stderr();
-    write!(err, "{question}")
-        .and_then(|()| err.flush())
-        .map_err(cannot_ask)?;
     let answer = {
+        // Before the question: who answers at once is not shown either, and loses nothing.
         let _hidden = secret.then(Hidden::begin).transpose().map_err(cannot_ask)?;
+        write!(err, "{question}")
+            .and_then(|()| err.flush())
+            .map_err(cannot_ask)?;
         line(&mut io::stdin().lock())
     };
     if secret {
