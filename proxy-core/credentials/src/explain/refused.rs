@@ -104,6 +104,9 @@ fn not_accepted(case: &Case<'_>) -> String {
             hint.push_str(&policy);
             hint.push_str("\n2. In the database:\n  ");
             hint.push_str(&iam_user(target, case.db_user));
+            hint.push_str(
+                "\nWhere neither is: a token counts for 15 minutes by this machine's clock. `muster doctor` looks at it.",
+            );
             hint
         }
         Some(Method::Entra) => entra_statement(target, case.db_user),
