@@ -11,6 +11,7 @@
 mod audit;
 mod beside;
 mod cli;
+mod clients;
 mod demo;
 mod docs;
 mod doctor;

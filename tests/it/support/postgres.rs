@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    net::{Ipv4Addr, TcpListener},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -52,6 +52,38 @@ pub fn bin() -> PathBuf {
     bin
 }
 
+/// The folder of a PostgreSQL 18, which `tests/tools/clients.sh` installs: the server alone.
+pub fn bin_18() -> PathBuf {
+    tools().join("clients/postgresql-18/bin")
+}
+
+/// Where the test tools are. `tests/run` installs them.
+pub fn tools() -> PathBuf {
+    std::env::var_os("MUSTER_TEST_TOOLS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools"),
+        PathBuf::from,
+    )
+}
+
+/// What a server is to be, where it is not as usual.
+pub struct Wanted<'a> {
+    /// The names in its certificate, beside `localhost`; the first one is the server's.
+    pub names: &'a [&'a str],
+    /// The folder of its programs.
+    pub bin: PathBuf,
+    /// The lines of `pg_hba.conf` for those who come by TCP.
+    pub hba: &'a str,
+    /// Whether its certificate has a common name and no other one, as before 2020.
+    pub legacy: bool,
+    /// An address of this machine, to listen at with the usual port; else 127.0.0.1 and a free port.
+    pub at: Option<Ipv4Addr>,
+}
+
+// Clear passwords, as for tokens: the server asks for them over TLS alone.
+const HBA: &str = "hostssl all scrammed 127.0.0.1/32 scram-sha-256\n\
+     hostssl all digested 127.0.0.1/32 md5\n\
+     hostssl all,replication all 127.0.0.1/32 password\n";
+
 /// A command as a user that PostgreSQL's server agrees to run as.
 fn server_command(program: &Path) -> Command {
     if !rustix::process::geteuid().is_root() {
@@ -80,11 +112,43 @@ fn done(mut command: Command) -> Output {
 impl Postgres {
     /// Starts one whose certificate has this name and `localhost`.
     pub fn start(name: &str) -> Self {
+        Self::start_as(&Wanted {
+            names: &[name],
+            bin: bin(),
+            hba: HBA,
+            legacy: false,
+            at: None,
+        })
+    }
+
+    /// Starts a PostgreSQL 18 in the same way.
+    pub fn start_18(name: &str) -> Self {
+        Self::start_as(&Wanted {
+            names: &[name],
+            bin: bin_18(),
+            hba: HBA,
+            legacy: false,
+            at: None,
+        })
+    }
+
+    /// Starts one of another kind.
+    pub fn start_as(wanted: &Wanted) -> Self {
+        let name = wanted.names[0];
         let dir = tempfile::Builder::new()
             .prefix("muster-postgres-")
             .tempdir_in("/tmp")
             .unwrap();
-        let ca = certificates(dir.path(), name);
+        let ca = certificates(dir.path(), wanted);
+        let mut bin = wanted.bin.clone();
+        if rustix::process::geteuid().is_root() && !bin.starts_with("/usr") {
+            // Where this project lies, its user may not be able to look.
+            let copy = dir.path().join("server");
+            let mut cp = Command::new("cp");
+            cp.arg("-r").arg(bin.parent().unwrap()).arg(&copy);
+            done(cp);
+            bin = copy.join("bin");
+        }
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         if rustix::process::geteuid().is_root() {
             let mut chown = Command::new("chown");
@@ -92,7 +156,7 @@ impl Postgres {
             done(chown);
         }
         let data = dir.path().join("data");
-        let mut initdb = server_command(&bin().join("initdb"));
+        let mut initdb = server_command(&bin.join("initdb"));
         initdb
             .args([
                 "--auth=trust",
@@ -105,14 +169,10 @@ impl Postgres {
             ])
             .arg(&data);
         done(initdb);
-        // Clear passwords, as for tokens: the server asks for them over TLS alone.
-        let hba = "local all all trust\n\
-             hostssl all scrammed 127.0.0.1/32 scram-sha-256\n\
-             hostssl all digested 127.0.0.1/32 md5\n\
-             hostssl all,replication all 127.0.0.1/32 password\n";
+        let hba = format!("local all all trust\n{}", wanted.hba);
         let hba_file = dir.path().join("hba.conf");
         fs::write(&hba_file, hba).unwrap();
-        let (server, port) = listening(dir.path(), &data, &hba_file);
+        let (server, port) = listening(&bin, dir.path(), wanted.at);
         let postgres = Self {
             dir,
             server,
@@ -173,21 +233,19 @@ impl Drop for Postgres {
 }
 
 /// Starts the server on a port that the system has just given, and again when somebody else was quicker.
-fn listening(dir: &Path, data: &Path, hba: &Path) -> (Child, u16) {
+fn listening(programs: &Path, dir: &Path, at: Option<Ipv4Addr>) -> (Child, u16) {
+    let address = at.unwrap_or(Ipv4Addr::LOCALHOST);
     for _ in 0..5 {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let mut postgres = server_command(&bin().join("postgres"));
+        let any = || TcpListener::bind((address, 0)).unwrap().local_addr();
+        let port = at.map_or_else(|| any().unwrap().port(), |_| 5432);
+        let mut postgres = server_command(&programs.join("postgres"));
         let log = fs::File::create(dir.join("log")).unwrap();
-        postgres.arg("-D").arg(data);
+        postgres.arg("-D").arg(dir.join("data"));
         for setting in [
             format!("port={port}"),
-            "listen_addresses=127.0.0.1".to_owned(),
+            format!("listen_addresses={address}"),
             format!("unix_socket_directories={}", dir.display()),
-            format!("hba_file={}", hba.display()),
+            format!("hba_file={}", dir.join("hba.conf").display()),
             "ssl=on".to_owned(),
             format!("ssl_cert_file={}", dir.join("server.crt").display()),
             format!("ssl_key_file={}", dir.join("server.key").display()),
@@ -226,7 +284,7 @@ fn listening(dir: &Path, data: &Path, hba: &Path) -> (Child, u16) {
 }
 
 /// An authority, and a certificate of it for the server.
-fn certificates(dir: &Path, name: &str) -> PathBuf {
+fn certificates(dir: &Path, wanted: &Wanted) -> PathBuf {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -235,7 +293,14 @@ fn certificates(dir: &Path, name: &str) -> PathBuf {
         .push(DnType::CommonName, "databases of the test");
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let mut server = CertificateParams::new(vec![name.to_owned(), "localhost".to_owned()]).unwrap();
+    let mut names: Vec<String> = wanted.names.iter().map(ToString::to_string).collect();
+    names.push("localhost".to_owned());
+    if wanted.legacy {
+        names.clear();
+    }
+    let mut server = CertificateParams::new(names).unwrap();
+    let first = wanted.names[0];
+    server.distinguished_name.push(DnType::CommonName, first);
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let server = server.signed_by(&key, &authority).unwrap();
     let ca = dir.join("ca.crt");
