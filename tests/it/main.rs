@@ -27,3 +27,4 @@ mod readme;
 mod seen;
 mod service;
 mod support;
+mod terminal;

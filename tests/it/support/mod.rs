@@ -6,3 +6,4 @@ pub mod draw;
 pub mod fleet;
 pub mod moto;
 pub mod postgres;
+pub mod terminal;
