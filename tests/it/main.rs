@@ -17,6 +17,7 @@ mod docs;
 mod doctor;
 mod door;
 mod faults;
+mod guides;
 mod languages;
 mod layering;
 mod moto;

@@ -46,10 +46,15 @@ impl Moto {
     /// The server that all tests of this process share: none of them changes it.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Moto> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
+        SHARED.get_or_init(|| {
+            let mut moto = Self::bare();
+            moto.found = moto.fleet("create");
+            moto
+        })
     }
 
-    fn start() -> Self {
+    /// A server with nothing in it.
+    pub fn bare() -> Self {
         let mut server = Command::new(python())
             .arg(tool("moto_more.py"))
             .stdin(Stdio::piped())
@@ -65,13 +70,11 @@ impl Moto {
             .expect("read the address of moto");
         let url = url.trim().to_owned();
         assert!(url.starts_with("http://"), "moto did not start; {HOW}");
-        let mut moto = Self {
+        Self {
             url,
             found: Vec::new(),
             server,
-        };
-        moto.found = moto.fleet("create");
-        moto
+        }
     }
 
     fn fleet(&self, what: &str) -> Vec<Found> {
