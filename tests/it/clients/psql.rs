@@ -65,11 +65,14 @@ impl Psql {
             let line = line.unwrap_or_else(|| panic!("psql ended at {script}: {lines:?}"));
             if let Some(end) = line.strip_prefix(MARK) {
                 let words: Vec<&str> = end.trim_start().splitn(3, ' ').collect();
-                let error = (words[0] == "true").then(|| match words[1] {
-                    // It does not say of COPY by variables what it says.
-                    "" => said(&lines),
-                    code => answer(&["error", code, words[2]]),
-                });
+                // It does not always say of COPY by variables what it says.
+                let told = lines.iter().any(|line| line.starts_with("ERROR:  "));
+                let error = match words[..] {
+                    ["true", code, text] if !code.is_empty() => {
+                        Some(answer(&["error", code, text]))
+                    }
+                    _ => told.then(|| said(&lines)),
+                };
                 return Outcome { lines, error };
             }
             match line.strip_prefix("Asynchronous notification \"") {
