@@ -57,7 +57,7 @@ impl Psql {
     fn run(&mut self, script: &str) -> Outcome {
         let end = format!("\\echo '{MARK}' :ERROR :SQLSTATE :LAST_ERROR_MESSAGE");
         writeln!(self.stdin, "{script}\n{end}").unwrap();
-        let mut lines = Vec::new();
+        let mut lines: Vec<String> = Vec::new();
         loop {
             let mut line = String::new();
             self.said.read_line(&mut line).unwrap();
