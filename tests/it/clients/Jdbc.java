@@ -6,6 +6,8 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.sql.*;
 import java.util.*;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
 import org.postgresql.core.BaseConnection;
@@ -121,6 +123,7 @@ class Jdbc {
 
     List<String> cancel(String sql, String mark) throws Exception {
         try (Statement statement = connection.createStatement()) {
+            CountDownLatch over = new CountDownLatch(1);
             Thread helper = new Thread(() -> {
                 String running = "select count(*) from pg_stat_activity where state = 'active' and query_start < clock_timestamp() - interval '0.2 s' and pid <> pg_backend_pid() and query like ?";
                 try (PreparedStatement looks = second.prepareStatement(running)) {
@@ -131,7 +134,8 @@ class Jdbc {
                         if (found.getInt(1) > 0) break;
                         Thread.sleep(20);
                     }
-                    statement.cancel();
+                    // The server forgets a cancel that comes between two parts of what the driver sends: until it has taken one.
+                    do statement.cancel(); while (!over.await(500, TimeUnit.MILLISECONDS));
                 } catch (SQLException | InterruptedException error) {
                     throw new RuntimeException(error);
                 }
@@ -144,6 +148,7 @@ class Jdbc {
                 if (!"57014".equals(error.getSQLState())) throw error;
                 return List.of("cancelled");
             } finally {
+                over.countDown();
                 helper.join();
             }
         }

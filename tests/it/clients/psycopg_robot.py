@@ -2,7 +2,6 @@
 
 import io
 import threading
-import time
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -117,22 +116,29 @@ class Robot:
         def when_it_runs():
             running = "select count(*) from pg_stat_activity where state = 'active' and query_start < clock_timestamp() - interval '0.2 s' and pid <> pg_backend_pid() and query like $1"
             while self.second.execute(running, [f"%{mark}%"]).fetchone()[0] == 0:
-                time.sleep(0.02)
+                if over.wait(0.02):
+                    return
             try:
+                # The server forgets a cancel that comes between two parts of what the driver sends: until it has taken one.
                 self.connection.cancel_safe()
+                while not over.wait(0.5):
+                    self.connection.cancel_safe()
             except psycopg.Error as error:
                 failed.append(error)
 
-        failed = []
+        failed, over = [], threading.Event()
         helper = threading.Thread(target=when_it_runs)
         helper.start()
         try:
             return self.sql(sql)
         except psycopg.errors.QueryCanceled:
+            cancelled = ["cancelled"]
+        finally:
+            over.set()
             helper.join()
-            if failed:
-                raise failed[0]
-            return ["cancelled"]
+        if failed:
+            raise failed[0]
+        return cancelled
 
     def big(self, size):
         return digest(self.connection.execute("select $1::text", ["x" * int(size)], binary=True).fetchone()[0])
