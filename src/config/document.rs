@@ -1,8 +1,6 @@
 //! The file as a tree of values, each with its line.
 //!
-//! `serde_yaml` tells lines only in its errors. So every scalar is read by a visitor that keeps the value and
-//! then fails on purpose: the error says where it was. One pass reads the whole tree, finds keys that are given
-//! twice, and bounds what anchors can multiply.
+//! `muster-yaml` reads it. Here a value can be left out of the whole when it is wrong, and be found by its path.
 
 mod read;
 

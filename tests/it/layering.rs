@@ -17,7 +17,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("muster-discovery", &["muster-model", "muster-cloud"]),
     ("muster-matchers", &["muster-model"]),
     ("muster-wasm", &["muster-model"]),
-    ("muster-access", &["muster-model"]),
+    ("muster-yaml", &[]),
+    ("muster-access", &["muster-model", "muster-yaml"]),
     ("muster-audit", &["muster-model"]),
     ("muster-client", &["muster-model"]),
     ("muster-credentials", &["muster-model", "muster-cloud"]),
@@ -46,6 +47,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "muster-discovery",
             "muster-matchers",
             "muster-wasm",
+            "muster-yaml",
         ],
     ),
 ];

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     problem::Problem,
     span,
-    tree::{Content, Node, child},
+    tree::{Content, Node, child, what},
 };
 
 /// The longest text that a record may hold in one value, in bytes.
@@ -68,7 +68,7 @@ impl<'n> Fields<'n> {
             Content::Map(entries) => entries,
             Content::Scalar(Value::Null) => &[],
             _ => {
-                let message = format!("expected a map, found {}", node.what());
+                let message = format!("expected a map, found {}", what(node));
                 found.tell(Problem::error(path, message).at(node.line));
                 return None;
             }
@@ -241,7 +241,7 @@ impl<'n> Fields<'n> {
 impl<'n> Field<'n> {
     pub fn text(&self, found: &mut Findings) -> Option<String> {
         let Some(text) = self.node.text() else {
-            let message = format!("expected a string, found {}", self.node.what());
+            let message = format!("expected a string, found {}", what(self.node));
             match &self.node.content {
                 Content::Scalar(value) if !value.is_null() => {
                     found.wrong_hint(self, message, "write it in quotes");
@@ -270,7 +270,7 @@ impl<'n> Field<'n> {
         }
         found.wrong(
             self,
-            format!("expected true or false, found {}", self.node.what()),
+            format!("expected true or false, found {}", what(self.node)),
         );
         None
     }
@@ -280,7 +280,7 @@ impl<'n> Field<'n> {
         let Content::Scalar(Value::Number(number)) = &self.node.content else {
             found.wrong(
                 self,
-                format!("expected a whole number, found {}", self.node.what()),
+                format!("expected a whole number, found {}", what(self.node)),
             );
             return None;
         };

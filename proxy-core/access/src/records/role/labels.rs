@@ -6,14 +6,14 @@ use muster_model::Selector;
 
 use super::super::{
     fields::{Field, Findings},
-    tree::{Content, child},
+    tree::{Content, child, what},
 };
 use crate::{role::LabelRules, template::Template};
 
 /// Labels of a side. The values of a key that has a template go one way, all others another.
 pub(super) fn read(field: &Field<'_>, denies: bool, found: &mut Findings) -> LabelRules {
     let Content::Map(entries) = &field.node.content else {
-        let message = format!("expected a map of labels, found {}", field.node.what());
+        let message = format!("expected a map of labels, found {}", what(field.node));
         found.wrong_hint(field, message, "write `\"*\": \"*\"` for all databases");
         return LabelRules::none();
     };
