@@ -205,11 +205,7 @@ fn rules(
                 *words = read_words(&mut map, key, denies, found);
             }
             map.refuse(REFUSED_RULES, NOT_FOLLOWED, found);
-            map.ignore(
-                OTHER_RULES,
-                "they say nothing about access to databases",
-                found,
-            );
+            map.ignore(OTHER_RULES, "not about access to databases", found);
             map.finish(found);
         }
     }
@@ -310,11 +306,7 @@ fn read_options(mut map: Fields<'_>, found: &mut Findings) -> Options {
         found.odd(&field, "sessions end with their certificate in any case");
     }
     map.refuse(REFUSED_OPTIONS, NOT_FOLLOWED, found);
-    map.ignore(
-        OTHER_OPTIONS,
-        "they say nothing about access to databases",
-        found,
-    );
+    map.ignore(OTHER_OPTIONS, "not about access to databases", found);
     map.finish(found);
     options
 }
