@@ -35,8 +35,6 @@ use crate::tls::handshake::OneKey;
 const ALPN: [&[u8]; 3] = [b"postgresql", b"muster-postgres", b"http/1.1"];
 /// Identities that are remembered.
 const REMEMBERED: usize = 4096;
-/// Certificates that a client may show.
-const MAX_CHAIN: usize = 8;
 
 /// Whom the door believes, and as what it shows itself. Immutable; a rotation puts a new one in its place.
 pub struct Trust {
@@ -163,33 +161,22 @@ impl Trust {
             .any(|anchor| fingerprint(anchor) == who.anchor)
     }
 
-    /// Says who holds the certificates that a client has shown, its own first.
+    /// Says who holds the certificate that a client has shown first. What it shows besides is not looked at: the authority
+    /// signs people's certificates itself, and nobody between has a say.
     ///
-    /// A chain that was checked is remembered by its digest until it expires, in at most 4096 places; a new trust
+    /// A certificate that was checked is remembered by its digest until it expires, in at most 4096 places; a new trust
     /// remembers nothing.
     ///
     /// # Errors
     ///
-    /// Why they do not say it.
+    /// Why it does not say it.
     pub fn identify(
         &self,
-        chain: &[CertificateDer<'_>],
+        shown: &[CertificateDer<'_>],
         now: Timestamp,
     ) -> Result<Identified, NotIdentified> {
-        let (leaf, rest) = chain.split_first().ok_or(NotIdentified::Missing)?;
-        if chain.len() > MAX_CHAIN {
-            return Err(NotIdentified::Malformed("too many certificates".into()));
-        }
-        let mut all = ring::digest::Context::new(&SHA256);
-        for certificate in chain {
-            all.update(
-                &u64::try_from(certificate.len())
-                    .unwrap_or(u64::MAX)
-                    .to_be_bytes(),
-            );
-            all.update(certificate);
-        }
-        let key: [u8; 32] = digest_bytes(all.finish().as_ref());
+        let leaf = shown.first().ok_or(NotIdentified::Missing)?;
+        let key = digest_bytes(digest(&SHA256, leaf).as_ref());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = seen.get(&key)
             && now < known.not_after
@@ -198,7 +185,7 @@ impl Trust {
             return Ok(known.clone());
         }
         drop(seen);
-        let who = self.check(leaf, rest, now)?;
+        let who = self.check(leaf, now)?;
         seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() >= REMEMBERED {
             seen.retain(|_, known| now < known.not_after);
@@ -213,7 +200,6 @@ impl Trust {
     fn check(
         &self,
         leaf: &CertificateDer<'_>,
-        rest: &[CertificateDer<'_>],
         now: Timestamp,
     ) -> Result<Identified, NotIdentified> {
         let time =
@@ -223,7 +209,7 @@ impl Trust {
             .verify_for_usage(
                 self.algorithms.all,
                 &self.anchors,
-                rest,
+                &[],
                 time,
                 KeyUsage::client_auth(),
                 None,

@@ -59,6 +59,16 @@ impl Ca {
         }
     }
 
+    /// One that this one has signed, with these params.
+    pub fn below(&self, params: CertificateParams) -> Self {
+        let (certificate, key) = self.sign(&params);
+        Self {
+            der: certificate.der().clone(),
+            pem: certificate.pem(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
     pub fn sign(&self, params: &CertificateParams) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, &self.issuer).unwrap(), key)
@@ -357,6 +367,14 @@ impl Bed {
             der: certificate.der().clone(),
             key: key.serialize_der(),
         }
+    }
+
+    /// The same certificate, shown with others behind it.
+    pub fn with_chain(&self, certificate: Certificate, chain: &[&str]) -> Certificate {
+        let path = certificate.base.with_extension("crt");
+        let own = fs::read_to_string(&path).unwrap();
+        fs::write(path, [own, chain.concat()].concat()).unwrap();
+        certificate
     }
 
     /// A certificate for a user that leads to the target.

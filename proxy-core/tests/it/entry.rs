@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use muster_access::Identity;
 use muster_model::Timestamp;
 use muster_proxy::{Caller, HttpService, Settings, tls::Leg};
-use rcgen::{CustomExtension, ExtendedKeyUsagePurpose};
+use rcgen::{BasicConstraints, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -88,6 +88,49 @@ fn whoever_cannot_be_identified_reads_why() {
         );
         assert!(said.contains("HINT"), "{said}");
     }
+}
+
+#[test]
+fn whoever_has_a_certificate_cannot_make_others() {
+    let bed = bed();
+    let (name, victim) = (bed.person(|_| {}), bed.person(|_| {}));
+    let mine = bed.params(&bed.identity(&name, Some("app")));
+    let forged = bed.params(&bed.identity(&victim, Some("app")));
+    let named = |mut params: rcgen::CertificateParams| {
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "in between");
+        params
+    };
+    let mut authority = named(mine.clone());
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    // What the authority signs is none; and if it ever signed one, that one would have no say either.
+    for between in [named(mine.clone()), authority] {
+        let between = bed.users.below(between);
+        for chain in [
+            vec![between.pem.as_str()],
+            vec![&between.pem, &bed.users.pem],
+            vec![&bed.users.pem, &between.pem],
+            vec![],
+        ] {
+            let certificate = bed.with_chain(bed.certificate(&between, &forged), &chain);
+            let said = bed.complaint(Some(&certificate), "");
+            assert!(
+                said.contains("FATAL")
+                    && said.contains("was not made by this cluster's authority for users"),
+                "{said}"
+            );
+        }
+    }
+    assert!(bed.events_of(&victim).is_empty());
+    // What stands behind a good one does not matter, however much it is.
+    let other = Ca::new("others");
+    let many: Vec<&str> = std::iter::once(bed.users.pem.as_str())
+        .chain(std::iter::repeat_n(other.pem.as_str(), 12))
+        .collect();
+    let certificate = bed.with_chain(bed.certificate(&bed.users, &mine), &many);
+    assert_eq!(bed.sql(&certificate, &["select 1"]), "1\n");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The public key of somebody who wants a certificate. Private keys never travel.
 
 use rcgen::{PublicKeyData, SignatureAlgorithm};
+use ring::agreement::{
+    Algorithm, ECDH_P256, ECDH_P384, EphemeralPrivateKey, UnparsedPublicKey, agree_ephemeral,
+};
 use rustls_pki_types::{CertificateSigningRequestDer, SubjectPublicKeyInfoDer, pem::PemObject};
 use x509_parser::{
     certification_request::X509CertificationRequest, prelude::FromDer, public_key::RSAPublicKey,
@@ -64,8 +67,12 @@ impl ClientKey {
         }
         let size = self.bytes.len();
         let right = match () {
-            () if self.algorithm == &rcgen::PKCS_ECDSA_P256_SHA256 => size == 65,
-            () if self.algorithm == &rcgen::PKCS_ECDSA_P384_SHA384 => size == 97,
+            () if self.algorithm == &rcgen::PKCS_ECDSA_P256_SHA256 => {
+                return on_curve(&ECDH_P256, &self.bytes);
+            }
+            () if self.algorithm == &rcgen::PKCS_ECDSA_P384_SHA384 => {
+                return on_curve(&ECDH_P384, &self.bytes);
+            }
             () if self.algorithm == &rcgen::PKCS_ED25519 => size == 32,
             () => return rsa(&self.bytes),
         };
@@ -74,6 +81,16 @@ impl ClientKey {
             false => Err(wrong("it has the wrong size")),
         }
     }
+}
+
+/// Whether the key of an elliptic curve is a point of it, and not compressed, as TLS wants it. Agreeing on a secret with it,
+/// which is thrown away, checks the public key in full (SP 800-56A, 5.6.2.3.3).
+fn on_curve(curve: &'static Algorithm, point: &[u8]) -> Result<(), CaError> {
+    let chance = ring::rand::SystemRandom::new();
+    let own = EphemeralPrivateKey::generate(curve, &chance)
+        .map_err(|_| wrong("the system gives no random bytes to check it with"))?;
+    agree_ephemeral(own, &UnparsedPublicKey::new(curve, point), |_| ())
+        .map_err(|_| wrong("it is no point of its curve"))
 }
 
 /// Whether an RSA key is one that can be used at all: modulus and exponent stand in it one behind the other (RFC 8017, A.1.1).

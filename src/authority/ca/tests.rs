@@ -292,6 +292,23 @@ fn keys_and_requests_of_openssls_are_taken_and_weak_ones_are_not() {
         assert!(ClientKey::from_pem(&pem).is_err(), "{what}");
     }
     assert!(ClientKey::from_pem(&pem_of(&der)).is_ok());
+    // Nor these: a point beside its curve, and one in short form.
+    for curve in ["ec_paramgen_curve:P-256", "ec_paramgen_curve:P-384"] {
+        let made = client_key(dir, &["-algorithm", "EC", "-pkeyopt", curve]);
+        let (_, der) = x509_parser::pem::parse_x509_pem(made.as_bytes()).unwrap();
+        assert!(ClientKey::from_pem(&pem_of(&der.contents)).is_ok());
+        let mut beside = der.contents.clone();
+        *beside.last_mut().unwrap() ^= 1;
+        let read = ClientKey::from_pem(&pem_of(&beside));
+        let said = read.unwrap_err().to_string();
+        assert!(said.contains("no point of its curve"), "{said}");
+        fs::write(dir.join("long.pem"), &made).unwrap();
+        let arguments = "ec -pubin -in long.pem -pubout -conv_form compressed";
+        let short = openssl(dir, &arguments.split(' ').collect::<Vec<_>>());
+        let short = String::from_utf8(short.stdout).unwrap();
+        assert!(short.len() + 40 < made.len(), "{short}");
+        assert!(ClientKey::from_pem(&short).is_err(), "{curve}");
+    }
     let private = fs::read_to_string(dir.join("key.pem")).unwrap();
     for wrong in [
         "",
