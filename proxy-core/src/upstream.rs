@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use muster_access::Permit;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::TcpStream,
     time::{Instant, timeout, timeout_at},
@@ -47,6 +48,7 @@ pub(crate) async fn dial(
     permit: &Permit,
     resolver: &dyn Resolver,
     deadline: Instant,
+    keepalive: Duration,
 ) -> Result<(TcpStream, SocketAddr), String> {
     let Some(endpoint) = permit.target().endpoint.as_ref() else {
         return Err("it has no address now".to_owned());
@@ -65,12 +67,25 @@ pub(crate) async fn dial(
     for address in addresses {
         let time = deadline.saturating_duration_since(Instant::now());
         match connect(address, (time / left.max(1)).max(LEAST).min(time)).await {
-            Ok(socket) => return Ok((socket, address)),
+            Ok(socket) => {
+                // One that cannot be asked is used all the same.
+                let _ = SockRef::from(&socket).set_tcp_keepalive(&asking(keepalive));
+                return Ok((socket, address));
+            }
             Err(why) => last = why,
         }
         left -= 1;
     }
     Err(last)
+}
+
+/// After how long without a byte a peer is asked whether it still lives, and how often before it counts as gone. Without it
+/// a machine that is gone without a word is waited for as long as the other side waits.
+pub(crate) const fn asking(after: Duration) -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(after)
+        .with_interval(Duration::from_secs(10))
+        .with_retries(6)
 }
 
 /// Connects to one address.

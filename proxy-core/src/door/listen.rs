@@ -8,10 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tracing::{debug, info, warn};
 
 use super::{Shared, limits::Most, worker::Hand};
+use crate::upstream;
 
 /// Connections that the system keeps until they are taken.
 const BACKLOG: i32 = 4096;
@@ -30,12 +31,7 @@ pub(super) fn bind(address: SocketAddr, keepalive: Duration) -> io::Result<TcpLi
     socket.set_nonblocking(true)?;
     // What is set here, the connections inherit: five calls less for each.
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(
-        &TcpKeepalive::new()
-            .with_time(keepalive)
-            .with_interval(Duration::from_secs(10))
-            .with_retries(6),
-    )?;
+    socket.set_tcp_keepalive(&upstream::asking(keepalive))?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -2,14 +2,15 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::Arc,
     time::Duration,
 };
 
 use muster_proxy::Settings;
 
 use crate::{
-    bed::{Bed, bed, run},
+    bed::{Bed, bed, run, target},
     server::until,
 };
 
@@ -124,6 +125,56 @@ fn a_client_that_vanishes_takes_its_session_along() {
         drop(session.client);
     });
     until("the session is gone", || bed.sessions_of(&user) == 0);
+}
+
+/// Whether the system asks the peer of a connection, by `/proc/net/tcp`, whether it still lives.
+fn is_asked(local: SocketAddr, remote: SocketAddr) -> bool {
+    let shown = |address: SocketAddr| {
+        let SocketAddr::V4(address) = address else {
+            panic!("{address} is not of IPv4");
+        };
+        let ip = u32::from_ne_bytes(address.ip().octets());
+        format!("{ip:08X}:{:04X}", address.port())
+    };
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().any(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        // Its sixth field begins with which timer runs: 1 that of sending again, 2 the one of keepalive.
+        fields[1] == shown(local) && fields[2] == shown(remote) && fields[5].starts_with("02:")
+    })
+}
+
+#[test]
+fn a_machine_that_is_gone_without_a_word_is_noticed_on_both_sides() {
+    let bed = Bed::new(Settings::default(), None);
+    let user = bed.person(|_| {});
+    let database = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let endpoint = database.local_addr().unwrap();
+    bed.catalog
+        .rcu(|catalog| catalog.with(Arc::new(target("dead", "dead", Some(endpoint)))));
+    let mut psql = bed
+        .psql(Some(&bed.login(&user, "dead")), "")
+        .spawn()
+        .unwrap();
+    // A database that takes the connection, and says nothing any more.
+    let (mut upstream, from) = database.accept().unwrap();
+    upstream.read_exact(&mut [0; 8]).unwrap();
+    until("the database is asked", || is_asked(from, endpoint));
+    let door = bed.door.local_addr();
+    let client = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let port = format!(":{:04X}", door.port());
+    let client = client
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .find(|fields| fields[2].ends_with(&port) && fields[3] == "01")
+        .map(|fields| u16::from_str_radix(&fields[1][9..], 16).unwrap())
+        .unwrap();
+    until("the client is asked", || {
+        is_asked(door, SocketAddr::from(([127, 0, 0, 1], client)))
+    });
+    drop(upstream);
+    assert!(!psql.wait().unwrap().success());
+    bed.door.stop();
 }
 
 #[test]

@@ -67,7 +67,12 @@ pub(super) async fn link(
     // Both at once: the cloud may have to be asked for a token.
     let (login, dialled) = tokio::join!(
         timeout_at(deadline, credentials.login(target, db_user)),
-        upstream::dial(permit, &*shared.parts.resolver, deadline),
+        upstream::dial(
+            permit,
+            &*shared.parts.resolver,
+            deadline,
+            shared.parts.settings.keepalive,
+        ),
     );
     let login = login
         .map_err(|_| {
