@@ -69,10 +69,14 @@ enum Next {
     Again,
     Read,
     Done,
+    /// The peer has said that it sends nothing more.
+    Ended,
     Closed,
 }
 
 trait Machine {
+    fn is_handshaking(&self) -> bool;
+
     fn step(
         &mut self,
         incoming: &mut [u8],
@@ -84,6 +88,10 @@ trait Machine {
 macro_rules! machine {
     ($connection:ty) => {
         impl Machine for $connection {
+            fn is_handshaking(&self) -> bool {
+                (**self).is_handshaking()
+            }
+
             fn step(
                 &mut self,
                 incoming: &mut [u8],
@@ -133,6 +141,7 @@ macro_rules! machine {
                             None => break Ok(Next::Again),
                         }
                     },
+                    Ok(ConnectionState::PeerClosed) => Ok(Next::Ended),
                     Ok(_) => Ok(Next::Closed),
                 };
                 (discard, next)
@@ -212,6 +221,8 @@ pub struct Leftover {
     pub plain: Vec<u8>,
     /// Bytes that were not opened.
     pub unread: Vec<u8>,
+    /// The peer has said already that nothing more will come.
+    pub ended: bool,
     server_name: Option<String>,
 }
 
@@ -233,7 +244,9 @@ async fn drive(
         match next {
             Ok(Next::Again) => {}
             Ok(Next::Done) => return Ok(rest),
-            Ok(Next::Closed) => return Err(HandshakeError::Closed),
+            // Who asks to cancel may say all it has to say in one breath: the end of the handshake, the request, good-bye.
+            Ok(Next::Ended) if !machine.is_handshaking() => rest.ended = true,
+            Ok(Next::Ended | Next::Closed) => return Err(HandshakeError::Closed),
             Ok(Next::Read) => {
                 if !rest.out.is_empty() {
                     socket

@@ -353,3 +353,51 @@ fn an_end_that_was_cut_off_is_not_a_clean_one() {
         }
     });
 }
+
+/// A client that ends its part of the handshake, says something and ends, all in one piece.
+async fn one_breath(mut socket: TcpStream, client: Arc<ClientConfig>, words: &[u8]) -> TcpStream {
+    use std::io::Write;
+    let name = ServerName::try_from("localhost").unwrap();
+    let mut connection = rustls::ClientConnection::new(client, name).unwrap();
+    let mut bytes = Vec::new();
+    while connection.is_handshaking() {
+        while connection.wants_write() {
+            connection.write_tls(&mut bytes).unwrap();
+        }
+        // Of TLS 1.2 the last word is the server's.
+        socket.write_all(&bytes).await.unwrap();
+        bytes.resize(8192, 0);
+        let count = socket.read(&mut bytes).await.unwrap();
+        assert!(count > 0);
+        connection.read_tls(&mut &bytes[..count]).unwrap();
+        connection.process_new_packets().unwrap();
+        bytes.clear();
+    }
+    connection.writer().write_all(words).unwrap();
+    connection.send_close_notify();
+    while connection.wants_write() {
+        connection.write_tls(&mut bytes).unwrap();
+    }
+    socket.write_all(&bytes).await.unwrap();
+    socket
+}
+
+#[test]
+fn what_is_said_in_one_breath_with_the_end_is_heard() {
+    for (suite, version) in CASES {
+        let (server, client) = configs(suite, version);
+        run(async {
+            let (near, far) = pair().await;
+            let client = one_breath(near, client, b"cancel it");
+            let (leg, _client) = tokio::join!(super::accept(far, server, &[]), client);
+            let mut leg = leg.unwrap().0;
+            let mut heard = Vec::new();
+            leg.read_to_end(&mut heard).await.unwrap();
+            assert_eq!(heard, b"cancel it", "{suite:?}");
+            assert!(leg.ended_cleanly(), "{suite:?}");
+            // It may still listen.
+            leg.write_all(b"done").await.unwrap();
+            leg.shutdown().await.unwrap();
+        });
+    }
+}
