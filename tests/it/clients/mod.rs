@@ -6,6 +6,8 @@
 mod case;
 mod program;
 mod psql;
+mod tls;
+mod tokio;
 
 use std::{
     path::PathBuf,
@@ -184,6 +186,11 @@ fn asyncpg() {
         |way| python("asyncpg_robot.py", way),
         &["pipeline", "state", "lob"],
     );
+}
+
+#[test]
+fn tokio_postgres() {
+    same(|way| Box::new(tokio::Tokio::start(way)), &["state", "lob"]);
 }
 
 #[test]
