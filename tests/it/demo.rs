@@ -14,12 +14,15 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::support::reaper::Reaper;
+
 /// How long anything may take on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A demo that runs, and what it has printed.
 struct Demo {
     child: Child,
+    _reaper: Reaper,
     lines: Vec<String>,
 }
 
@@ -45,6 +48,7 @@ impl Demo {
             }
         });
         let mut demo = Self {
+            _reaper: Reaper::of(&child, "INT", None),
             child,
             lines: Vec::new(),
         };

@@ -21,6 +21,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::support::reaper::Reaper;
+
 /// How long anything may take that is waited for. The machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -38,6 +40,7 @@ pub struct World {
 /// The program, running.
 pub struct Service {
     child: Child,
+    _reaper: Reaper,
     log: Arc<(Mutex<Vec<Value>>, Condvar)>,
     store: PathBuf,
 }
@@ -155,6 +158,7 @@ impl World {
             }
         });
         Service {
+            _reaper: Reaper::of(&child, "KILL", None),
             child,
             log,
             store: self.store(),

@@ -6,4 +6,5 @@ pub mod draw;
 pub mod fleet;
 pub mod moto;
 pub mod postgres;
+pub mod reaper;
 pub mod terminal;

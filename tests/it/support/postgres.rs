@@ -16,6 +16,8 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
+use super::reaper::Reaper;
+
 /// The password of everybody. It has what a token has: it is long, and has signs that want quoting.
 pub const PASSWORD: &str = "a password & as long/as=a token? 0123456789";
 /// A database beside `postgres`.
@@ -25,6 +27,8 @@ pub const DB: &str = "shop";
 pub struct Postgres {
     dir: TempDir,
     server: Child,
+    /// Most of them are kept for all tests of the process, and end with it.
+    _reaper: Reaper,
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
     /// The name in its certificate.
@@ -172,10 +176,11 @@ impl Postgres {
         let hba = format!("local all all trust\n{}", wanted.hba);
         let hba_file = dir.path().join("hba.conf");
         fs::write(&hba_file, hba).unwrap();
-        let (server, port) = listening(&bin, dir.path(), wanted.at);
+        let (server, reaper, port) = listening(&bin, dir.path(), wanted.at);
         let postgres = Self {
             dir,
             server,
+            _reaper: reaper,
             port,
             name: name.to_owned(),
             ca,
@@ -233,7 +238,7 @@ impl Drop for Postgres {
 }
 
 /// Starts the server on a port that the system has just given, and again when somebody else was quicker.
-fn listening(programs: &Path, dir: &Path, at: Option<Ipv4Addr>) -> (Child, u16) {
+fn listening(programs: &Path, dir: &Path, at: Option<Ipv4Addr>) -> (Child, Reaper, u16) {
     let address = at.unwrap_or(Ipv4Addr::LOCALHOST);
     for _ in 0..5 {
         let any = || TcpListener::bind((address, 0)).unwrap().local_addr();
@@ -262,6 +267,7 @@ fn listening(programs: &Path, dir: &Path, at: Option<Ipv4Addr>) -> (Child, u16) 
             .stderr(log)
             .spawn()
             .unwrap();
+        let reaper = Reaper::of(&server, "INT", Some(dir));
         let until = Instant::now() + Duration::from_secs(120);
         while server.try_wait().unwrap().is_none() {
             let mut ready = Command::new(bin().join("pg_isready"));
@@ -271,7 +277,7 @@ fn listening(programs: &Path, dir: &Path, at: Option<Ipv4Addr>) -> (Child, u16) 
                 .arg(dir)
                 .args(["-p", &port.to_string()]);
             if ready.status().unwrap().success() {
-                return (server, port);
+                return (server, reaper, port);
             }
             assert!(Instant::now() < until, "PostgreSQL does not start");
             thread::sleep(Duration::from_millis(50));
