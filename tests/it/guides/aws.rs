@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     judge::{Judge, address},
-    page::{Walk, blocks, page},
+    page::{Walk, blocks, page, troubles},
 };
 use crate::{
     door::town::complaint,
@@ -212,11 +212,11 @@ proxy:
         },
         Trouble {
             database: "elsewhere",
-            says: &["us-west-1", "eu-west-1"],
+            says: &["us-west-1", "is not a host of Amazon RDS in eu-west-1"],
         },
         Trouble {
             database: "alias",
-            says: &["db.corp.example"],
+            says: &["db.corp.example is not a host of Amazon RDS in us-west-1"],
         },
         Trouble {
             database: "legacy",
@@ -293,5 +293,25 @@ proxy:
     guide.judge.goes_by(&guide.rule("orders"));
     assert_eq!(town.asks(&proxy, "orders", "alice", "select 6 * 7"), "42");
     drop(silence);
-    service.stop();
+    town.ends_without_a_word(service, &proxy, &guide.postgres);
+}
+
+#[test]
+fn no_row_of_the_page_is_untried() {
+    // The first five above, the next two beside this file in `credentials`, and the last one above again.
+    let tried = [
+        "`authentication failed for user`",
+        "`IAM database authentication is off`",
+        "`is not a host of Amazon RDS in`",
+        "`x509: certificate relies on legacy Common Name field, use SANs instead`",
+        "`cannot reach` … `(tried for`",
+        "`muster has no credentials for AWS`",
+        "`may not assume`",
+        "`SSL SYSCALL error` or `server closed the connection unexpectedly`",
+    ];
+    let page = page(PAGE);
+    for row in troubles(&page) {
+        assert!(tried.contains(&row), "no test tries {row}");
+    }
+    assert_eq!(troubles(&page).len(), tried.len());
 }

@@ -1,13 +1,15 @@
 //! Guide 3: Azure Database for PostgreSQL with Entra ID. Azure is a recording, which also hands out the tokens; a real
 //! PostgreSQL is the databases, and takes that very token, for the name that each kind of server has its users by.
 
+use std::fs;
+
 use muster_cloud::replay::{Replayer, Tape};
 use serde_json::json;
 
 use super::{
     Sitting,
-    judge::Judge,
-    page::{Walk, blocks, page},
+    judge::{Judge, address},
+    page::{Walk, blocks, page, troubles},
 };
 use crate::{
     service::world::{RUNTIME, World},
@@ -22,15 +24,16 @@ const HOSTS: [&str; 3] = [
 ];
 
 /// An Azure with the servers of the guide.
-struct Guide {
-    world: World,
-    judge: Judge,
-    postgres: Postgres,
-    proxy: String,
+pub(super) struct Guide {
+    pub(super) world: World,
+    pub(super) judge: Judge,
+    pub(super) postgres: Postgres,
+    at: std::net::Ipv4Addr,
+    pub(super) proxy: String,
 }
 
 impl Guide {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/guides/azure");
         let tape = Tape::from_dirs([dir]).unwrap();
         let _entered = RUNTIME.enter();
@@ -49,18 +52,19 @@ impl Guide {
             world,
             judge,
             postgres,
+            at,
             proxy,
         }
     }
 
     /// The configuration says where Azure is.
-    fn endpoints(&self) -> String {
+    pub(super) fn endpoints(&self) -> String {
         let url = self.world.replayer.as_ref().unwrap().url();
         format!("azure_endpoints: {{ authority: \"{url}\", management: \"{url}\" }}\n")
     }
 
     /// The token that is handed out for databases, as it stands in the recording.
-    fn token() -> String {
+    pub(super) fn token() -> String {
         let tape = include_str!("../../../fixtures/guides/azure/tenant.yaml");
         let (_, rest) = tape.split_once("\"database-token.").unwrap();
         let (rest, _) = rest.split_once('"').unwrap();
@@ -112,6 +116,13 @@ fn every_trouble_has_its_answer() {
     guide
         .judge
         .goes_by(&json!({"kind": "text", "tokens": {"alice": "the token of another identity"}}));
+    let host = |name: &str| format!("{name}.postgres.database.azure.com");
+    let (legacy, legacy_at) = guide.judge.postgres(&[&host("legacy")], true);
+    let (closed, silent) = (address(), address());
+    let silence = super::silence(silent);
+    let trust = guide.world.dir.path().join("trust.pem");
+    let roots = [&guide.postgres.ca, &legacy.ca].map(|file| fs::read_to_string(file).unwrap());
+    fs::write(&trust, roots.concat()).unwrap();
     guide.world.write(&format!(
         "version: 1
 store: muster-demo
@@ -120,19 +131,57 @@ sources: {{ azure: [{{ types: [postgres] }}] }}
 service: {{ listen: off }}
 {}proxy:
   listen: 127.0.0.1:0
-{}",
+  trust: {}
+  connect_timeout: 2s
+  hosts:
+    {}: {legacy_at}
+    {}: {closed}
+    {}: {silent}
+    {}
+",
         guide.endpoints(),
-        guide.proxy
+        trust.display(),
+        host("legacy"),
+        host("closed"),
+        host("silent"),
+        HOSTS
+            .map(|host| format!("{host}: {}", guide.at))
+            .join("\n    "),
     ));
+    let by_hand = ["legacy", "closed", "silent"].map(|name| {
+        format!(
+            "kind: db\nversion: v3\nmetadata: {{ name: {name}, labels: {{ env: prod }} }}\n\
+             spec: {{ protocol: postgres, uri: '{}:5432' }}\n---\n",
+            host(name)
+        )
+    });
     let town = Sitting::new(
         &guide.world,
-        "kind: role\nversion: v7\nmetadata: { name: access }\n\
-         spec: { allow: { db_labels: { env: prod }, db_users: [alice], db_names: [shop] } }\n---\n\
-         kind: user\nversion: v2\nmetadata: { name: alice }\nspec: { roles: [access] }\n",
+        &format!(
+            "{}kind: role\nversion: v7\nmetadata: {{ name: access }}\n\
+             spec: {{ allow: {{ db_labels: {{ env: prod }}, db_users: [alice], db_names: [shop] }} }}\n---\n\
+             kind: user\nversion: v2\nmetadata: {{ name: alice }}\nspec: {{ roles: [access] }}\n",
+            by_hand.concat()
+        ),
     );
-    let (service, proxy) = town.open(3);
+    let (service, proxy) = town.open(6);
     let page = page(PAGE);
     for (database, says) in [
+        (
+            "legacy",
+            [
+                "x509: certificate relies on legacy Common Name field, use SANs instead",
+                "is this its host, or something before it?",
+            ],
+        ),
+        (
+            "closed",
+            [
+                "cannot reach database closed at closed.postgres.database.azure.com:5432",
+                "nc -vz -w 5 closed.postgres.database.azure.com 5432",
+            ],
+        ),
+        ("silent", ["(tried for 2 s)", "a firewall"]),
         (
             "orders",
             [
@@ -160,9 +209,15 @@ service: {{ listen: off }}
             assert!(text.contains(word), "{database}: no {word:?} in {text}");
         }
         let (head, _) = says[0].split_once(" \"").unwrap_or((says[0], ""));
+        let (head, _) = head.split_once(" database ").unwrap_or((head, ""));
+        let (head, _) = head.split_once(" 2 s").unwrap_or((head, ""));
         assert!(page.contains(head), "the page does not say {head:?}");
     }
-    service.stop();
+    drop(silence);
+    guide
+        .judge
+        .goes_by(&json!({"kind": "text", "tokens": {"alice": Guide::token()}}));
+    town.ends_without_a_word(service, &proxy, &guide.postgres);
 
     // Nobody gives it a token any more: each source is in the log, in order.
     let mut run = guide.world.command(&["run", "-v"]);
@@ -194,4 +249,18 @@ service: {{ listen: off }}
         rest = &rest[at.unwrap_or_else(|| panic!("no {source} in {line}"))..];
     }
     service.stop();
+}
+
+#[test]
+fn no_row_of_the_page_is_untried() {
+    // All of them above.
+    let tried = [
+        "`muster has no credentials for Azure`",
+        "`authentication failed for user`",
+        "`Microsoft Entra authentication is off`",
+        "`x509: certificate relies on legacy Common Name field, use SANs instead`",
+        "`cannot reach` … `(tried for`",
+        "`SSL SYSCALL error` or `server closed the connection unexpectedly`",
+    ];
+    assert_eq!(troubles(&page(PAGE)), tried);
 }

@@ -5,13 +5,15 @@ mod azure;
 mod credentials;
 
 mod judge;
+mod named;
 mod page;
 
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
     os::fd::OwnedFd,
-    process::{Command, Output},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use muster::service::status::ProxyStatus;
@@ -19,7 +21,7 @@ use muster::service::status::ProxyStatus;
 use crate::{
     door::town::{complaint, said},
     service::world::{Service, World},
-    support::postgres::bin,
+    support::postgres::{Postgres, bin},
 };
 
 /// A place with records, where somebody tries what does not work.
@@ -46,8 +48,9 @@ impl<'a> Sitting<'a> {
         (service, status.proxy.unwrap())
     }
 
-    /// Asks a database by its short name.
-    fn psql(&self, proxy: &ProxyStatus, database: &str, user: &str, sql: &str) -> Output {
+    /// `psql` that asks a database by its short name.
+    fn psql(&self, proxy: &ProxyStatus, database: &str, user: &str, sql: &str) -> Command {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let names = self.world.command(&["db", "ls", "-o", "name"]);
         let names = said(&{ names }.output().unwrap());
         let start = format!("{database}-");
@@ -56,16 +59,8 @@ impl<'a> Sitting<'a> {
             .find(|name| *name == database || name.starts_with(&start));
         // What was written by hand is not among what was found.
         let name = name.unwrap_or(database);
-        let out = self
-            .world
-            .dir
-            .path()
-            .join(format!("papers-{database}-{user}"));
-        let (cert, key, ca) = (
-            out.with_extension("crt"),
-            out.with_extension("key"),
-            out.with_extension("ca"),
-        );
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let out = self.world.dir.path().join(format!("papers-{number}"));
         let out = out.to_str().unwrap();
         let sign = [
             "auth",
@@ -84,35 +79,60 @@ impl<'a> Sitting<'a> {
         said(&self.world.command(&sign).output().unwrap());
         let port = proxy.listen[0].rsplit(':').next().unwrap();
         let dsn = format!(
-            "host=localhost port={port} sslmode=verify-full sslrootcert={} sslcert={} sslkey={} user={user} dbname=shop",
-            ca.display(),
-            cert.display(),
-            key.display()
+            "host=localhost port={port} sslmode=verify-full sslrootcert={out}.ca sslcert={out}.crt sslkey={out}.key \
+             user={user} dbname=shop"
         );
-        for file in [&cert, &key, &ca] {
-            assert!(file.exists(), "{}", file.display());
-        }
-        let output = Command::new(bin().join("psql"))
-            .args(["-XAtq", "-d", &dsn, "-c", sql])
+        let mut psql = Command::new(bin().join("psql"));
+        psql.args(["-XAtq", "-d", &dsn, "-c", sql])
             .env_clear()
             .env("HOME", "/nonexistent")
-            .output();
-        for file in [cert, key, ca] {
-            fs::remove_file(file).unwrap();
-        }
-        output.unwrap()
+            .stdin(Stdio::null());
+        psql
     }
 
     /// What the client reads that is not let in.
     fn refused(&self, proxy: &ProxyStatus, database: &str, user: &str) -> String {
-        let output = self.psql(proxy, database, user, "select 1");
+        let output = self.psql(proxy, database, user, "select 1").output();
+        let output = output.unwrap();
         assert!(!output.status.success(), "{database}");
         complaint(&output)
     }
 
     /// What the database answers.
     fn asks(&self, proxy: &ProxyStatus, database: &str, user: &str, sql: &str) -> String {
-        said(&self.psql(proxy, database, user, sql))
+        said(&self.psql(proxy, database, user, sql).output().unwrap())
+    }
+
+    /// The service is gone in the middle of a query, as when its machine is.
+    fn ends_without_a_word(&self, service: Service, proxy: &ProxyStatus, postgres: &Postgres) {
+        let mut psql = self.psql(
+            proxy,
+            "orders",
+            "alice",
+            "select 'asleep' from pg_sleep(600)",
+        );
+        let psql = psql.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let running = "select count(*) from pg_stat_activity where state = 'active' and query like '%asleep%' and pid <> pg_backend_pid()";
+        service.shows("a query under way", |_| postgres.sql(running).trim() != "0");
+        service.kill();
+        let output = psql.unwrap().wait_with_output().unwrap();
+        let text = complaint(&output);
+        let said = [
+            "SSL SYSCALL error",
+            "server closed the connection unexpectedly",
+        ];
+        assert!(said.iter().any(|words| text.contains(words)), "{text}");
+        // What the page says to type then tells it apart.
+        let status = self.world.command(&["status"]).output().unwrap();
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&status.stdout),
+            complaint(&status)
+        );
+        assert!(
+            !status.status.success() && text.contains("no service answers at"),
+            "{text}"
+        );
     }
 }
 

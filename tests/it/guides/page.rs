@@ -68,6 +68,14 @@ pub fn blocks(page: &str) -> Vec<Block> {
     blocks
 }
 
+/// What the client reads, by the table of troubles of a page: the code of the first cell of each row.
+pub fn troubles(page: &str) -> Vec<&str> {
+    let (_, table) = page.split_once("\n## When it does not work\n").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| row.split('|').nth(1).unwrap().trim())
+        .collect()
+}
+
 impl Walk<'_> {
     /// Does what the blocks say.
     pub fn through(&mut self, blocks: &[Block]) {
