@@ -1,5 +1,7 @@
 //! Somebody sits at a terminal, and `psql` behaves through the door as it does without it.
 
+mod login;
+
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use muster::service::status::ProxyStatus;

@@ -2,7 +2,7 @@
 //! read when something stands against it.
 
 mod clusters;
-mod trouble;
+pub mod trouble;
 
 use std::{
     fs,

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The code of a secret in base32 at a step of thirty seconds, as RFC 6238 says.
-fn code(secret: &str, step: u64) -> String {
+pub fn code(secret: &str, step: u64) -> String {
     let (mut bits, mut held, mut key) = (0_u32, 0, Vec::new());
     for letter in secret.bytes() {
         let value = match letter {
@@ -37,7 +37,8 @@ fn code(secret: &str, step: u64) -> String {
     format!("{:06}", number % 1_000_000)
 }
 
-fn step() -> u64 {
+/// Which step it is now.
+pub fn step() -> u64 {
     let now = std::time::SystemTime::now();
     now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() / 30
 }
