@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
 use muster_client::{
     Limits,
-    native::local_url,
+    native::{local_jdbc, local_url},
     port::{Keeper, Listener, OfProfile, Place, Port, Settings, TCP_CHECKED},
 };
 use serde_json::json;
@@ -147,10 +147,11 @@ fn ready(
 ) -> Result<(), Failure> {
     let (host, port) = (listener.host(), listener.port());
     let url = local_url(host, port, user, name);
+    let jdbc = local_jdbc(host, port, user, name);
     print(|out| match output {
         Output::Json => {
             let line = json!({
-                "database": database, "host": host, "port": port, "db_user": user, "db_name": name, "url": url,
+                "database": database, "host": host, "port": port, "db_user": user, "db_name": name, "url": url, "jdbc": jdbc,
             });
             writeln!(out, "{line}")
         }
@@ -161,7 +162,11 @@ fn ready(
                 shown(database),
                 shown(host)
             )?;
-            writeln!(out, "  {}", shown(&url))
+            writeln!(out, "  {}", shown(&url))?;
+            match &jdbc {
+                Some(jdbc) => writeln!(out, "  {}", shown(jdbc)),
+                None => Ok(()),
+            }
         }
     })?;
     Ok(())

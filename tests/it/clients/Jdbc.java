@@ -19,7 +19,7 @@ class Jdbc {
 
     static Connection connect() throws SQLException {
         Properties more = new Properties();
-        more.setProperty("user", System.getenv("PGUSER"));
+        if (System.getenv("PGUSER") != null) more.setProperty("user", System.getenv("PGUSER"));
         if (System.getenv("PGPASSWORD") != null) more.setProperty("password", System.getenv("PGPASSWORD"));
         return DriverManager.getConnection(System.getenv("JDBC_URL"), more);
     }

@@ -1,7 +1,8 @@
-"""asyncpg, which speaks the protocol itself. Where to connect to is in libpq's environment variables."""
+"""asyncpg, which speaks the protocol itself. Where to connect to is in libpq's environment variables, or in a URL."""
 
 import asyncio
 import io
+import os
 
 import asyncpg
 from robot import answer, digest, lines, rows, steps
@@ -14,7 +15,8 @@ class Robot:
         for old in (self.connection, self.second):
             if old:
                 await old.close()
-        self.connection, self.second = await asyncpg.connect(), await asyncpg.connect()
+        dsn = os.environ.get("DSN")
+        self.connection, self.second = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
         self.prepared, self.notes, self.news = {}, [], asyncio.Queue()
         self.connection.add_log_listener(lambda _, note: self.notes.append(f"{note.severity}: {note.message}"))
         return ["done"]

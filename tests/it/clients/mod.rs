@@ -1,7 +1,8 @@
 //! Real clients: what each of them gets through the door is what it gets without it.
 //!
 //! The behaviours are files in `fixtures/clients`, whose page says what the steps of a file mean. A client is a robot
-//! that does them, one at a time: a program of its own that reads steps and writes answers, or a few lines here.
+//! that does them, one at a time: a program of its own that reads steps and writes answers, or a few lines here. The door is
+//! entered with a certificate, at a local port of `muster db proxy`, or by what `muster db config` prints.
 
 mod case;
 mod program;
@@ -10,6 +11,7 @@ mod tls;
 mod tokio;
 
 use std::{
+    cell::OnceCell,
     path::PathBuf,
     sync::{
         LazyLock,
@@ -18,10 +20,14 @@ use std::{
 };
 
 use muster::service::status::ProxyStatus;
+use rustix::process::Signal;
 
 use self::case::{Case, Step};
 use crate::{
-    door::town::{POSTGRES, Papers, Town},
+    door::{
+        town::{POSTGRES, Papers, Town, said},
+        ways::{Person, port::Local},
+    },
     support::postgres::{PASSWORD, Postgres, bin, tools},
 };
 
@@ -59,18 +65,33 @@ impl Way {
 
     fn to(port: String, ca: &std::path::Path) -> Self {
         let text = str::to_owned;
+        let mut way = Self::bare();
+        way.env.extend([
+            ("PGHOST", text("localhost")),
+            ("PGPORT", port),
+            ("PGUSER", text("alice")),
+            ("PGDATABASE", text("shop")),
+            ("PGSSLMODE", text("verify-full")),
+            ("PGSSLROOTCERT", ca.display().to_string()),
+        ]);
+        way
+    }
+
+    /// By nothing but what stands in a URL: `DSN`, or `JDBC_URL`.
+    fn by(variable: &'static str, url: &str) -> Self {
+        let mut way = Self::bare();
+        way.env.push((variable, url.to_owned()));
+        way
+    }
+
+    fn bare() -> Self {
+        let env = [
+            ("PATH", "/usr/bin:/bin"),
+            ("HOME", "/nonexistent"),
+            ("LC_ALL", "C.UTF-8"),
+        ];
         Self {
-            env: vec![
-                ("PGHOST", text("localhost")),
-                ("PGPORT", port),
-                ("PGUSER", text("alice")),
-                ("PGDATABASE", text("shop")),
-                ("PGSSLMODE", text("verify-full")),
-                ("PGSSLROOTCERT", ca.display().to_string()),
-                ("PATH", text("/usr/bin:/bin")),
-                ("HOME", text("/nonexistent")),
-                ("LC_ALL", text("C.UTF-8")),
-            ],
+            env: env.map(|(name, value)| (name, value.to_owned())).into(),
         }
     }
 
@@ -83,6 +104,54 @@ impl Way {
 
 /// Does all cases both ways, against both servers. `cannot` are the verbs that the client has no means for.
 fn same(start: impl Fn(&Way) -> Box<dyn Robot>, cannot: &[&str]) {
+    compare(start, cannot, &[], |town, proxy, name| {
+        let orders = ["--db", name, "--db-user", "alice", "--db-name", "shop"];
+        (Way::through(proxy, &town.sign("ana", &orders)), None)
+    });
+}
+
+/// The same by a URL of a local port, as a graphical client has it; `key` is the kind of URL, `variable` who reads it.
+fn same_by_port(
+    start: impl Fn(&Way) -> Box<dyn Robot>,
+    cannot: &[&str],
+    (key, variable): (&str, &'static str),
+) {
+    let eva = OnceCell::new();
+    compare(start, cannot, &[], |town, proxy, name| {
+        let eva = eva.get_or_init(|| Person::new(town, proxy, "eva", "shop"));
+        let local = Local::open(eva, name, &["--db-user", "alice", "--db-name", "shop"]);
+        let way = Way::by(variable, local.ready[key].as_str().unwrap());
+        (way, Some(local))
+    });
+}
+
+/// The same by what `muster db config` prints; some behaviours are enough, for from there on the way is the same.
+fn same_by_config(
+    start: impl Fn(&Way) -> Box<dyn Robot>,
+    cannot: &[&str],
+    (format, variable): (&str, &'static str),
+) {
+    let (eva, few) = (
+        OnceCell::new(),
+        ["statements.yaml", "copy.yaml", "cancel.yaml"],
+    );
+    compare(start, cannot, &few, |town, proxy, name| {
+        let eva = eva.get_or_init(|| Person::new(town, proxy, "eva", "shop"));
+        let config = ["db", "config", name, "--format", format];
+        let names = ["--db-user", "alice", "--db-name", "shop"];
+        let url = said(&eva.run(&[&config[..], &names].concat()));
+        (Way::by(variable, &url), None)
+    });
+}
+
+/// Does the cases of these files, or all of them, without the door and through it, against both servers. `door` says which
+/// way that is to a database, and what has to stay meanwhile.
+fn compare(
+    start: impl Fn(&Way) -> Box<dyn Robot>,
+    cannot: &[&str],
+    files: &[&str],
+    door: impl Fn(&Town, &ProxyStatus, &str) -> (Way, Option<Local>),
+) {
     let town = Town::new("");
     let late = &*POSTGRES_18;
     // Found by hand, as the other one; trusted by its record alone.
@@ -96,13 +165,11 @@ fn same(start: impl Fn(&Way) -> Box<dyn Robot>, cannot: &[&str]) {
     let (service, proxy) = town.open();
     let mut wrong = Vec::new();
     for (name, postgres) in [("orders", &*POSTGRES), ("late", late)] {
-        let papers = town.sign(
-            "ana",
-            &["--db", name, "--db-user", "alice", "--db-name", "shop"],
-        );
+        let (way, local) = door(&town, &proxy, name);
         let mut straight = start(&Way::straight(postgres));
-        let mut through = start(&Way::through(&proxy, &papers));
-        for case in Case::all() {
+        let mut through = start(&way);
+        let wanted = |case: &Case| files.is_empty() || files.contains(&case.file.as_str());
+        for case in Case::all().into_iter().filter(wanted) {
             let twice = [Once::new(), Once::new()];
             for robot in [&mut straight, &mut through] {
                 assert_eq!(robot.step(&["again".to_owned()]), ["done"]);
@@ -133,6 +200,10 @@ fn same(start: impl Fn(&Way) -> Box<dyn Robot>, cannot: &[&str]) {
                     ));
                 }
             }
+        }
+        drop((straight, through));
+        if let Some(local) = local {
+            assert_eq!(local.end(Signal::INT), "", "{name}");
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -197,6 +268,38 @@ fn tokio_postgres() {
 fn jdbc() {
     let place = tempfile::tempdir().unwrap();
     same(|way| Box::new(program::jdbc(way, place.path())), &[]);
+}
+
+#[test]
+fn psycopg_at_a_local_port() {
+    same_by_port(
+        |way| python("psycopg_robot.py", way),
+        &["lob"],
+        ("url", "DSN"),
+    );
+}
+
+#[test]
+fn jdbc_at_a_local_port() {
+    let place = tempfile::tempdir().unwrap();
+    same_by_port(
+        |way| Box::new(program::jdbc(way, place.path())),
+        &[],
+        ("jdbc", "JDBC_URL"),
+    );
+}
+
+#[test]
+fn the_urls_of_db_config() {
+    let place = tempfile::tempdir().unwrap();
+    let (url, jdbc) = (("url", "DSN"), ("jdbc", "JDBC_URL"));
+    same_by_config(|way| python("psycopg_robot.py", way), &["lob"], url);
+    same_by_config(
+        |way| python("asyncpg_robot.py", way),
+        &["pipeline", "state", "lob"],
+        url,
+    );
+    same_by_config(|way| Box::new(program::jdbc(way, place.path())), &[], jdbc);
 }
 
 /// Where the robots are that are programs.

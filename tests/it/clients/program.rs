@@ -96,6 +96,21 @@ pub fn jdbc(way: &Way, place: &Path) -> Program {
             .expect("javac: install a JDK, or run `tests/run`");
         assert!(javac.status.success(), "{javac:?}");
     }
+    let url = match way.get("JDBC_URL") {
+        Some(url) => url.to_owned(),
+        None => jdbc_url(way, place),
+    };
+    let path = format!("{}:{}", jar.display(), classes.display());
+    Program::start(
+        Path::new("java"),
+        &["-Xmx3g", "-cp", &path, "Jdbc"],
+        way,
+        &[("JDBC_URL", url)],
+    )
+}
+
+/// The URL of a way that libpq's variables say, as a person would write it.
+fn jdbc_url(way: &Way, place: &Path) -> String {
     let of = |name: &str| way.get(name).unwrap_or_default().to_owned();
     let mut url = format!(
         "jdbc:postgresql://{}:{}/{}?sslmode={}&sslrootcert={}",
@@ -118,11 +133,5 @@ pub fn jdbc(way: &Way, place: &Path) -> Program {
         url += &format!("&sslcert={}&sslkey={}", of("PGSSLCERT"), der.display());
         assert!(fs::exists(der).unwrap());
     }
-    let path = format!("{}:{}", jar.display(), classes.display());
-    Program::start(
-        Path::new("java"),
-        &["-Xmx3g", "-cp", &path, "Jdbc"],
-        way,
-        &[("JDBC_URL", url)],
-    )
+    url
 }

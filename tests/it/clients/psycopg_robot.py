@@ -1,6 +1,7 @@
-"""psycopg 3, with the libpq that its wheel brings. Where to connect to is in libpq's environment variables."""
+"""psycopg 3, with the libpq that its wheel brings. Where to connect to is in libpq's environment variables, or in a URL."""
 
 import io
+import os
 import threading
 
 import psycopg
@@ -9,7 +10,7 @@ from robot import answer, digest, lines, rows, steps
 
 
 def connect():
-    return psycopg.connect("", autocommit=True, cursor_factory=psycopg.RawCursor)
+    return psycopg.connect(os.environ.get("DSN", ""), autocommit=True, cursor_factory=psycopg.RawCursor)
 
 
 class Robot:

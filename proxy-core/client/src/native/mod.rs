@@ -193,6 +193,23 @@ pub fn local_url(host: &str, port: u16, db_user: Option<&str>, db_name: Option<&
     }
 }
 
+/// The same for JDBC; nothing for a socket, which its driver does not know.
+pub fn local_jdbc(
+    host: &str,
+    port: u16,
+    db_user: Option<&str>,
+    db_name: Option<&str>,
+) -> Option<String> {
+    if host.starts_with('/') {
+        return None;
+    }
+    let user = db_user.map_or_else(String::new, |user| format!("user={}&", encoded(user)));
+    let name = encoded(db_name.unwrap_or_default());
+    Some(format!(
+        "jdbc:postgresql://{host}:{port}/{name}?{user}sslmode=disable"
+    ))
+}
+
 /// A part of a URL: a space is `%20`, for libpq knows no `+`.
 fn encoded(text: &str) -> String {
     byte_serialize(text.as_bytes())

@@ -86,6 +86,17 @@ fn urls_are_read_as_they_were_meant() {
         local_url("/run/me", 5432, Some("app"), Some("shop")),
         "postgresql://app@%2Frun%2Fme:5432/shop"
     );
+    let local = |host: &str, user| local_jdbc(host, 5433, user, Some("a shop"));
+    assert_eq!(
+        local("127.0.0.1", Some("app")).as_deref(),
+        Some("jdbc:postgresql://127.0.0.1:5433/a%20shop?user=app&sslmode=disable")
+    );
+    assert_eq!(
+        local("127.0.0.1", None).as_deref(),
+        Some("jdbc:postgresql://127.0.0.1:5433/a%20shop?sslmode=disable")
+    );
+    // Its driver knows no sockets.
+    assert_eq!(local("/run/me", Some("app")), None);
     let v6 = Connection {
         host: "::1".to_owned(),
         ..connection("app", "shop")

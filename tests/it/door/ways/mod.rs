@@ -2,7 +2,7 @@
 
 mod connect;
 mod other;
-mod port;
+pub mod port;
 mod wait;
 
 use std::{

@@ -9,17 +9,21 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::*;
+use crate::support::reaper::Reaper;
 
 /// The program, with a local port open.
-struct Local {
+pub struct Local {
     child: Child,
+    _reaper: Reaper,
     out: BufReader<ChildStdout>,
-    ready: Value,
+    /// What it says of itself.
+    pub ready: Value,
 }
 
 impl Local {
-    fn open(eva: &Person, args: &[&str]) -> Self {
-        let args = [&["db", "proxy", "orders", "-o", "json"], args].concat();
+    /// Opens one for a database, as this person.
+    pub fn open(eva: &Person, database: &str, args: &[&str]) -> Self {
+        let args = [&["db", "proxy", database, "-o", "json"], args].concat();
         let mut child = eva
             .command(&args)
             .stdout(Stdio::piped())
@@ -40,7 +44,12 @@ impl Local {
                 .unwrap();
             panic!("no port: {line}{why}")
         });
-        Self { child, out, ready }
+        Self {
+            _reaper: Reaper::of(&child, "TERM", None),
+            child,
+            out,
+            ready,
+        }
     }
 
     fn dsn(&self, more: &str) -> String {
@@ -49,7 +58,7 @@ impl Local {
     }
 
     /// Ends it by a signal, and returns what it complained about.
-    fn end(mut self, signal: Signal) -> String {
+    pub fn end(mut self, signal: Signal) -> String {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
         let mut rest = String::new();
         self.out.read_to_string(&mut rest).unwrap();
@@ -65,7 +74,7 @@ fn a_program_without_certificates_connects_to_a_local_port() {
     let town = town_at_one_port();
     let (service, proxy) = town.open();
     let eva = Person::new(&town, &proxy, "eva", "shop");
-    let local = Local::open(&eva, &["--db-user", "alice", "--db-name", "shop"]);
+    let local = Local::open(&eva, "orders", &["--db-user", "alice", "--db-name", "shop"]);
     for more in [
         "sslmode=disable",
         "sslmode=prefer",
@@ -160,9 +169,11 @@ fn a_socket_is_for_one_user_of_the_machine() {
     let place = dir.to_str().unwrap();
     let local = Local::open(
         &eva,
+        "orders",
         &["--socket", place, "--db-user", "alice", "--db-name", "shop"],
     );
     let url = local.ready["url"].as_str().unwrap().to_owned();
+    assert_eq!(local.ready["jdbc"], Value::Null);
     for dsn in [&local.dsn(""), &url] {
         let sql = eva.psql(&[], &["-d", dsn, "-c", SELECT]).output().unwrap();
         assert_eq!(said(&sql), "alice|shop", "{dsn}");
