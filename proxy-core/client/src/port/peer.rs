@@ -2,12 +2,13 @@
 //! the machine are turned away, but for root, who could take them anyway.
 //!
 //! A Unix socket says it (`SO_PEERCRED`). For TCP, Linux lists in `/proc/self/net/tcp` and `tcp6` whose each connection is;
-//! other systems have no such list.
+//! other systems have no such list. A program may come to an address of IPv4 by a socket of IPv6, as all in Java does: its end
+//! then stands in `tcp6`, with the address in that form.
 
 use std::{
     fs::File,
     io::{BufRead, BufReader},
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 
 /// Whether the other end of a TCP connection is known on this system.
@@ -41,13 +42,29 @@ pub(super) fn of_tcp(from: SocketAddr, to: SocketAddr) -> Result<(), String> {
     if !TCP_CHECKED {
         return Ok(());
     }
-    let name = match from.ip() {
-        IpAddr::V4(_) => "/proc/self/net/tcp",
-        IpAddr::V6(_) => "/proc/self/net/tcp6",
+    let mut unread = None;
+    let mut uid = None;
+    for (name, from, to) in places(from, to) {
+        match File::open(name) {
+            Ok(list) => uid = uid.or_else(|| find(BufReader::new(list), from, to)),
+            Err(error) => unread = Some(format!("cannot read {name}: {error}")),
+        }
+    }
+    let unknown = || unread.unwrap_or_else(|| "whose it is cannot be found out".to_owned());
+    allowed(uid.ok_or_else(unknown)?)
+}
+
+/// Where the end `from` may stand, and how.
+fn places(from: SocketAddr, to: SocketAddr) -> Vec<(&'static str, SocketAddr, SocketAddr)> {
+    const V6: &str = "/proc/self/net/tcp6";
+    let (IpAddr::V4(near), IpAddr::V4(far)) = (from.ip(), to.ip()) else {
+        return vec![(V6, from, to)];
     };
-    let list = File::open(name).map_err(|error| format!("cannot read {name}: {error}"))?;
-    let uid = find(BufReader::new(list), from, to);
-    allowed(uid.ok_or("whose it is cannot be found out")?)
+    let mapped = |ip: Ipv4Addr, port| SocketAddr::from((ip.to_ipv6_mapped(), port));
+    vec![
+        ("/proc/self/net/tcp", from, to),
+        (V6, mapped(near, from.port()), mapped(far, to.port())),
+    ]
 }
 
 /// The user of the end `from`.
@@ -101,6 +118,21 @@ mod tests {
         let (accepted, _) = listener.accept().unwrap();
         assert_eq!(of_tcp(from, to), Ok(()));
         // Whoever has closed is nobody any more: root is what the list says then.
+        drop(client);
+        assert!(of_tcp(from, to).is_err());
+        drop(accepted);
+    }
+
+    #[test]
+    fn a_socket_of_ipv6_is_known_at_an_address_of_ipv4() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        // As Java connects.
+        let mapped = ("::ffff:127.0.0.1".parse::<IpAddr>().unwrap(), to.port());
+        let client = TcpStream::connect(mapped).unwrap();
+        let (accepted, from) = listener.accept().unwrap();
+        assert!(client.local_addr().unwrap().is_ipv6() && from.is_ipv4());
+        assert_eq!(of_tcp(from, to), Ok(()));
         drop(client);
         assert!(of_tcp(from, to).is_err());
         drop(accepted);
