@@ -1,4 +1,5 @@
-//! The fuzzer's functions with good bytes that were changed by chance. `MUSTER_FUZZ` is the number of tries.
+//! The fuzzer's functions with good bytes that were changed by chance. `MUSTER_FUZZ` is the number of tries;
+//! `MUSTER_FUZZ_SEEDS` a directory that the good bytes are written to, for libFuzzer to begin with.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
@@ -10,10 +11,17 @@ use crate::engines::postgres::relay::tests::{
 };
 
 /// Runs a target with what was changed of each seed.
-fn run(target: fn(&[u8]), seeds: &[Vec<u8>], times: u64) {
+fn run(name: &str, target: fn(&[u8]), seeds: &[Vec<u8>], times: u64) {
     assert!(!seeds.is_empty());
     for seed in seeds {
         target(seed);
+    }
+    if let Some(dir) = std::env::var_os("MUSTER_FUZZ_SEEDS") {
+        let dir = std::path::PathBuf::from(dir).join(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        for (number, seed) in seeds.iter().enumerate() {
+            std::fs::write(dir.join(format!("good-{number}")), seed).unwrap();
+        }
     }
     for number in 0..tries(times) {
         let mut chance = Chance::new(number);
@@ -50,7 +58,7 @@ fn first_packets() {
             seeds.push([&[channel, 9][..], bytes].concat());
         }
     }
-    run(start, &seeds, 20_000);
+    run("start", start, &seeds, 20_000);
 }
 
 #[test]
@@ -68,7 +76,7 @@ fn messages_of_both_sides() {
         data
     };
     let seeds: Vec<_> = conversations().iter().map(encoded).collect();
-    run(messages, &seeds, 3_000);
+    run("messages", messages, &seeds, 3_000);
 }
 
 #[test]
@@ -83,6 +91,7 @@ fn certificates_and_identities() {
     let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
     assert!(trust::read(made.der()));
     run(
+        "certificate",
         certificate,
         &[made.der().to_vec(), identity.to_vec()],
         20_000,
@@ -91,12 +100,13 @@ fn certificates_and_identities() {
 
 #[test]
 fn files_of_records() {
-    let seeds = [
-        "kind: role\nversion: v7\nmetadata: { name: a }\nspec:\n  allow: { db_labels: { env: [dev, '{{external.x}}'] }, db_users: ['*'], db_names: [b] }\n  options: { max_session_ttl: 8h }\n",
-        "kind: token\nversion: v2\nmetadata: { name: t, expires: 2026-01-01T00:00:00Z }\nspec: { roles: [Db], join_method: ec2, allow: [{ aws_account: '1' }] }\n",
-        "kind: db\nversion: v3\nmetadata: { name: d, labels: { a: b } }\nspec: { protocol: postgres, uri: 'db:5432', aws: { region: r } }\n---\nkind: lock\nversion: v2\nmetadata: { name: l }\nspec: { target: { user: u }, ttl: 1h }\n",
-        "kind: user\nversion: v2\nmetadata: { name: u }\nspec: { roles: [a], traits: { x: [y] } }\n",
-    ];
-    let seeds: Vec<_> = seeds.iter().map(|text| text.as_bytes().to_vec()).collect();
-    run(records, &seeds, 3_000);
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/access/records");
+    let files = std::fs::read_dir(dir).unwrap();
+    let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let seeds: Vec<_> = files
+        .iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect();
+    run("records", records, &seeds, 3_000);
 }

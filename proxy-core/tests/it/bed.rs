@@ -90,6 +90,8 @@ pub fn server(ca: &Ca) -> (rcgen::Certificate, KeyPair) {
 /// Logs in with the one password of the tests.
 pub struct Login1 {
     tls: UpstreamTls,
+    /// The same with a client certificate of `papers`.
+    papers: UpstreamTls,
     password: &'static str,
 }
 
@@ -101,13 +103,18 @@ impl Credentials for Login1 {
             user: user.to_owned(),
             proof: match user {
                 "token" => Proof::Token(secret),
+                "papers" => Proof::Certificate,
                 _ => Proof::Password(secret),
             },
         })
     }
 
-    fn tls(&self, _: &Target, _: &str) -> Result<UpstreamTls, CredentialError> {
-        Ok(self.tls.clone())
+    fn tls(&self, _: &Target, user: &str) -> Result<UpstreamTls, CredentialError> {
+        let tls = match user {
+            "papers" => &self.papers,
+            _ => &self.tls,
+        };
+        Ok(tls.clone())
     }
 
     fn explain(&self, target: &Target, user: &str, failure: &Failure<'_>) -> Advice {
@@ -173,7 +180,7 @@ pub fn target(id: &str, name: &str, endpoint: Option<SocketAddr>) -> Target {
 pub fn role(name: &str) -> Role {
     let allow = Rules {
         labels: LabelRules::all(),
-        db_users: Words::parse(["alice", "carl", "md5", "token"]).unwrap(),
+        db_users: Words::parse(["alice", "carl", "md5", "token", "papers"]).unwrap(),
         db_names: Words::any(),
         ..Rules::default()
     };
@@ -238,14 +245,26 @@ impl Bed {
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let mut papers = CertificateParams::new(Vec::new()).unwrap();
+        papers
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "papers");
+        papers.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let (papers, key) = postgres.clients.sign(&papers);
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let papers = config
+            .clone()
+            .with_client_auth_cert(vec![papers.der().clone()], key)
+            .unwrap();
+        let tls = |config| UpstreamTls {
+            config: Arc::new(config),
+            name: ServerName::try_from("localhost").unwrap(),
+            verified: true,
+        };
         let credentials = Login1 {
-            tls: UpstreamTls {
-                config: Arc::new(config),
-                name: ServerName::try_from("localhost").unwrap(),
-                verified: true,
-            },
+            tls: tls(config.with_no_client_auth()),
+            papers: tls(papers),
             password: "secret",
         };
         let audit = Log::open(muster_audit::Settings::new(

@@ -74,6 +74,47 @@ fn a_lock_a_role_and_a_removed_target_end_the_sessions_that_they_concern() {
 }
 
 #[test]
+fn a_lock_ends_the_sessions_of_whatever_it_is_on_and_lets_nobody_in_there() {
+    // A door of its own: a lock on a role or a database must not meet others.
+    let bed = Bed::new(Settings::default(), None);
+    let endpoint = std::net::SocketAddr::from(([127, 0, 0, 1], postgres().port));
+    bed.catalog
+        .rcu(|catalog| catalog.with(Arc::new(target("other", "other", Some(endpoint)))));
+    let [one, two] = [(); 2].map(|()| bed.person(|_| {}));
+    run(async {
+        for (name, on) in [
+            ("on the user", LockTarget::User(one.clone())),
+            ("on the role", LockTarget::Role(one.clone())),
+            ("on the database", LockTarget::Target("app".into())),
+        ] {
+            let certificate = bed.login(&one, "app");
+            let session = bed.connect(&certificate, "alice").await;
+            let others = bed.connect(&bed.login(&two, "other"), "alice").await;
+            let lock = Lock {
+                message: Some("wait".into()),
+                ..Lock::new(name, on.clone())
+            };
+            bed.policy.rcu(|policy| policy.with_lock(lock.clone()));
+            assert_eq!(bed.door.changed(&Changed::Lock(on.clone())), 1, "{name}");
+            assert_eq!(session.end().await, "57P01 access is locked: wait");
+            let said = bed.complaint(Some(&certificate), "");
+            assert!(said.contains("access is locked: wait"), "{name}: {said}");
+            others.client.batch_execute("select 1").await.unwrap();
+            bed.policy.rcu(|policy| policy.without_lock(name));
+            assert_eq!(bed.door.changed(&Changed::Lock(on)), 0);
+            assert_eq!(bed.sql(&certificate, &["select 1"]), "1\n");
+        }
+        // A user who is gone.
+        let session = bed.connect(&bed.login(&one, "app"), "alice").await;
+        bed.policy.rcu(|policy| policy.without_user(&one));
+        assert_eq!(bed.door.changed(&Changed::User(one.clone())), 1);
+        let said = session.end().await;
+        assert!(said.starts_with("57P01"), "{said}");
+    });
+    bed.door.stop();
+}
+
+#[test]
 fn a_session_ends_while_its_query_runs() {
     let bed = bed();
     let user = bed.person(|_| {});

@@ -19,5 +19,6 @@ mod entry;
 mod faults;
 mod hostile;
 mod raw;
+mod real;
 mod server;
 mod sessions;

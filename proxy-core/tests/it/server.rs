@@ -31,6 +31,8 @@ pub fn program(name: &str) -> PathBuf {
 pub struct Postgres {
     pub port: u16,
     pub ca: Ca,
+    /// Whom the server believes about the names of its users.
+    pub clients: Ca,
     _dir: TempDir,
 }
 
@@ -95,7 +97,11 @@ impl Postgres {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
+        let clients = Ca::new("clients of databases");
+        fs::write(dir.path().join("clients.pem"), &clients.pem).unwrap();
         let hba = "host all postgres 127.0.0.1/32 trust\n\
+                   hostssl all papers 127.0.0.1/32 cert\n\
+                   hostssl replication all 127.0.0.1/32 scram-sha-256\n\
                    hostssl all token 127.0.0.1/32 password\n\
                    hostssl all md5 127.0.0.1/32 md5\n\
                    hostssl all all 127.0.0.1/32 scram-sha-256\n";
@@ -120,6 +126,8 @@ impl Postgres {
                 ])
                 .args(["-c", &set("ssl_cert_file", &file("server.crt"))])
                 .args(["-c", &set("ssl_key_file", &file("server.key"))])
+                .args(["-c", &set("ssl_ca_file", &file("clients.pem"))])
+                .args(["-c", "wal_level=logical"])
                 .stdout(Stdio::null())
                 .stderr(fs::File::create(home.join("log")).unwrap())
                 .spawn()
@@ -129,13 +137,14 @@ impl Postgres {
         let server = Self {
             port,
             ca,
+            clients,
             _dir: dir,
         };
         until("PostgreSQL answers", || {
             server.direct("select 1").status.success()
         });
         let sql =
-            "create role alice login password 'secret'; create role bob login password 'secret';
+            "create role alice login replication password 'secret'; create role papers login; create role bob login password 'secret';
                    create role token login password 'secret'; set password_encryption = md5;
                    create role md5 login password 'secret'; create database app;";
         let script = sql.split(';').map(str::trim).filter(|one| !one.is_empty());

@@ -46,6 +46,7 @@ fn psql_runs_statements_and_reads_errors() {
         ("ssl_max_protocol_version=TLSv1.2", "alice"),
         ("user=token", "token"),
         ("user=md5", "md5"),
+        ("user=papers", "papers"),
     ] {
         let output = bed
             .psql(Some(&certificate), more)

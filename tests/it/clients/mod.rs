@@ -13,6 +13,7 @@ mod tokio;
 use std::{
     cell::OnceCell,
     path::PathBuf,
+    process::{Command, Stdio},
     sync::{
         LazyLock,
         atomic::{AtomicU32, Ordering},
@@ -244,6 +245,57 @@ fn psql_18() {
         |way| Box::new(psql::Psql::start(program.clone(), way)),
         &["state", "cancel"],
     );
+}
+
+/// TLS without asking for it, and the later protocol with its long cancel keys, one by one and together.
+#[test]
+fn psql_18_begins_in_every_way() {
+    let program = tools().join("clients/psql-18/a/b/bin/psql");
+    let town = Town::new("");
+    let (service, proxy) = town.open();
+    let way = Way::through(&proxy, &town.ana());
+    let start = |more: &str, sql: &str| {
+        let port = way.get("PGPORT").unwrap();
+        let at = format!("host=localhost port={port} {more}");
+        Command::new(&program)
+            .env_clear()
+            .envs(way.env.iter().map(|(name, value)| (name, value)))
+            .args(["-XAtq", "-d", &at, "-c", sql])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    for more in [
+        "",
+        "sslnegotiation=direct",
+        "min_protocol_version=3.2 max_protocol_version=3.2",
+        "sslnegotiation=direct min_protocol_version=3.2 max_protocol_version=latest",
+    ] {
+        let output = start(more, "select 'in'").wait_with_output().unwrap();
+        assert_eq!(output.stdout, b"in\n", "{more}: {output:?}");
+        let mark = Once::new().0;
+        let child = start(more, &format!("select pg_sleep(300) /* {mark} */"));
+        let running = format!(
+            "select count(*) from pg_stat_activity where query like '%{mark} */' and pid <> pg_backend_pid()"
+        );
+        let is_running = |wanted: &str| {
+            service.shows(&format!("{wanted} of the query {mark}"), |_| {
+                POSTGRES.sql(&running).trim() == wanted
+            });
+        };
+        is_running("1");
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            said.contains("canceling statement due to user request"),
+            "{more}: {said}"
+        );
+        is_running("0");
+    }
+    service.stop();
 }
 
 #[test]
