@@ -172,6 +172,7 @@ impl Authority {
             );
         }
         let (policy, _) = records::policy(journal.records(), now)?;
+        let failures = people::restore_silences(&journal);
         let limiter = |(burst, seconds)| Limiter::new(burst, seconds);
         Ok(Self {
             cluster,
@@ -188,7 +189,7 @@ impl Authority {
             tries: Mutex::new(Tries {
                 addresses: limiter(FROM_ADDRESS),
                 users: limiter(OF_USER),
-                failures: Failures::default(),
+                failures,
             }),
             shown: Mutex::new((Vec::new(), now)),
             settings,

@@ -4,6 +4,7 @@
 //! beyond that is told only to those who have shown all that they have.
 
 mod entering;
+mod silence;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,7 +14,10 @@ use muster_model::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(super) use self::entering::LoginAsked;
+pub(super) use self::{
+    entering::LoginAsked,
+    silence::{SILENCES, restore as restore_silences},
+};
 use super::{
     Answer, Authority, By, How, Invited, Kind, State,
     journal::{Id, Op, Stored},
@@ -184,8 +188,11 @@ impl Authority {
             id: Id::new(LOGINS, user),
         });
         ops.push(put);
+        // Whoever is invited anew is heard.
+        ops.extend(silence::end(&state.journal, user));
         state.journal.append(ops)?;
         drop(state);
+        self.tries().failures.right(user.as_bytes());
         self.tell_invited(&invited, seconds, by, now);
         Ok(Answer::Invited(invited))
     }

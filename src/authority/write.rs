@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     Answer, Authority, By, Changed, Document, How, Kind, State,
     journal::Op,
-    people::{INVITES, LOGINS},
+    people::{INVITES, LOGINS, SILENCES},
     records::{self, Checked, refused},
     tell,
 };
@@ -194,7 +194,7 @@ impl Authority {
         });
     }
 
-    /// Removes what is over: invitations, tokens and locks, a day after their end.
+    /// Removes what is over: invitations, tokens and locks, a day after their end; silences, a day after the last try.
     pub(super) fn sweep(&self, now: Timestamp) -> Result<(), Refused> {
         let before = now.plus(-24 * 3600);
         let over = |value: &Value, part: &str| {
@@ -208,6 +208,7 @@ impl Authority {
         for (id, stored) in state.journal.records() {
             let part = match id.table.as_str() {
                 INVITES => "/expires",
+                SILENCES => "/last",
                 "token" => "/metadata/expires",
                 "lock" => "/spec/expires",
                 _ => continue,

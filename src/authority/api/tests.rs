@@ -25,7 +25,7 @@ struct Door {
     authority: Arc<Authority>,
     time: Arc<AtomicI64>,
     behind: Behind,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 const PASSWORD: &str = "correct horse battery";
@@ -52,9 +52,7 @@ fn key() -> String {
 }
 
 impl Door {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let time = Arc::new(AtomicI64::new(1_800_000_000));
+    fn open(dir: tempfile::TempDir, time: Arc<AtomicI64>) -> Self {
         let at = Arc::clone(&time);
         let clock = Arc::new(move || Timestamp::from_unix(at.load(Ordering::SeqCst)));
         let settings = Settings {
@@ -63,12 +61,23 @@ impl Door {
         };
         let passwords = Passwords::with(64, 1, 1, system()).unwrap();
         let opened = Authority::open_with(dir.path(), settings, clock, system(), passwords);
-        let door = Self {
+        Self {
             authority: Arc::new(opened.unwrap()),
             time,
             behind: Behind::new(Arc::default(), Arc::new(|_| false)),
-            _dir: dir,
-        };
+            dir,
+        }
+    }
+
+    /// The same after a restart.
+    fn again(self) -> Self {
+        drop(Arc::into_inner(self.authority).unwrap());
+        Self::open(self.dir, self.time)
+    }
+
+    fn new() -> Self {
+        let time = Arc::new(AtomicI64::new(1_800_000_000));
+        let door = Self::open(tempfile::tempdir().unwrap(), time);
         let records = vec![
             role("plain", &json!({})),
             role("short", &json!({"max_session_ttl": "2h"})),
@@ -330,6 +339,46 @@ async fn nobody_finds_out_who_there_is() {
     door.pass(3600);
     let (status, _) = door.login("alice", &json!({})).await;
     assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_restart_does_not_forget_who_is_not_heard() {
+    let wrong = async |door: &Door, who: &str| {
+        let body = json!({"user": who, "password": "wrong password", "key": key()});
+        let body = serde_json::to_vec(&body).unwrap();
+        door.pass(10);
+        let from = format!("10.1.{}.1", door.now().unix() % 200);
+        door.send(&from, None, "/v1/login", body).await.0
+    };
+    let door = Door::new();
+    door.member("alice", &["plain"], false).await;
+    // Whether there is somebody of that name or not.
+    for who in ["nobody", "alice"] {
+        for _ in 0..10 {
+            assert_eq!(wrong(&door, who).await, StatusCode::UNAUTHORIZED);
+        }
+    }
+    let door = door.again();
+    door.time.fetch_sub(100, Ordering::SeqCst);
+    for who in ["nobody", "alice"] {
+        assert_eq!(wrong(&door, who).await, StatusCode::TOO_MANY_REQUESTS);
+    }
+    door.pass(3600);
+    let (status, _) = door.login("alice", &json!({})).await;
+    assert_eq!(status, StatusCode::OK);
+    // A right one is not forgotten either.
+    let door = door.again();
+    assert_eq!(wrong(&door, "alice").await, StatusCode::UNAUTHORIZED);
+    // Who is invited anew is heard, also after a restart.
+    for _ in 0..9 {
+        wrong(&door, "alice").await;
+    }
+    assert_eq!(wrong(&door, "alice").await, StatusCode::TOO_MANY_REQUESTS);
+    let (user, seconds) = ("alice".to_owned(), 3600);
+    door.ask(Command::Reset { user, seconds });
+    assert_eq!(wrong(&door, "alice").await, StatusCode::UNAUTHORIZED);
+    let door = door.again();
+    assert_eq!(wrong(&door, "alice").await, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

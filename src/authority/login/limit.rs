@@ -6,6 +6,7 @@ use std::{
 };
 
 use muster_model::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The most that is remembered. Who makes more is rid of some of it, and no more.
@@ -31,6 +32,17 @@ struct Failed {
     count: u32,
     last: i64,
     until: i64,
+}
+
+/// A user who is not heard, as it is kept over a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silence {
+    /// Wrong tries in a row.
+    pub count: u32,
+    /// When the last one was.
+    pub last: Timestamp,
+    /// Until when no more are heard.
+    pub until: Timestamp,
 }
 
 type Key = [u8; 16];
@@ -116,9 +128,31 @@ impl Failures {
         true
     }
 
-    /// A right try: the row is broken.
-    pub fn right(&mut self, who: &[u8]) {
-        self.of.remove(&key(who));
+    /// A right try: the row is broken. Says whether the user had been silent.
+    pub fn right(&mut self, who: &[u8]) -> bool {
+        let broken = self.of.remove(&key(who));
+        broken.is_some_and(|failed| failed.count >= FAILURES)
+    }
+
+    /// What is to be kept of a user who has tried too often.
+    pub fn silence(&self, who: &[u8]) -> Option<Silence> {
+        let failed = self.of.get(&key(who))?;
+        (failed.count >= FAILURES).then(|| Silence {
+            count: failed.count,
+            last: Timestamp::from_unix(failed.last),
+            until: Timestamp::from_unix(failed.until),
+        })
+    }
+
+    /// Puts back what was kept under a name of [`silence_name`]. A name that is none is left out.
+    pub fn restore(&mut self, name: &str, kept: &Silence) {
+        let Some(key) = read_name(name) else { return };
+        let failed = Failed {
+            count: kept.count,
+            last: kept.last.unix(),
+            until: kept.until.unix(),
+        };
+        self.of.insert(key, failed);
     }
 }
 
@@ -134,6 +168,20 @@ pub fn origin(address: IpAddr) -> Vec<u8> {
             }
         },
     }
+}
+
+/// The name that a silence is kept under. It does not say whose it is: strangers choose these names, and who exists has no say.
+pub fn silence_name(who: &[u8]) -> String {
+    key(who).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read_name(name: &str) -> Option<Key> {
+    let bytes = (0..name.len()).step_by(2).map(|at| {
+        let pair = name.get(at..at + 2)?;
+        u8::from_str_radix(pair, 16).ok()
+    });
+    let bytes: Option<Vec<u8>> = bytes.collect();
+    bytes?.try_into().ok()
 }
 
 /// Names are as long as a stranger wants; what is kept of them is not.

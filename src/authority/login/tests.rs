@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use muster_model::Timestamp;
 
 use super::{
-    limit::{FAILURES, Failures, Limiter, origin},
+    limit::{FAILURES, Failures, Limiter, origin, silence_name},
     password::{PARAMETERS, Passwords, Unfit},
     secret,
     totp::Totp,
@@ -157,8 +157,20 @@ fn after_many_wrong_tries_a_user_is_not_heard_for_longer_and_longer() {
     assert_eq!(failures.heard(b"alice", at(160)), Ok(()));
     assert!(failures.wrong(b"alice", at(160)));
     assert_eq!(failures.heard(b"alice", at(161)), Err(119));
+    // Who is put back is as they were, and nobody else.
+    let mut again = Failures::default();
+    assert_eq!(failures.silence(b"bob"), None);
+    again.restore(
+        &silence_name(b"alice"),
+        &failures.silence(b"alice").unwrap(),
+    );
+    again.restore("no name of a silence", &failures.silence(b"alice").unwrap());
+    assert_eq!(again.heard(b"alice", at(161)), Err(119));
+    assert_eq!(again.heard(b"bob", at(161)), Ok(()));
+    assert!(again.wrong(b"alice", at(300)));
+    assert_eq!(again.heard(b"alice", at(301)), Err(239));
     // A right one ends it; so does a day.
-    failures.right(b"alice");
+    assert!(failures.right(b"alice") && !failures.right(b"alice"));
     assert_eq!(failures.heard(b"alice", at(161)), Ok(()));
     assert!(!failures.wrong(b"alice", at(162)));
     for n in 0..FAILURES {

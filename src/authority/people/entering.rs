@@ -108,7 +108,7 @@ impl Authority {
         if let Some(step) = step.filter(|_| factor) {
             self.use_up(asked.user, step, from, now)?;
         }
-        self.tries().failures.right(name);
+        self.end_silence(asked.user);
         let wanted = Wanted {
             user: asked.user,
             key: &key,
@@ -155,6 +155,9 @@ impl Authority {
 
     fn wrong(&self, user: &str, from: SocketAddr, now: Timestamp) -> Denied {
         let silent = self.tries().failures.wrong(user.as_bytes(), now);
+        if silent {
+            self.keep_silence(user);
+        }
         let who: String = user.chars().take(256).collect();
         let by = By {
             who: &who,
