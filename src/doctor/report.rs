@@ -120,7 +120,13 @@ pub fn findings(found: &[Finding], width: usize, out: &mut dyn Write) -> io::Res
     }
     for sort in order {
         let all = sorts.remove(&sort).unwrap_or_default();
-        let (full, more) = all.split_at(all.len().min(IN_FULL));
+        // What is said of one thing differs in what is wrong with it: its name alone would tell nothing.
+        let of_one = all.windows(2).all(|pair| match pair {
+            [one, other] => one.subject == other.subject,
+            _ => true,
+        });
+        let most = if of_one { all.len() } else { IN_FULL };
+        let (full, more) = all.split_at(all.len().min(most));
         for finding in full {
             one(finding, width, out)?;
         }
@@ -129,13 +135,17 @@ pub fn findings(found: &[Finding], width: usize, out: &mut dyn Write) -> io::Res
     Ok(())
 }
 
+const fn mark(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Failed => "! ",
+        Severity::Warning => "~ ",
+    }
+}
+
 /// One finding: what, why, what to do.
 fn one(finding: &Finding, width: usize, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)?;
-    let mark = match finding.severity {
-        Severity::Failed => "! ",
-        Severity::Warning => "~ ",
-    };
+    let mark = mark(finding.severity);
     let (code, subject) = (shown(&finding.code), shown(&finding.subject));
     wrapped(
         out,
@@ -170,9 +180,9 @@ fn further(
     width: usize,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    if more.is_empty() {
+    let Some(first) = more.first() else {
         return Ok(());
-    }
+    };
     let named: Vec<_> = more
         .iter()
         .take(NAMED)
@@ -188,7 +198,7 @@ fn further(
         more.len(),
         named.join(", ")
     );
-    wrapped(out, width, "! ", "    ", &text)
+    wrapped(out, width, mark(first.severity), "    ", &text)
 }
 
 fn wrapped(

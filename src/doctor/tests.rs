@@ -108,3 +108,48 @@ fn every_finding_has_a_remedy_and_a_place_on_the_page() {
 fn nothing_is_said_of_what_was_not_looked_at() {
     assert_eq!(examine(&Evidence::default()), Vec::new());
 }
+
+fn about(subject: &str, why: &str) -> Finding {
+    Finding {
+        check: Check::Configuration,
+        code: "invalid".to_owned(),
+        severity: Severity::Warning,
+        subject: subject.to_owned(),
+        what: "it cannot be used".to_owned(),
+        why: why.to_owned(),
+        remedy: "correct it".to_owned(),
+    }
+}
+
+fn written(found: &[Finding]) -> String {
+    let mut out = Vec::new();
+    report::findings(found, 100, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn what_is_wrong_with_one_thing_is_written_in_full() {
+    let whys: Vec<String> = (1..=9)
+        .map(|line| format!("line {line} is wrong"))
+        .collect();
+    let of_one: Vec<_> = whys.iter().map(|why| about("bad.yaml", why)).collect();
+    let text = written(&of_one);
+    for why in &whys {
+        assert!(text.contains(why.as_str()), "{text}");
+    }
+    assert!(!text.contains("more"), "{text}");
+}
+
+#[test]
+fn of_several_things_some_are_named_alone_and_marked_as_what_they_are() {
+    let several: Vec<_> = (1..=9)
+        .map(|n| about(&format!("{n}.yaml"), "it is wrong"))
+        .collect();
+    let text = written(&several);
+    assert_eq!(text.matches("why: it is wrong").count(), 3, "{text}");
+    assert!(
+        text.contains("\n~ configuration/invalid  and 6 more: 4.yaml, 5.yaml"),
+        "{text}"
+    );
+    assert!(!text.contains("! "), "{text}");
+}
