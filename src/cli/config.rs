@@ -310,9 +310,13 @@ impl Check {
             }
             writeln!(
                 out,
-                "{}: {}, {}, {}{}",
+                "{}: {}, {}{}, {}{}",
                 path.display(),
                 count(sources, "source"),
+                match loaded.config.databases.len() {
+                    0 => String::new(),
+                    databases => count(databases, "database") + ", ",
+                },
                 count(rules, "rule"),
                 match plugins {
                     0 => String::new(),

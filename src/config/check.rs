@@ -3,6 +3,7 @@
 mod aws;
 mod azure;
 mod databases;
+pub mod files;
 mod notify;
 mod plugins;
 mod proxy;
@@ -60,7 +61,7 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
     load_by(path, None, |path| OpenFile::open(path))
 }
 
-/// Reads and checks a file, and loads the matchers of one's own that it names.
+/// Reads and checks a file, and loads the matchers of one's own that it names. The other files that it names are looked at.
 ///
 /// # Errors
 /// Everything that is wrong with it and with them; if it cannot be read at all, only that.
@@ -105,7 +106,7 @@ fn load_by(
         .and_then(|file| file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;
     match String::from_utf8(bytes) {
-        Ok(text) => checked(&text, Some(path), with),
+        Ok(text) => checked(&text, Some(path), with, with.is_some()),
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let before = error.as_bytes().get(..valid).unwrap_or_default();
@@ -124,7 +125,7 @@ fn load_by(
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(text: &str, path: Option<&Path>) -> Result<Loaded, ConfigError> {
-    checked(text, path, None)
+    checked(text, path, None, false)
 }
 
 /// The same, and loads the matchers of one's own that it names.
@@ -132,10 +133,15 @@ pub fn parse(text: &str, path: Option<&Path>) -> Result<Loaded, ConfigError> {
 /// # Errors
 /// Everything that is wrong with it and with them.
 pub fn parse_with(text: &str, path: Option<&Path>, with: With<'_>) -> Result<Loaded, ConfigError> {
-    checked(text, path, Some(with))
+    checked(text, path, Some(with), false)
 }
 
-fn checked(text: &str, path: Option<&Path>, with: Option<With<'_>>) -> Result<Loaded, ConfigError> {
+fn checked(
+    text: &str,
+    path: Option<&Path>,
+    with: Option<With<'_>>,
+    looks_at_files: bool,
+) -> Result<Loaded, ConfigError> {
     let failed = |mut problems: Vec<Problem>| {
         problems.sort_by_key(|problem| (problem.message == MORE, problem.line));
         if problems.len() > MAX_PROBLEMS {
@@ -173,8 +179,12 @@ fn checked(text: &str, path: Option<&Path>, with: Option<With<'_>>) -> Result<Lo
         document: &document,
         problems,
         damaged: damage.places,
+        looks_at_files,
     };
     let config = file.and_then(|file| check.file(file, path));
+    if let (Some(config), None) = (&config, with.and_then(|with| with.store)) {
+        check.directory("store", &config.store);
+    }
     let plugins = match (&config, with) {
         (Some(config), Some(with)) => check.plugins(config, with),
         _ => Arc::default(),
@@ -287,6 +297,8 @@ struct Check<'d> {
     document: &'d Document,
     problems: Vec<Problem>,
     damaged: BTreeSet<String>,
+    /// Whether the files that it names are looked at.
+    looks_at_files: bool,
 }
 
 impl Check<'_> {

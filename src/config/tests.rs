@@ -8,6 +8,7 @@
     clippy::panic
 )]
 
+mod files;
 mod hostile;
 mod made;
 mod secret;

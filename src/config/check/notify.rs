@@ -125,7 +125,10 @@ impl Check<'_> {
             secret_file,
         } = webhook;
         let mut secret = |key: &str, text: Option<String>| -> Option<PathBuf> {
-            self.secret_file(&child(path, key), &text?)
+            let path = child(path, key);
+            let file = self.secret_file(&path, &text?)?;
+            self.secret(&path, &file);
+            Some(file)
         };
         let authorization_file = secret("authorization_file", authorization_file);
         let secret_file = secret("secret_file", secret_file);
@@ -186,6 +189,8 @@ impl Check<'_> {
         } else if !is_absolute {
             let hint = "write its whole path, such as /usr/local/bin/announce".to_owned();
             self.error(path, "it is not an absolute path", hint);
+        } else {
+            self.program(path, Path::new(program));
         }
         if argv.iter().any(|(_, argument)| argument.contains('\0')) {
             self.error(path, "a NUL cannot be in an argument", None);

@@ -65,7 +65,9 @@ impl Check<'_> {
             workers.map(|workers| self.number("proxy.workers", Some(workers), 1..=256, 1));
         let trust = self.entries("proxy.trust", trust);
         let trust = trust.into_iter().map(|(path, text)| {
-            self.beside(&path, &text, file, "name a PEM file", "write the path")
+            let file = self.beside(&path, &text, file, "name a PEM file", "write the path");
+            self.trusted(&path, &file);
+            file
         });
         let trust = trust.collect();
         let number = |check: &mut Self, key: &str, value, most, default| {
@@ -204,6 +206,9 @@ impl Check<'_> {
                 }
                 Some(text) => self.secret_file(&at, text),
             };
+            if let Some(file) = &file {
+                self.password(&at, file);
+            }
             let users = child(&path, "db_users");
             let db_users = db_users.and_then(|names| self.names(&users, names));
             for (path, name) in db_users.iter().flatten() {
@@ -240,7 +245,9 @@ impl Check<'_> {
         } = audit.unwrap_or_default();
         let dir = dir.map(|dir| {
             let variable = "write the path";
-            self.beside("audit.dir", &dir, file, "name a directory", variable)
+            let dir = self.beside("audit.dir", &dir, file, "name a directory", variable);
+            self.directory("audit.dir", &dir);
+            dir
         });
         let sink = match sink.as_deref() {
             None | Some("file") => AuditSink::File,

@@ -1,6 +1,6 @@
 //! Databases that muster has no way to log in to: counted by why and where, while they go by.
 
-use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use muster_credentials::{
     CredentialError, Credentials, Failure,
@@ -9,7 +9,7 @@ use muster_credentials::{
 use muster_model::{Protocol, Target};
 
 use crate::{
-    config::ProxySettings,
+    config::{ProxySettings, check::files::unusable},
     doctor::evidence::{Logins, Without},
 };
 
@@ -86,7 +86,7 @@ pub fn secrets(proxy: Option<&ProxySettings>) -> Vec<(PathBuf, String)> {
     let files = proxy.into_iter().flat_map(|proxy| &proxy.secrets);
     let wrong = files.filter_map(|secret| {
         let why = unusable(&secret.password_file).err()?;
-        Some((secret.password_file.clone(), why))
+        Some((secret.password_file.clone(), why.to_string()))
     });
     wrong.collect::<BTreeMap<_, _>>().into_iter().collect()
 }
@@ -97,23 +97,4 @@ const fn code(error: &MethodError) -> &'static str {
         MethodError::EntraOff => "entra-off",
         _ => "no-method",
     }
-}
-
-/// Why a file of a password cannot be used. What is in it is not read.
-fn unusable(file: &PathBuf) -> Result<(), String> {
-    let said = |error: io::Error| error.to_string();
-    let found = fs::metadata(file).map_err(said)?;
-    if !found.is_file() {
-        return Err("it is no file".to_owned());
-    }
-    if found.mode() & 0o004 != 0 {
-        return Err(format!(
-            "everybody may read it: its mode is {:04o}",
-            found.mode() & 0o777
-        ));
-    }
-    if found.len() == 0 {
-        return Err("it is empty".to_owned());
-    }
-    fs::File::open(file).map(drop).map_err(said)
 }
