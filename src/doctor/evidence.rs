@@ -51,6 +51,9 @@ pub struct Configuration {
     pub warnings: Vec<String>,
     /// Whether the service that runs goes by other bytes of it; none when no service runs.
     pub differs: Option<bool>,
+    /// What of it the service takes over at its next start alone.
+    #[serde(default)]
+    pub needs_restart: Vec<String>,
 }
 
 /// Something in the file system that is to be its owner's alone.

@@ -25,7 +25,8 @@ pub(super) fn note(check: Check, evidence: &Evidence) -> String {
 fn configuration(evidence: &Evidence) -> Option<String> {
     let seen = evidence.configuration.as_ref()?;
     let in_force = match seen.differs {
-        Some(false) => ", in force",
+        Some(false) if seen.needs_restart.is_empty() => ", in force",
+        Some(false) => ", in force but for what needs a restart",
         _ => "",
     };
     Some(format!("{}{in_force}", seen.path.display()))

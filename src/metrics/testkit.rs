@@ -42,6 +42,7 @@ pub fn empty() -> Status {
             path: Some(PathBuf::from("/etc/muster/muster.yaml")),
             digest: "00".repeat(32),
             loaded: at,
+            needs_restart: Vec::new(),
             last_reload: None,
         },
         store: StoreStatus {

@@ -155,6 +155,9 @@ pub struct ConfigStatus {
     pub digest: String,
     /// When it came into force.
     pub loaded: Timestamp,
+    /// What of the file is not in force before the service is restarted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs_restart: Vec<String>,
     /// The last time somebody asked for a reload.
     pub last_reload: Option<Reloading>,
 }

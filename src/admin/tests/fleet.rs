@@ -265,6 +265,7 @@ pub(super) fn status() -> Status {
             path: Some("/etc/muster/muster.yaml".into()),
             digest: "ab".repeat(32),
             loaded: START,
+            needs_restart: Vec::new(),
             last_reload: Some(Reloading {
                 at: START.plus(30),
                 accepted: false,

@@ -370,6 +370,7 @@ fn configuration(common: &Common, seen: &mut Seen) -> Result<Option<Context>, Fa
         problems,
         warnings,
         differs: None,
+        needs_restart: Vec::new(),
     });
     Ok(context)
 }
@@ -380,6 +381,10 @@ fn differs(local: &Local, loaded: Option<Loaded>, seen: &mut Seen) {
         (&local.context, loaded, &mut seen.evidence.configuration)
     {
         configuration.differs = Some(!context.is_of(&loaded));
+        let status = local.status.iter();
+        configuration.needs_restart = status
+            .flat_map(|status| status.config.needs_restart.clone())
+            .collect();
     }
 }
 

@@ -169,6 +169,12 @@ fn config(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
     );
     let text = format!("{path}, in force since {}", config.loaded);
     page.line("configuration", &text)?;
+    if !config.needs_restart.is_empty() {
+        page.line("", "not all of it, before the service is restarted:")?;
+        for message in &config.needs_restart {
+            page.below(&shown(message))?;
+        }
+    }
     let refused = config.last_reload.as_ref().filter(|last| !last.accepted);
     let Some(reload) = refused else { return Ok(()) };
     let at = reload.at;

@@ -161,6 +161,7 @@ fn status(dir: &Path) -> Status {
             path: None,
             digest: String::new(),
             loaded: at,
+            needs_restart: Vec::new(),
             last_reload: None,
         },
         store: StoreStatus {

@@ -170,7 +170,7 @@ fn trust_file(file: &TrustFile, now: Timestamp) -> Vec<Finding> {
             return None;
         };
         Some(finding.remedy(format!(
-            "replace it in {} by its successor, then: muster reload",
+            "replace it in {} by its successor, then restart the service: it reads the file when it starts",
             path(&file.path)
         )))
     });

@@ -13,6 +13,7 @@ pub fn look(evidence: &Evidence) -> Vec<Finding> {
         problems,
         warnings,
         differs,
+        needs_restart,
     } = seen;
     let check = Check::Configuration;
     let (subject, argument) = (path.display().to_string(), words::path(path));
@@ -43,5 +44,12 @@ pub fn look(evidence: &Evidence) -> Vec<Finding> {
             .why("the file was changed since it was loaded, or the service was started with another one")
             .remedy("to load it: muster reload\nwhich one is in force: muster status")
     });
-    wrong.chain(odd).chain(differs).collect()
+    let waits = needs_restart.iter().map(|waits| {
+        check
+            .warns("needs-restart", &subject)
+            .what("a part of the configuration was loaded, and is not in force yet")
+            .why(waits)
+            .remedy("restart the service, such as with: systemctl restart muster\nopen sessions end with it")
+    });
+    wrong.chain(odd).chain(differs).chain(waits).collect()
 }

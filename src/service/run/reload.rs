@@ -386,6 +386,10 @@ impl Service {
         };
         self.board.config.digest = hex(&Sha256::digest(&bytes));
         self.board.config.loaded = now;
+        self.board
+            .config
+            .needs_restart
+            .clone_from(&reloaded.needs_restart);
         self.board.config.last_reload = Some(Reloading {
             at: now,
             accepted: true,

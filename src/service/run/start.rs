@@ -139,6 +139,7 @@ async fn assemble(
         path: config.path.clone(),
         digest: hex(&Sha256::digest(&options.bytes)),
         loaded: now,
+        needs_restart: Vec::new(),
         last_reload: None,
     };
     let store = StoreStatus {

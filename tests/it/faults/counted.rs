@@ -101,6 +101,7 @@ fn status() -> Status {
             path: None,
             digest: String::new(),
             loaded: now,
+            needs_restart: Vec::new(),
             last_reload: None,
         },
         store: StoreStatus {
