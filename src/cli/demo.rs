@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::Args;
+use muster_cloud::replay::Replayer;
 
 use super::{
     Common, Failure, ReportArgs, block_on,
@@ -51,7 +52,8 @@ pub struct Demo {
 
 impl Demo {
     pub(super) const fn is_service(&self) -> bool {
-        self.run || self.serve
+        // Of `--serve` the lines to follow are to be read, and no log under them.
+        self.run
     }
 
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
@@ -106,16 +108,7 @@ impl Demo {
         run::serve(async {
             let cannot = |error: demo::DemoError| Failure::new("cannot run the demo").cause(&error);
             let replayer = demo::serve(Day::First).map_err(cannot)?;
-            let options = service::Options {
-                config: loaded.config,
-                bytes: loaded.bytes,
-                warnings: Vec::new(),
-                store: None,
-                elsewhere: demo::elsewhere(&replayer),
-                plugins: Arc::default(),
-                loader: Arc::default(),
-            };
-            let service = service::run(options);
+            let service = service::run(options(loaded, &replayer));
             tokio::pin!(service);
             let first = tokio::time::timeout(NIGHT, &mut service).await;
             let ended = match first {
@@ -157,7 +150,7 @@ impl Demo {
                 "\nLook around:\n  muster --config {0}/muster.yaml db ls\n  muster --config {0}/muster.yaml explain legacy-crm\n  muster --config {0}/muster.yaml history",
                 dir.display()
             ))?,
-            None => self.say("\nNext: `muster demo --keep DIR` to look around, `muster config create -o muster.yaml` for your own clouds.")?,
+            None => self.say("\nNext: `muster demo --serve` to log in and connect, `muster demo --keep DIR` to look around, `muster config create -o muster.yaml` for your own clouds.")?,
         }
         Ok(Exit::Done)
     }
@@ -196,6 +189,19 @@ impl Demo {
             print(|out| writeln!(out, "{text}"))?;
         }
         Ok(())
+    }
+}
+
+/// How the service runs on the recorded clouds.
+fn options(loaded: config::Loaded, replayer: &Replayer) -> service::Options {
+    service::Options {
+        config: loaded.config,
+        bytes: loaded.bytes,
+        warnings: Vec::new(),
+        store: None,
+        elsewhere: demo::elsewhere(replayer),
+        plugins: Arc::default(),
+        loader: Arc::default(),
     }
 }
 

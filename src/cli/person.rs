@@ -1,6 +1,11 @@
 //! A person's side of the commands: which cluster is meant, whose view is shown, and the questions to the proxy.
 
-use std::{env, sync::Arc};
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::Args;
 use clap_complete::ArgValueCompleter;
@@ -39,10 +44,43 @@ impl Which {
 impl View {
     /// A person's where a cluster is named, or no configuration is at hand.
     pub fn of(which: &Which, common: &Common) -> Self {
-        let runs = common.store.is_some() || config_at_hand(common).is_some();
-        match which.name() {
-            None if runs => Self::Operator,
-            _ => Self::Person,
+        let name = which.name().map(OsStr::new);
+        let cluster = Given::of(name, "MUSTER_CLUSTER");
+        let path = |path: &Option<PathBuf>, variable| {
+            Given::of(path.as_deref().map(Path::as_os_str), variable)
+        };
+        let runs = path(&common.config, "MUSTER_CONFIG").max(path(&common.store, "MUSTER_STORE"));
+        Self::by(cluster, runs, || config_at_hand(common).is_some())
+    }
+
+    /// What is typed counts before what the environment says, and a cluster before a configuration.
+    fn by(cluster: Given, runs: Given, at_hand: impl FnOnce() -> bool) -> Self {
+        match (cluster, runs) {
+            (Given::Typed, _) => Self::Person,
+            (_, Given::Typed) => Self::Operator,
+            (Given::Environment, _) => Self::Person,
+            (Given::Not, Given::Environment) => Self::Operator,
+            (Given::Not, Given::Not) if at_hand() => Self::Operator,
+            (Given::Not, Given::Not) => Self::Person,
+        }
+    }
+}
+
+/// How an argument came to its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Given {
+    Not,
+    Environment,
+    Typed,
+}
+
+impl Given {
+    /// What has the value of its variable is taken to come from there.
+    fn of(value: Option<&OsStr>, variable: &str) -> Self {
+        match value {
+            None => Self::Not,
+            Some(value) if env::var_os(variable).as_deref() == Some(value) => Self::Environment,
+            Some(_) => Self::Typed,
         }
     }
 }
@@ -148,6 +186,33 @@ impl From<Error> for Failure {
                 failure.hint("put that right, and try again")
             }
             (None, _) => failure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_counts_before_what_the_environment_says() {
+        use Given::{Environment, Not, Typed};
+        use View::{Operator, Person};
+        for (cluster, runs, at_hand, view) in [
+            (Not, Not, false, Person),
+            (Not, Not, true, Operator),
+            (Not, Environment, false, Operator),
+            (Environment, Not, true, Person),
+            (Environment, Environment, true, Person),
+            (Environment, Typed, false, Operator),
+            (Typed, Environment, true, Person),
+            (Typed, Typed, true, Person),
+        ] {
+            assert_eq!(
+                View::by(cluster, runs, || at_hand),
+                view,
+                "{cluster:?} {runs:?} {at_hand}"
+            );
         }
     }
 }

@@ -17,8 +17,11 @@ use serde::Serialize;
 use self::login::Logins;
 pub(super) use self::text::span as lasts;
 use super::{
-    Common, Failure, authority::warn_of, context::config_at_hand, person::Which, print, service,
-    unread_is_fine,
+    Common, Failure,
+    authority::warn_of,
+    context::config_at_hand,
+    person::{View, Which},
+    print, service, unread_is_fine,
 };
 use crate::{
     control::{Client, ClientError, Limits},
@@ -76,7 +79,8 @@ impl Status {
         let logins = Logins::look(&self.which)?;
         let named = common.store.is_some() || common.config.is_some() || self.wait;
         let at_hand = named || config_at_hand(common).is_some();
-        if self.which.name().is_some() && !self.wait || !at_hand && logins.login.is_some() {
+        let own = self.which.name().is_some() && View::of(&self.which, common) == View::Person;
+        if own && !self.wait || !at_hand && logins.login.is_some() {
             self.print(None, &logins, common)?;
             return Ok(logins.exit());
         }

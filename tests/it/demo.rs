@@ -19,6 +19,9 @@ use crate::support::reaper::Reaper;
 /// How long anything may take on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// The file of a demo's standard error.
+const SAID: &str = "standard-error";
+
 /// A demo that runs, and what it has printed.
 struct Demo {
     child: Child,
@@ -35,7 +38,7 @@ impl Demo {
             .env("TMPDIR", temporary)
             .env("HOME", temporary)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(fs::File::create(temporary.join(SAID)).unwrap())
             .spawn()
             .unwrap();
         let (told, heard) = mpsc::channel();
@@ -187,11 +190,15 @@ fn a_newcomer_follows_the_lines_from_a_login_to_the_record_of_a_query() {
         explained.starts_with("Allowed: ana on shop-orders"),
         "{explained}"
     );
-    // The operator sees the database of the configuration beside those that were found.
-    let config = demo
-        .line(&[" status"])
-        .replace(" status", " db ls -o name --cluster ''");
-    let all = demo.done(dir, &config);
+    // The operator sees the service, and the database of the configuration beside those that were found: whoever names
+    // a configuration is not asked for their own view, as the environment says.
+    let status = demo.line(&[" status"]).to_owned();
+    let seen = String::from_utf8(demo.follow(dir, &status).stdout).unwrap();
+    assert!(
+        seen.contains("\nservice ") && seen.contains("\nproxy "),
+        "{seen}"
+    );
+    let all = demo.done(dir, &status.replace(" status", " db ls -o name"));
     assert!(
         all.contains("shop-orders") && all.contains("orders-prod"),
         "{all}"
@@ -200,7 +207,9 @@ fn a_newcomer_follows_the_lines_from_a_login_to_the_record_of_a_query() {
     // Another configuration is in force at once, for databases too.
     let file = places(dir).remove(0).join("muster.yaml");
     let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, text.replace("name: shop-orders", "name: till")).unwrap();
+    let text = text.replace("name: shop-orders", "name: till");
+    let text = text.replace("public: [localhost]", "public: [localhost, door.test]");
+    fs::write(&file, text).unwrap();
     let reload = demo.line(&[" status"]).replace(" status", " reload");
     let changed = demo.done(dir, &reload);
     assert!(changed.contains("databases[0]"), "{changed}");
@@ -210,6 +219,20 @@ fn a_newcomer_follows_the_lines_from_a_login_to_the_record_of_a_query() {
         "{ls}"
     );
     demo.done(dir, "muster db connect till -- -c 'SELECT 1'");
+    // What waits for the next start is not said to be in force.
+    let seen = String::from_utf8(demo.follow(dir, &status).stdout).unwrap();
+    assert!(
+        seen.contains("not all of it, before the service is restarted:")
+            && seen.contains("proxy: "),
+        "{seen}"
+    );
+    let doctor = status.replace(" status", " doctor configuration");
+    let found = demo.done(dir, &doctor);
+    assert!(found.contains("configuration/needs-restart"), "{found}");
+
+    // Nothing was written under the lines to follow.
+    let said = fs::read_to_string(dir.join(SAID)).unwrap();
+    assert_eq!(said, "");
 
     assert_eq!(demo.end(Signal::TERM), Some(0));
     assert_eq!(places(dir), Vec::<PathBuf>::new());

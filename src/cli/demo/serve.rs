@@ -3,6 +3,7 @@
 
 use std::{
     env, fs,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -43,7 +44,11 @@ pub(super) fn serve(keep: Option<&Path>, _common: &Common) -> Result<Exit, Failu
     // The store's directory is named in the configuration, which needs what is made in it first.
     let store = dir.join("muster-demo");
     let cannot = |what: &Path| Failure::new(format!("cannot write {}", what.display()));
-    fs::create_dir_all(&store).map_err(|error| cannot(&store).cause(&error))?;
+    let mut private = fs::DirBuilder::new();
+    private.recursive(true).mode(0o700);
+    private
+        .create(&store)
+        .map_err(|error| cannot(&store).cause(&error))?;
     let entrance = door::people(&store, &dir.join("password")).map_err(run::failure)?;
     let postgres = postgres(place.path(), &entrance)?;
     let text = door::config(postgres.as_ref());
@@ -65,16 +70,8 @@ pub(super) fn serve(keep: Option<&Path>, _common: &Common) -> Result<Exit, Failu
     let done = run::serve(async {
         let cannot = |error: demo::DemoError| Failure::new("cannot run the demo").cause(&error);
         let replayer = demo::serve(Day::First).map_err(cannot)?;
-        let options = service::Options {
-            config: loaded.config,
-            bytes: loaded.bytes,
-            warnings: Vec::new(),
-            store: None,
-            elsewhere: demo::elsewhere(&replayer),
-            plugins: Arc::default(),
-            loader: Arc::default(),
-        };
-        service::run(options).await.map_err(run::failure)
+        let service = service::run(super::options(loaded, &replayer));
+        service.await.map_err(run::failure)
     });
     ended.store(true, Ordering::Relaxed);
     // It only prints.
@@ -164,7 +161,8 @@ impl Guide {
             None => (String::new(), String::new()),
         };
         format!(
-            "The example runs as a service with a door at {HOST}:{port}{behind}, until Ctrl-C. From another terminal:\n\n  \
+            "The example runs as a service with a door at {HOST}:{port}{behind}, until Ctrl-C (with `-v` its \
+             log is shown). From another terminal:\n\n  \
              export MUSTER_HOME={home} MUSTER_CLUSTER={cluster}    # your login goes there, and is gone with the demo\n  \
              muster login --proxy {HOST}:{port} --user {USER} --ca-pin sha256:{pin} --password-file {password}\n  \
              muster db ls\n{connect}\nWhat was done, as the operator sees it:\n\n  \
