@@ -8,10 +8,12 @@ use std::{
 };
 
 use muster_proxy::Settings;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     bed::{Bed, bed, run, target},
-    server::until,
+    raw::{Hello, error, startup},
+    server::{postgres, until},
 };
 
 /// Reads until the other side closes; what came.
@@ -125,6 +127,73 @@ fn a_client_that_vanishes_takes_its_session_along() {
         drop(session.client);
     });
     until("the session is gone", || bed.sessions_of(&user) == 0);
+}
+
+/// Reads whole messages up to one of this type.
+async fn up_to(stream: &mut (impl tokio::io::AsyncRead + Unpin), wanted: u8) {
+    loop {
+        let kind = stream.read_u8().await.unwrap();
+        let length = stream.read_u32().await.unwrap();
+        let mut body = vec![0; length as usize - 4];
+        stream.read_exact(&mut body).await.unwrap();
+        if kind == wanted {
+            return;
+        }
+    }
+}
+
+#[test]
+fn what_no_client_may_say_in_a_session_ends_it_with_a_word_and_is_recorded() {
+    let bed = bed();
+    let user = bed.person(|_| {});
+    let certificate = bed.login(&user, "app");
+    let made = postgres().direct("create schema kept authorization alice");
+    assert!(made.status.success(), "{made:?}");
+    let message = |kind: u8, body: &[u8]| {
+        let length = u32::try_from(body.len() + 4).unwrap();
+        [&[kind], &length.to_be_bytes()[..], body].concat()
+    };
+    let cases = [
+        message(b'z', b""),
+        b"Q\0\0\0\x03".to_vec(),
+        b"Q\xff\xff\xff\xff".to_vec(),
+        message(b'Q', b"select 1\0; drop schema kept\0"),
+        message(b'p', b"secret\0"),
+        message(b'B', b"p\0s\0\0\0\0\x01\0\0\0\x05"),
+        message(b'F', b"\0\0"),
+        b"S\0\0\x40\0".to_vec(),
+    ];
+    run(async {
+        for case in &cases {
+            let hello = Hello {
+                certificate: Some(&certificate),
+                ..Hello::default()
+            };
+            let mut stream = bed.tls(hello).await.unwrap();
+            let packet = startup(&[("user", "alice"), ("database", "postgres")]);
+            stream.write_all(&packet).await.unwrap();
+            up_to(&mut stream, b'Z').await;
+            stream.write_all(case).await.unwrap();
+            let mut answer = Vec::new();
+            let read =
+                tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut answer));
+            let _ = read.await.expect("the session ends");
+            let said = error(&answer);
+            assert_eq!(
+                (said[&'S'].as_str(), said[&'C'].as_str()),
+                ("FATAL", "08P01"),
+                "{}: {said:?}",
+                case.escape_ascii()
+            );
+        }
+    });
+    let kept = postgres().direct("drop schema kept");
+    assert!(kept.status.success(), "{kept:?}");
+    until("all of them are recorded", || {
+        let events = bed.events_of(&user);
+        let is_one = |event: &&serde_json::Value| event["event"] == "db.session.malformed_packet";
+        events.iter().filter(is_one).count() == cases.len()
+    });
 }
 
 /// Whether the system asks the peer of a connection, by `/proc/net/tcp`, whether it still lives.
