@@ -159,6 +159,35 @@ fn idle_sessions_and_expired_certificates_end() {
 }
 
 #[test]
+fn a_session_lasts_as_long_as_its_role_says_also_when_that_is_said_later() {
+    // A door of its own, as above.
+    let bed = Bed::new(Settings::default(), None);
+    let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+    let short = bed.person(|role| role.options.max_session_ttl = hours(2));
+    let later = bed.person(|_| {});
+    run(async {
+        let one = bed.connect(&bed.login(&short, "app"), "alice").await;
+        let two = bed.connect(&bed.login(&later, "app"), "alice").await;
+        bed.ahead.fetch_add(2 * 3600 - 120, Relaxed);
+        one.client.batch_execute("select 1").await.unwrap();
+        bed.ahead.fetch_add(120, Relaxed);
+        let said = one.end().await;
+        assert!(said.starts_with("57P0") && said.contains(&short), "{said}");
+        two.client.batch_execute("select 1").await.unwrap();
+
+        let mut role = crate::bed::role(&later);
+        role.options.max_session_ttl = hours(3);
+        bed.policy.rcu(|policy| policy.with_role(role.clone()));
+        assert_eq!(bed.door.changed(&Changed::Role(later.clone())), 0);
+        two.client.batch_execute("select 1").await.unwrap();
+        bed.ahead.fetch_add(3600, Relaxed);
+        let said = two.end().await;
+        assert!(said.starts_with("57P0") && said.contains(&later), "{said}");
+    });
+    bed.door.stop();
+}
+
+#[test]
 fn an_authority_that_is_no_longer_trusted_ends_its_sessions() {
     let bed = Bed::new(Settings::default(), None);
     let user = bed.person(|_| {});

@@ -173,6 +173,16 @@ fn whoever_may_not_reads_why() {
             "{expected}: {said}"
         );
     }
+    // Whoever has logged in without a second factor, where a role of theirs demands one.
+    let careful = bed.person(|role| role.options.require_totp = true);
+    let said = bed.complaint(Some(&bed.login(&careful, "app")), "");
+    assert!(said.contains("a second factor is needed"), "{said}");
+    let with = Identity {
+        totp: true,
+        ..bed.identity(&careful, Some("app"))
+    };
+    let with = bed.certificate(&bed.users, &bed.params(&with));
+    assert_eq!(bed.sql(&with, &["select 1"]), "1\n");
     let stranger = bed.login("nobody", "app");
     let said = bed.complaint(Some(&stranger), "");
     assert!(said.contains("log in again"), "{said}");
