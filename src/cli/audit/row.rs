@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use muster_audit::{Found, script};
+use muster_audit::{Found, kinds, script};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -29,11 +29,15 @@ impl Row {
         };
         let own = scene.what != self.text("event");
         let name = ["name", "error", "reason", "file"].map(|key| self.text(key));
-        let what = if own {
-            scene.what
-        } else {
-            let said = name.into_iter().find(|text| !text.is_empty());
-            said.unwrap_or_default().to_owned()
+        let kind = kinds::KINDS
+            .iter()
+            .find(|kind| kind.code == self.text("code"));
+        let said = name.into_iter().find(|text| !text.is_empty());
+        let what = match (kind, said) {
+            _ if own => scene.what,
+            (Some(kind), Some(said)) => format!("{}: {said}", kind.when),
+            (Some(kind), None) => kind.when.to_owned(),
+            (None, said) => said.unwrap_or_default().to_owned(),
         };
         let mut line: String = what.split_whitespace().collect::<Vec<_>>().join(" ");
         if line.chars().count() > MOST {
@@ -81,4 +85,45 @@ pub(super) fn line(found: Found, raw: bool, out: &mut dyn Write) -> io::Result<(
         text => text,
     });
     writeln!(out, "{}  {}", shown(&parts.join("  ")), shown(&row.what()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic)]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_event_says_what_was_done() {
+        for (event, expected) in [
+            (
+                json!({"code": "T1000I", "event": "user.login"}),
+                "a user logged in",
+            ),
+            (
+                json!({"code": "T1000W", "event": "user.login", "error": "wrong user name, password or code"}),
+                "a login failed: wrong user name, password or code",
+            ),
+            (
+                json!({"code": "T9000I", "event": "role.created", "name": "dev"}),
+                "a role was made: dev",
+            ),
+            (
+                json!({"code": "X1", "event": "of.another.release", "reason": "why"}),
+                "why",
+            ),
+            (
+                json!({"code": "TDB02I", "event": "db.session.query", "db_query": "select 1",
+                    "success": true, "command_tag": "SELECT 1"}),
+                "select 1 -> SELECT 1",
+            ),
+        ] {
+            let Value::Object(event) = event else {
+                panic!("no event");
+            };
+            assert_eq!(Row(event).what(), expected);
+        }
+    }
 }

@@ -47,7 +47,7 @@ pub const SESSION: &[(&str, &str)] = &[
     ("db_type", "what runs it: `rds`, `aurora`, `azure`"),
     (
         "db_origin",
-        "how the target came here: `discovery` or `config`",
+        "how the target came here: `discovery`, `record` or `configuration`",
     ),
     ("db_uri", "the target's address"),
     ("db_name", "the database's name in it"),
