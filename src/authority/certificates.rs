@@ -361,11 +361,16 @@ fn checked(route: RouteAsked) -> Result<Route, Refused> {
     })
 }
 
+const LOOK: &str = "`muster auth status` shows how the authorities are";
+
 fn not_exchanged(error: CaError) -> Refused {
-    let kind = match &error {
-        CaError::Rotating { .. } | CaError::NotRotating(_) => RefusedKind::Conflict,
-        _ => RefusedKind::Failed,
+    let (kind, hint) = match &error {
+        CaError::Rotating { .. } => (
+            RefusedKind::Conflict,
+            "wait for its end, or take it back with `--rollback`; where a key has leaked, `--grace 0` ends all at once",
+        ),
+        CaError::NotRotating(_) => (RefusedKind::Conflict, LOOK),
+        _ => (RefusedKind::Failed, LOOK),
     };
-    because_of(refused(kind, "cannot exchange the authority"), &error)
-        .hint("`muster auth status` shows how the authorities are")
+    because_of(refused(kind, "cannot exchange the authority"), &error).hint(hint)
 }

@@ -206,13 +206,14 @@ impl Authority {
         }
     }
 
-    /// Begins to exchange it: both are trusted for so many seconds. Without any, the old one is forgotten at once, and
-    /// whatever it signed is worthless.
+    /// Begins to exchange it: both are trusted for so many seconds. Without any, all that there were are forgotten at once,
+    /// also in the middle of an exchange, and whatever they signed is worthless.
     ///
     /// # Errors
-    /// While it is being exchanged already.
+    /// With a grace, while it is being exchanged already.
     pub fn rotate(&self, grace: u64, now: Timestamp, chance: &Chance) -> Result<Self, CaError> {
-        if let Some(until) = self.overlap_ends.filter(|ends| now < *ends) {
+        let overlap = self.overlap_ends.filter(|ends| now < *ends);
+        if let Some(until) = overlap.filter(|_| grace > 0) {
             return Err(CaError::Rotating { ca: self.ca, until });
         }
         let old = self.in_force(now);

@@ -388,6 +388,12 @@ fn an_exchange_overlaps_and_can_be_taken_back() {
         let at_once = old.rotate(0, start, &chance).unwrap();
         assert_eq!(at_once.trusted(start).len(), 1);
         assert_ne!(at_once.trusted(start), old.trusted(start));
+        // That is found out in the middle of an exchange as well; which of the two it was does not matter then.
+        let at_once = both.rotate(0, start.plus(9), &chance).unwrap();
+        let at_once = Authority::restore(ca, &at_once.store().unwrap()).unwrap();
+        let left = at_once.trusted(start.plus(9));
+        assert_eq!((left.len(), at_once.status(start).overlap_ends), (1, None));
+        assert!(!both.trusted(start).contains(&left[0]));
         // Each has a name of its own.
         assert!(
             settled
