@@ -20,5 +20,7 @@ mod faults;
 mod hostile;
 mod raw;
 mod real;
+#[path = "../../../tests/it/support/reaper.rs"]
+mod reaper;
 mod server;
 mod sessions;

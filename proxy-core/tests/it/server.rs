@@ -5,14 +5,17 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::OnceLock,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::bed::{Ca, server};
+use crate::{
+    bed::{Ca, server},
+    reaper::Reaper,
+};
 
 const BIN: &str = "/usr/lib/postgresql/15/bin";
 
@@ -34,6 +37,9 @@ pub struct Postgres {
     /// Whom the server believes about the names of its users.
     pub clients: Ca,
     _dir: TempDir,
+    _server: Child,
+    /// It is kept for all tests, so that nothing of it is ever dropped.
+    _reaper: Reaper,
 }
 
 pub fn postgres() -> &'static Postgres {
@@ -46,13 +52,15 @@ fn is_root() -> bool {
     output.stdout == b"0\n"
 }
 
-/// PostgreSQL does not run as root; and it ends when the thread that started it does.
+/// PostgreSQL does not run as root.
 fn as_postgres(program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    if is_root() {
-        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+    if !is_root() {
+        return Command::new(program);
     }
-    command.args(["--pdeathsig", "QUIT", "--"]).arg(program);
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
+        .arg(program);
     command
 }
 
@@ -107,38 +115,36 @@ impl Postgres {
                    hostssl all all 127.0.0.1/32 scram-sha-256\n";
         fs::write(data.join("pg_hba.conf"), hba).unwrap();
         let port = free_port();
-        let home = dir.path().to_owned();
-        // The thread lives as long as the server does, which is as long as the process.
-        std::thread::spawn(move || {
-            let set = |name: &str, value: &str| format!("{name}={value}");
-            let file = |name: &str| home.join(name).display().to_string();
-            let mut child = as_postgres(&program("postgres"))
-                .arg("-D")
-                .arg(home.join("data"))
-                .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""])
-                .args([
-                    "-c",
-                    "ssl=on",
-                    "-c",
-                    "fsync=off",
-                    "-c",
-                    "max_connections=200",
-                ])
-                .args(["-c", &set("ssl_cert_file", &file("server.crt"))])
-                .args(["-c", &set("ssl_key_file", &file("server.key"))])
-                .args(["-c", &set("ssl_ca_file", &file("clients.pem"))])
-                .args(["-c", "wal_level=logical"])
-                .stdout(Stdio::null())
-                .stderr(fs::File::create(home.join("log")).unwrap())
-                .spawn()
-                .unwrap();
-            child.wait().unwrap();
-        });
+        let set = |name: &str, value: &str| format!("{name}={value}");
+        let file = |name: &str| dir.path().join(name).display().to_string();
+        let child = as_postgres(&program("postgres"))
+            .arg("-D")
+            .arg(&data)
+            .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-k", ""])
+            .args([
+                "-c",
+                "ssl=on",
+                "-c",
+                "fsync=off",
+                "-c",
+                "max_connections=200",
+            ])
+            .args(["-c", &set("ssl_cert_file", &file("server.crt"))])
+            .args(["-c", &set("ssl_key_file", &file("server.key"))])
+            .args(["-c", &set("ssl_ca_file", &file("clients.pem"))])
+            .args(["-c", "wal_level=logical"])
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(dir.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let reaper = Reaper::of(&child, "INT", Some(dir.path()));
         let server = Self {
             port,
             ca,
             clients,
             _dir: dir,
+            _server: child,
+            _reaper: reaper,
         };
         until("PostgreSQL answers", || {
             server.direct("select 1").status.success()

@@ -72,9 +72,11 @@ mod tests {
 
     #[test]
     fn what_a_killed_test_has_started_ends() {
+        // Without the crate.
+        let (_, path) = module_path!().split_once("::").unwrap();
         let mut test = Command::new(std::env::current_exe().unwrap())
-            .args(["support::reaper::tests::one_who_is_killed", "--exact"])
-            .args(["--ignored", "--nocapture"])
+            .arg(format!("{path}::one_who_is_killed"))
+            .args(["--exact", "--ignored", "--nocapture"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
