@@ -23,6 +23,8 @@ pub const USER: &str = "ana";
 pub const ROLE: &str = "analyst";
 /// The database of this machine.
 pub const DATABASE: &str = "shop-orders";
+/// One that is found in the example, in every scan of its account.
+pub const FOUND: &str = "orders-prod-rds-eu-west-1-111111111111";
 /// The cluster's name.
 pub const CLUSTER: &str = "demo";
 

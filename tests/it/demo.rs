@@ -32,8 +32,14 @@ struct Demo {
 impl Demo {
     /// Starts one and waits until it has said how to go on.
     fn start(temporary: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_muster"))
-            .args(["demo", "--serve"])
+        let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+        command.args(["demo", "--serve"]);
+        Self::by(command, temporary)
+    }
+
+    /// The same by a command that comes to one.
+    fn by(mut command: Command, temporary: &Path) -> Self {
+        let mut child = command
             .current_dir(temporary)
             .env("TMPDIR", temporary)
             .env("HOME", temporary)
@@ -83,9 +89,14 @@ impl Demo {
 
     /// Does what a line says, in a shell, after the line that sets the environment.
     fn follow(&self, dir: &Path, line: &str) -> Output {
+        self.follow_by(Command::new("sh"), dir, line)
+    }
+
+    /// The same in this shell.
+    fn follow_by(&self, mut shell: Command, dir: &Path, line: &str) -> Output {
         let path = Path::new(env!("CARGO_BIN_EXE_muster")).parent().unwrap();
         let path = format!("{}:{}", path.display(), std::env::var("PATH").unwrap());
-        Command::new("sh")
+        shell
             .arg("-c")
             .arg(format!("{}\n{line}", self.line(&["export MUSTER_HOME="])))
             .current_dir(dir)
@@ -253,4 +264,93 @@ fn a_demo_that_was_killed_leaves_nothing_in_the_way() {
     assert_eq!(next.end(Signal::INT), Some(0));
     assert_eq!(places(dir), Vec::<PathBuf>::new());
     no_postgres(dir);
+}
+
+#[test]
+fn without_postgresql_it_says_how_to_install_it_and_serves_the_rest() {
+    let temporary = temporary();
+    let dir = temporary.path();
+    // A machine without it: nothing is at its place, and nothing in PATH.
+    let program = env!("CARGO_BIN_EXE_muster");
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "--map-root-user", "sh", "-c"]).arg(format!(
+        "mount -t tmpfs none /usr/lib/postgresql && PATH=/nonexistent exec {program} demo --serve"
+    ));
+    let demo = Demo::by(unshare, dir);
+    demo.line(&["There is no PostgreSQL on this machine"]);
+    demo.line(&["apt-get install postgresql"]);
+    let all = demo.lines.join("\n");
+    assert!(
+        !all.contains("shop-orders") && !all.contains("SESSION"),
+        "{all}"
+    );
+    // What else is printed works.
+    let login = demo.done(dir, demo.line(&["muster login"]));
+    assert!(login.contains("ana is logged in to demo"), "{login}");
+    // Nobody types as fast as this test: the first scan may be under way.
+    let found = "orders-prod-rds-eu-west-1-111111111111";
+    demo.done(dir, &format!("muster db wait {found} --timeout 2m"));
+    let ls = demo.done(dir, demo.line(&["muster db ls"]));
+    assert!(ls.contains(found), "{ls}");
+    let found = demo.done(dir, demo.line(&["audit search"]));
+    assert!(found.contains("T1000I"), "{found}");
+    let explained = demo.done(dir, demo.line(&["access explain"]));
+    assert!(
+        explained.starts_with("Allowed: ana on orders-prod"),
+        "{explained}"
+    );
+    demo.done(dir, &format!("{} --wait", demo.line(&[" status"])));
+    assert_eq!(demo.end(Signal::INT), Some(0));
+    assert_eq!(places(dir), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn whoever_is_not_root_has_a_postgresql_as_well() {
+    let temporary = temporary();
+    let dir = temporary.path();
+    // Where the program lies, others may not look.
+    let program = dir.join("bin/muster");
+    fs::create_dir(dir.join("bin")).unwrap();
+    let built = env!("CARGO_BIN_EXE_muster");
+    fs::hard_link(built, &program)
+        .or_else(|_| fs::copy(built, &program).map(drop))
+        .unwrap();
+    let as_nobody = |program: &Path| {
+        if !rustix::process::geteuid().is_root() {
+            return Command::new(program);
+        }
+        let mut setpriv = Command::new("setpriv");
+        setpriv
+            .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"])
+            .arg(program);
+        setpriv
+    };
+    let home = dir.join("home");
+    fs::create_dir(&home).unwrap();
+    if rustix::process::geteuid().is_root() {
+        let given = Command::new("chown")
+            .arg("nobody:nogroup")
+            .arg(&home)
+            .status();
+        assert!(given.unwrap().success());
+    }
+    let mut command = as_nobody(&program);
+    command.args(["demo", "--serve"]);
+    let demo = Demo::by(command, &home);
+    demo.line(&["and PostgreSQL", "behind `shop-orders`"]);
+    let follows = |words: &[&str]| {
+        let line = demo
+            .line(words)
+            .replace("muster ", &format!("{} ", program.display()));
+        let output = demo.follow_by(as_nobody(Path::new("sh")), &home, &line);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{line}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    follows(&["muster login"]);
+    let query = follows(&["muster db connect", "SELECT"]);
+    assert!(query.contains("(3 rows)"), "{query}");
+    assert_eq!(demo.end(Signal::INT), Some(0));
+    assert_eq!(places(&home), Vec::<PathBuf>::new());
+    no_postgres(&home);
 }

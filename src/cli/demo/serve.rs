@@ -19,7 +19,7 @@ use crate::{
     control::Client,
     demo::{
         self, Day, Place,
-        door::{self, DATABASE, Entrance, USER},
+        door::{self, DATABASE, Entrance, FOUND, USER},
         postgres::{DB_NAME, DB_USER, HOST, Postgres, PostgresError},
     },
     exit::Exit,
@@ -160,16 +160,22 @@ impl Guide {
             ),
             None => (String::new(), String::new()),
         };
+        // Without a session there is none to be played, but somebody has logged in.
+        let done = match version {
+            Some(_) => format!(
+                "  muster --config {config} audit search --user {USER} --event db.session.start -o wide    # with its \
+                 session's id, last\n  muster --config {config} play SESSION\n"
+            ),
+            None => format!("  muster --config {config} audit search --user {USER}\n"),
+        };
+        let database = if version.is_some() { DATABASE } else { FOUND };
         format!(
             "The example runs as a service with a door at {HOST}:{port}{behind}, until Ctrl-C (with `-v` its \
              log is shown). From another terminal:\n\n  \
              export MUSTER_HOME={home} MUSTER_CLUSTER={cluster}    # your login goes there, and is gone with the demo\n  \
              muster login --proxy {HOST}:{port} --user {USER} --ca-pin sha256:{pin} --password-file {password}\n  \
-             muster db ls\n{connect}\nWhat was done, as the operator sees it:\n\n  \
-             muster --config {config} audit search --user {USER} --event db.session.start -o wide    # with its \
-             session's id, last\n  \
-             muster --config {config} play SESSION\n  \
-             muster --config {config} access explain {USER} {DATABASE} --db-user {DB_USER} --db-name {DB_NAME}\n  \
+             muster db ls\n{connect}\nWhat was done, as the operator sees it:\n\n{done}  \
+             muster --config {config} access explain {USER} {database} --db-user {DB_USER} --db-name {DB_NAME}\n  \
              muster --config {config} status\n",
             cluster = door::CLUSTER,
         )
