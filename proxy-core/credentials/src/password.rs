@@ -2,11 +2,13 @@
 //!
 //! The file is read at each login, so that a rotated password counts at once. What it holds is in no error.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use muster_cloud::Secret;
 use muster_model::Target;
-use tokio::io::AsyncReadExt as _;
 use zeroize::Zeroizing;
 
 use crate::{error::CredentialError, settings::SecretRule};
@@ -29,30 +31,29 @@ pub(crate) fn file_for<'a>(
 
 /// Reads a password. One line break at its end is not part of it.
 pub(crate) async fn read(file: &Path) -> Result<Secret, CredentialError> {
-    read_text(file)
-        .await
+    let path = PathBuf::from(file);
+    // At one go on a thread that may wait: each call by itself would go there and back, and leave a copy in its buffer.
+    let read = tokio::task::spawn_blocking(move || read_text(&path)).await;
+    read.unwrap_or_else(|error| Err(error.to_string()))
         .map_err(|why| CredentialError::Secret {
             file: PathBuf::from(file),
             why,
         })
 }
 
-async fn read_text(file: &Path) -> Result<Secret, String> {
+fn read_text(file: &Path) -> Result<Secret, String> {
     let failed = |error: std::io::Error| error.to_string();
     // Before it is opened: opening a pipe would wait for somebody to write.
-    let about = tokio::fs::metadata(file).await.map_err(failed)?;
+    let about = std::fs::metadata(file).map_err(failed)?;
     if !about.is_file() {
         return Err("it is not a file".to_owned());
     }
     private(file, &about)?;
-    let open = tokio::fs::File::open(file).await.map_err(failed)?;
+    let open = std::fs::File::open(file).map_err(failed)?;
     // Room for one byte too many, so that nothing is moved and left behind while reading.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD + 2));
     let limit = MAX_PASSWORD as u64 + 2;
-    open.take(limit)
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(failed)?;
+    open.take(limit).read_to_end(&mut bytes).map_err(failed)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
