@@ -66,6 +66,49 @@ fn a_thousand_slow_clients_disturb_nobody_and_are_dropped() {
 }
 
 #[test]
+fn whoever_is_slow_inside_tls_is_dropped_as_well() {
+    let settings = Settings {
+        handshake_timeout: Duration::from_secs(4),
+        ..Settings::default()
+    };
+    let bed = Bed::new(settings, None);
+    let user = bed.person(|_| {});
+    let certificate = bed.login(&user, "app");
+    let packet = startup(&[("user", "alice"), ("database", "app")]);
+    run(async {
+        let mut slow = Vec::new();
+        // With a good certificate and without one; nothing, and all but the last byte.
+        for certificate in [Some(&certificate), None] {
+            for part in [&[][..], &packet[..packet.len() - 1]] {
+                let hello = Hello {
+                    certificate,
+                    ..Hello::default()
+                };
+                let mut stream = bed.tls(hello).await.unwrap();
+                stream.write_all(part).await.unwrap();
+                slow.push(stream);
+            }
+        }
+        assert_eq!(bed.sql(&certificate, &["select 'in'"]), "in\n");
+        for mut stream in slow {
+            let mut said = Vec::new();
+            let read = stream.read_to_end(&mut said);
+            let _ = tokio::time::timeout(Duration::from_secs(60), read)
+                .await
+                .expect("it is dropped");
+            // Whoever said nothing hears nothing of databases.
+            assert!(
+                said.is_empty() || said[0] == b'E',
+                "{}",
+                said.escape_ascii()
+            );
+        }
+    });
+    assert_eq!(bed.door.numbers().open, 0);
+    bed.door.stop();
+}
+
+#[test]
 fn bytes_that_are_no_protocol_are_answered_or_dropped() {
     let bed = bed();
     let long: Vec<u8> = [0u8, 0, 0x40, 0]
