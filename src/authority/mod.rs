@@ -36,7 +36,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use muster_access::{LockTarget, Policy, Record};
-use muster_audit::Log;
+use muster_audit::{Log, Micros};
 use muster_model::{Target, Timestamp};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::broadcast;
@@ -229,9 +229,9 @@ impl Authority {
         self.changed.subscribe()
     }
 
-    /// Has what it does written to the audit log from now on.
-    pub fn record(&self, log: Log) {
-        self.teller.begin(log);
+    /// Has what it does written to the audit log from now on, with the time as exactly as this clock tells it.
+    pub fn record(&self, log: Log, exact: fn() -> Micros) {
+        self.teller.begin(log, exact);
     }
 
     /// The time that it goes by.

@@ -20,18 +20,21 @@ pub struct By<'a> {
     pub from: Option<SocketAddr>,
 }
 
+/// The time to the microsecond. The authority itself goes by seconds.
+pub type Exact = fn() -> Micros;
+
 /// Where it is written.
 #[derive(Default)]
 pub(super) struct Teller {
-    log: OnceLock<Log>,
+    log: OnceLock<(Log, Exact)>,
     /// The last failure, so that the service's log is not filled with it.
     failing: Mutex<bool>,
 }
 
 impl Teller {
     /// Begins to write to a log. The first one counts.
-    pub fn begin(&self, log: Log) {
-        let _ = self.log.set(log);
+    pub fn begin(&self, log: Log, exact: Exact) {
+        let _ = self.log.set((log, exact));
     }
 
     /// Writes an event that must not be missing: whoever asked gets nothing when it cannot be written.
@@ -39,10 +42,10 @@ impl Teller {
     /// # Errors
     /// When it cannot be written now.
     pub fn strictly(&self, event: AdminEvent<'_>) -> Result<(), Refused> {
-        let Some(log) = self.log.get() else {
+        let Some((log, exact)) = self.log.get() else {
             return Ok(());
         };
-        log.emit(&event).map_err(|why| {
+        log.emit(&event.exactly(exact())).map_err(|why| {
             refused(RefusedKind::Unavailable, "the audit log cannot be written")
                 .because(why.to_string())
                 .hint("nothing is given out that is not written down; make room on the disk, or see `muster status`")
@@ -51,10 +54,10 @@ impl Teller {
 
     /// Writes an event of something that is done already.
     pub fn tell(&self, event: AdminEvent<'_>) {
-        let Some(log) = self.log.get() else {
+        let Some((log, exact)) = self.log.get() else {
             return;
         };
-        let failed = log.emit(&event).err();
+        let failed = log.emit(&event.exactly(exact())).err();
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(why) = failed.as_ref().filter(|_| !*failing) {
             tracing::error!(%why, "an event of the authority could not be written to the audit log");

@@ -129,7 +129,7 @@ fn what_it_does_is_in_the_audit_log_without_secrets() {
     let (dir, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let made = authority(dir.path());
     let log = Log::open(muster_audit::Settings::new(logs.path(), "test")).unwrap();
-    made.record(log.clone());
+    made.record(log.clone(), || Micros(1_800_000_000_250_000));
     let user = json!({"kind": "user", "version": "v2", "metadata": {"name": "alice"}, "spec": {"roles": []}});
     let (record, seconds) = (user, 3600);
     let invited = made.handle(Command::AddUser { record, seconds }, "root (uid 0)");
@@ -183,6 +183,9 @@ fn what_it_does_is_in_the_audit_log_without_secrets() {
         "{text}"
     );
     assert!(text.contains("root (uid 0)"), "{text}");
+    // The authority goes by seconds, and events by microseconds.
+    let exact = text.matches("\"time\":\"2027-01-15T08:00:00.250000Z\"");
+    assert_eq!(exact.count(), 8, "{text}");
     for secret in [
         &*invited.token.0,
         "correct horse battery",

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use muster_audit::{Ended, Log};
+use muster_audit::{Ended, Log, Micros};
 use muster_model::Timestamp;
 use serde_json::Value;
 
@@ -58,7 +58,7 @@ impl Own {
         if !command.only_reads() && self.log.get().is_none() {
             let cluster = self.authority.cluster_name();
             let log = proxy::open_log(&self.audit, &self.store, cluster)?;
-            self.authority.record(log.clone());
+            self.authority.record(log.clone(), Micros::now);
             // It was looked at above.
             let _ = self.log.set(log);
         }

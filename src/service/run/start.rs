@@ -306,7 +306,7 @@ impl Service {
         };
         let authority = Arc::new(Authority::open(dir, wanted, clock)?);
         let log = proxy::open_log(&self.config.audit, dir, authority.cluster_name())?;
-        authority.record(log.clone());
+        authority.record(log.clone(), muster_audit::Micros::now);
         self.handle.set_authority(Arc::clone(&authority));
         let Some(settings) = settings else {
             return Ok(());

@@ -43,6 +43,17 @@ impl<'a> AdminEvent<'a> {
         }
     }
 
+    /// Says the time more exactly: what was given to the second was this moment, if this moment is in the ten seconds after
+    /// it. Any other one is not believed.
+    #[must_use]
+    pub const fn exactly(mut self, now: Micros) -> Self {
+        let later = now.0.saturating_sub(self.at.0);
+        if 0 <= later && later < 10_000_000 {
+            self.at = now;
+        }
+        self
+    }
+
     /// Adds a field, one of those that the kind names. Never a secret: nothing here is redacted.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: Value<'a>) -> Self {
