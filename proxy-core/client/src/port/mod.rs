@@ -26,12 +26,12 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use self::postgres::Begun;
 pub use self::{
     keeper::{Issued, Issuer, Keeper, OfProfile},
     peer::TCP_CHECKED,
     place::{Listener, Place},
 };
+use self::{peer::Stranger, postgres::Begun};
 use crate::{Address, Clock, Error, Kind, Result, native::Chosen, trust::verify::failed};
 
 /// The protocol within TLS by which the proxy knows what is spoken.
@@ -110,13 +110,13 @@ impl Port {
                     continue;
                 }
             };
-            if let Err(why) = &connection.mine {
+            if let Err(Stranger::Other(why)) = &connection.mine {
                 (self.notice)(&format!("turned a connection away: {why}"));
                 continue;
             }
             let port = Arc::clone(&self);
             open.spawn(async move {
-                port.one(connection.stream).await;
+                port.one(connection.stream, connection.mine.is_ok()).await;
                 drop(place);
             });
         }
@@ -124,13 +124,17 @@ impl Port {
         Ok(())
     }
 
-    /// One connection, from its first byte to its last.
-    async fn one(&self, mut client: Box<dyn Stream>) {
+    /// One connection, from its first byte to its last. Of whom it is not known any more, for it was closed at once, a request
+    /// to cancel is carried: some drivers wait for no answer, and the request's key is secret.
+    async fn one(&self, mut client: Box<dyn Stream>, mine: bool) {
         let begun = timeout(self.settings.hello, postgres::begin(&mut client)).await;
         let Ok(Ok(begun)) = begun else {
             // Whoever says nothing sensible is told nothing.
             return;
         };
+        if !mine && begun.is_startup() {
+            return;
+        }
         let mut upstream = match self.upstream().await {
             Ok(upstream) => upstream,
             Err(error) => {

@@ -17,15 +17,26 @@ pub const TCP_CHECKED: bool = cfg!(target_os = "linux");
 /// The number of a connection that both ends still have. Of one whose process has closed it the list says root.
 const ESTABLISHED: &str = "01";
 
+/// Why somebody is not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stranger {
+    /// It is somebody else, or nobody knows who.
+    Other(String),
+    /// Who has closed already, so that nobody can say any more who it was.
+    Gone,
+}
+
 /// Whether a process of this user may use what is one's own.
-pub(super) fn allowed(uid: u32) -> Result<(), String> {
+pub(super) fn allowed(uid: u32) -> Result<(), Stranger> {
     judge(uid, own())
 }
 
-fn judge(uid: u32, own: u32) -> Result<(), String> {
+fn judge(uid: u32, own: u32) -> Result<(), Stranger> {
     match uid == own || uid == 0 {
         true => Ok(()),
-        false => Err(format!("it is of the user with the number {uid}")),
+        false => Err(Stranger::Other(format!(
+            "it is of the user with the number {uid}"
+        ))),
     }
 }
 
@@ -35,23 +46,31 @@ pub(super) fn own() -> u32 {
 }
 
 /// Whether a TCP connection from `from` to `to`, both of this machine, is one's own.
-pub(super) fn of_tcp(from: SocketAddr, to: SocketAddr) -> Result<(), String> {
+pub(super) fn of_tcp(from: SocketAddr, to: SocketAddr) -> Result<(), Stranger> {
     if !from.ip().is_loopback() {
-        return Err(format!("it comes from {from}, which is not this machine"));
+        let why = format!("it comes from {from}, which is not this machine");
+        return Err(Stranger::Other(why));
     }
     if !TCP_CHECKED {
         return Ok(());
     }
     let mut unread = None;
-    let mut uid = None;
+    let mut found = None;
     for (name, from, to) in places(from, to) {
         match File::open(name) {
-            Ok(list) => uid = uid.or_else(|| find(BufReader::new(list), from, to)),
+            Ok(list) => found = found.or_else(|| find(BufReader::new(list), from, to)),
             Err(error) => unread = Some(format!("cannot read {name}: {error}")),
         }
     }
-    let unknown = || unread.unwrap_or_else(|| "whose it is cannot be found out".to_owned());
-    allowed(uid.ok_or_else(unknown)?)
+    match found {
+        Some(Found::Of(uid)) => allowed(uid),
+        Some(Found::Closed) => Err(Stranger::Gone),
+        None => {
+            Err(Stranger::Other(unread.unwrap_or_else(|| {
+                "whose it is cannot be found out".to_owned()
+            })))
+        }
+    }
 }
 
 /// Where the end `from` may stand, and how.
@@ -67,15 +86,27 @@ fn places(from: SocketAddr, to: SocketAddr) -> Vec<(&'static str, SocketAddr, So
     ]
 }
 
-/// The user of the end `from`.
-fn find(list: impl BufRead, from: SocketAddr, to: SocketAddr) -> Option<u32> {
+/// What the list says of an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// It is of this user.
+    Of(u32),
+    /// It was closed.
+    Closed,
+}
+
+/// Looks for the end `from`.
+fn find(list: impl BufRead, from: SocketAddr, to: SocketAddr) -> Option<Found> {
     let (from, to) = (written(from), written(to));
     for line in list.lines().map_while(Result::ok) {
         let mut fields = line.split_ascii_whitespace();
         // sl, local address, remote address, state, queues, timer, retransmits, uid
         let (local, remote, state) = (fields.nth(1)?, fields.next()?, fields.next()?);
-        if local == from && remote == to && state == ESTABLISHED {
-            return fields.nth(3)?.parse().ok();
+        if local == from && remote == to {
+            return match state {
+                ESTABLISHED => fields.nth(3)?.parse().ok().map(Found::Of),
+                _ => Some(Found::Closed),
+            };
         }
     }
     None
@@ -109,7 +140,7 @@ mod tests {
         let client = TcpStream::connect(to).unwrap();
         let from = client.local_addr().unwrap();
         let list = || BufReader::new(File::open("/proc/self/net/tcp").unwrap());
-        assert_eq!(find(list(), from, to), Some(own()));
+        assert_eq!(find(list(), from, to), Some(Found::Of(own())));
         // The other way round it is the other end; and of what is not there nothing is known.
         assert_eq!(
             find(list(), SocketAddr::from(([127, 0, 0, 1], 1)), to),
@@ -119,7 +150,7 @@ mod tests {
         assert_eq!(of_tcp(from, to), Ok(()));
         // Whoever has closed is nobody any more: root is what the list says then.
         drop(client);
-        assert!(of_tcp(from, to).is_err());
+        assert_eq!(of_tcp(from, to), Err(Stranger::Gone));
         drop(accepted);
     }
 
@@ -134,7 +165,7 @@ mod tests {
         assert!(client.local_addr().unwrap().is_ipv6() && from.is_ipv4());
         assert_eq!(of_tcp(from, to), Ok(()));
         drop(client);
-        assert!(of_tcp(from, to).is_err());
+        assert_eq!(of_tcp(from, to), Err(Stranger::Gone));
         drop(accepted);
     }
 
@@ -148,7 +179,7 @@ mod tests {
             "127.0.0.1:8080".parse().unwrap(),
         );
         if cfg!(target_endian = "little") {
-            assert_eq!(find(list.as_bytes(), client, port), Some(65534));
+            assert_eq!(find(list.as_bytes(), client, port), Some(Found::Of(65534)));
         }
         assert_eq!(judge(1000, 1000), Ok(()));
         assert_eq!(judge(0, 1000), Ok(()));

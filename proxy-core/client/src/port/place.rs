@@ -10,7 +10,10 @@ use std::{
 
 use tokio::net::{TcpListener, UnixListener};
 
-use super::{Stream, peer};
+use super::{
+    Stream,
+    peer::{self, Stranger},
+};
 use crate::{Error, Kind, Result};
 
 /// Where a local port listens.
@@ -38,7 +41,7 @@ enum Inner {
 /// A connection, with whether it is one's own.
 pub(super) struct Accepted {
     pub stream: Box<dyn Stream>,
-    pub mine: std::result::Result<(), String>,
+    pub mine: std::result::Result<(), Stranger>,
 }
 
 impl Place {
@@ -114,7 +117,9 @@ impl Listener {
                 let (stream, _) = listener.accept().await?;
                 let mine = stream
                     .peer_cred()
-                    .map_err(|error| format!("who it is cannot be found out: {error}"))
+                    .map_err(|error| {
+                        Stranger::Other(format!("who it is cannot be found out: {error}"))
+                    })
                     .and_then(|peer| peer::allowed(peer.uid()));
                 Ok(Accepted {
                     stream: Box::new(stream),

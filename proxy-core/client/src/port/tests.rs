@@ -303,6 +303,35 @@ async fn bytes_are_carried_both_ways_also_when_the_proxy_was_away_for_a_moment()
 }
 
 #[tokio::test]
+async fn whoever_cancels_and_is_gone_at_once_is_heard() {
+    let desk = Desk::new();
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = proxy.local_addr().unwrap().port();
+    let (port, listener) = port(&desk, at, Settings::default()).await;
+    // All of them have closed before anybody looks at them. A session for nobody is not opened.
+    let cancel = [0, 0, 0, 16, 4, 210, 22, 46, 1, 2, 3, 4, 5, 6, 7, 8];
+    for bytes in [&startup()[..], &cancel] {
+        let mut client = TcpStream::connect((listener.host(), listener.port())).await;
+        client.as_mut().unwrap().write_all(bytes).await.unwrap();
+        drop(client);
+    }
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(async move {
+        let stopped = async { drop(stopped.await) };
+        port.serve(&listener, stopped).await
+    });
+    let come = timeout(Duration::from_secs(60), proxy.accept()).await;
+    let (stream, _) = come.expect("it is carried").unwrap();
+    let mut stream = desk.town.acceptor().accept(stream).await.unwrap();
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(heard, cancel);
+    drop(stream);
+    stop.send(()).unwrap();
+    serving.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn whoever_cannot_go_on_reads_why() {
     let desk = Desk::new();
     let nobody = {
@@ -317,7 +346,7 @@ async fn whoever_cannot_go_on_reads_why() {
     let ask = async || {
         let (mut client, here) = tokio::io::duplex(1 << 16);
         client.write_all(&startup()).await.unwrap();
-        port.one(Box::new(here)).await;
+        port.one(Box::new(here), true).await;
         complaint(&mut client).await
     };
     let said = ask().await;
