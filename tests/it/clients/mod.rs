@@ -332,6 +332,15 @@ fn psycopg_at_a_local_port() {
 }
 
 #[test]
+fn tokio_postgres_at_a_local_port() {
+    same_by_port(
+        |way| Box::new(tokio::Tokio::start(way)),
+        &["state", "lob"],
+        ("url", "DSN"),
+    );
+}
+
+#[test]
 fn jdbc_at_a_local_port() {
     let place = tempfile::tempdir().unwrap();
     same_by_port(

@@ -26,17 +26,10 @@ pub struct Tokio {
 impl Tokio {
     /// Connects on this way.
     pub fn start(way: &Way) -> Self {
-        let mut config = Config::new();
-        let of = |name: &str| way.get(name).unwrap();
-        config
-            .host(of("PGHOST"))
-            .port(of("PGPORT").parse().unwrap())
-            .user(of("PGUSER"))
-            .dbname(of("PGDATABASE"))
-            .ssl_mode(SslMode::Require);
-        if let Some(password) = way.get("PGPASSWORD") {
-            config.password(password);
-        }
+        let config = match way.get("DSN") {
+            Some(url) => url.parse().unwrap(),
+            None => config(way),
+        };
         let tls = Tls::of(way);
         RUNTIME.block_on(async {
             let (first, news) = connect(&config, &tls).await;
@@ -215,6 +208,22 @@ impl Robot for Tokio {
     fn step(&mut self, words: &[String]) -> Vec<String> {
         RUNTIME.block_on(async { self.done(words).await.unwrap_or_else(|error| said(&error)) })
     }
+}
+
+/// What libpq's variables say.
+fn config(way: &Way) -> Config {
+    let mut config = Config::new();
+    let of = |name: &str| way.get(name).unwrap();
+    config
+        .host(of("PGHOST"))
+        .port(of("PGPORT").parse().unwrap())
+        .user(of("PGUSER"))
+        .dbname(of("PGDATABASE"))
+        .ssl_mode(SslMode::Require);
+    if let Some(password) = way.get("PGPASSWORD") {
+        config.password(password);
+    }
+    config
 }
 
 async fn connect(config: &Config, tls: &Tls) -> (Client, mpsc::UnboundedReceiver<AsyncMessage>) {
