@@ -109,6 +109,8 @@ pub struct Authority {
     /// What codes are checked against when there is nobody of that name.
     nobody: Totp,
     tries: Mutex<Tries>,
+    /// Where lists go on.
+    places: api::place::Places,
     /// What the proxy was last given: who signed it and is believed, and until when.
     shown: Mutex<(Vec<CertificateDer<'static>>, Timestamp)>,
 }
@@ -186,6 +188,7 @@ impl Authority {
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             changed: broadcast::channel(CHANGES).0,
             teller: Teller::default(),
+            places: api::place::Places::new(&chance)?,
             tries: Mutex::new(Tries {
                 addresses: limiter(FROM_ADDRESS),
                 users: limiter(OF_USER),

@@ -149,7 +149,8 @@ fn what_it_does_is_in_the_audit_log_without_secrets() {
             seconds: None,
             route: None,
         };
-        made.login(asked, from)
+        let proven = made.prove(&asked, from)?;
+        made.login(asked, &proven, from)
     };
     login("wrong password here").unwrap_err();
     let signed = login("correct horse battery").unwrap();

@@ -180,6 +180,13 @@ fn main() {
     measure("sees", 20_000, |index| {
         black_box(policy.sees(&who[index % who.len()], &target, NOW));
     });
+    let viewers: Vec<_> = who
+        .iter()
+        .map(|who| policy.viewer(who, NOW).unwrap())
+        .collect();
+    measure("sees, the identity looked up before", 20_000, |index| {
+        black_box(viewers[index % viewers.len()].sees(&target));
+    });
     let bytes = who[0].encode().unwrap();
     measure("decode an identity", 20_000, |_| {
         let _ = black_box(Identity::decode(&bytes));

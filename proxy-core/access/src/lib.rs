@@ -36,7 +36,7 @@ pub use self::{
     lock::{Lock, LockTarget},
     permit::{Ask, EndsBy, Permit, Replication, SessionOptions},
     policy::{
-        Policy, Terms,
+        Policy, Terms, Viewer,
         explain::{Check, Checks, Explanation, RoleStep, SessionTerms, Verdict},
     },
     records::{

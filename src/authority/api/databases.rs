@@ -3,7 +3,7 @@
 //! Nothing here says whether a database exists that the person may not see: it is looked for among the others alone,
 //! and what is not found among them has one answer.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use axum::{Extension, extract::State, http::Uri, response::Response};
 use muster_access::{Ask, Denial, DeniedBy, Identity, Missing, Names, Policy};
@@ -12,11 +12,16 @@ use muster_model::{Availability, Protocol, ResourceId, Selector, Target, Timesta
 use muster_proxy::Catalog;
 use serde::Serialize;
 
-use super::{Behind, From, InPath, Problem, RouteAsked, Served, blocking, json, refused};
+use super::{
+    Behind, From, InPath, Problem, RouteAsked, Served, blocking, json, place::Places, refused,
+};
 
 /// How many databases a page has unless it is asked for otherwise, and the most.
 const PAGE: usize = 100;
 const LARGEST: usize = 1000;
+
+/// The most databases that one page looks at: who sees few of a million reads on with the next page.
+const WALK: usize = if cfg!(test) { 1_000 } else { 50_000 };
 
 /// The most candidates that are named.
 const CANDIDATES: usize = 20;
@@ -49,8 +54,8 @@ struct DbView<'a> {
 #[derive(Serialize)]
 struct Page<'a> {
     databases: Vec<DbView<'a>>,
-    /// Where the next page begins: after this name.
-    next: Option<&'a str>,
+    /// Where the next page begins: after this name, or at a sealed place.
+    next: Option<Cow<'a, str>>,
 }
 
 /// What somebody looks for.
@@ -71,22 +76,38 @@ pub(super) async fn list(
     api.listing(move |api| {
         let now = api.authority.now();
         let policy = api.authority.policy.load_full();
-        policy
-            .admits(&who, now)
+        let viewer = policy
+            .viewer(&who, now)
             .map_err(|denial| refused(&denial))?;
+        let places = &api.authority.places;
+        let after =
+            match query.after.as_deref() {
+                Some(place) if Places::is_one(place) => {
+                    let name = places.open(&who.user, place);
+                    Some(name.ok_or_else(|| {
+                        invalid("the list that `after` is of is over: begin it anew")
+                    })?)
+                }
+                name => name.map(str::to_owned),
+            };
         let catalog = api.behind.catalog.load_full();
         let mut databases: Vec<DbView<'_>> = Vec::new();
-        let mut next = None;
-        for target in catalog.after(query.after.as_deref()) {
-            if !query.finds(target) {
+        let (mut next, mut last) = (None, None::<&str>);
+        for (walked, target) in catalog.after(after.as_deref()).enumerate() {
+            if let (WALK, Some(last)) = (walked, last) {
+                let sealed = places.seal(&who.user, last);
+                let sealed =
+                    sealed.map_err(|error| Problem::new(500, "failed", error.to_string()))?;
+                next = Some(Cow::Owned(sealed));
+                break;
+            }
+            last = Some(&target.name);
+            if !viewer.sees(target) || !query.finds(target) {
                 continue;
             }
             if databases.len() == query.limit {
-                if policy.sees(&who, target, now) {
-                    next = databases.last().map(|last| last.name);
-                    break;
-                }
-                continue;
+                next = databases.last().map(|last| Cow::Borrowed(last.name));
+                break;
             }
             databases.extend(view(&api.behind, &policy, &who, target, now));
         }

@@ -19,6 +19,7 @@ mod behind;
 mod databases;
 mod mine;
 mod page;
+pub(super) mod place;
 mod problem;
 #[cfg(test)]
 mod tests;
@@ -34,8 +35,9 @@ use axum::{
     routing::{delete, get, post},
 };
 use http_body_util::{BodyExt, Limited};
-use muster_access::{Denial, Identity, Usage};
-use muster_model::{Protocol, Timestamp};
+use muster_access::{Denial, Identity, Policy, Usage};
+use muster_model::{Protocol, Target, Timestamp};
+use muster_proxy::Catalog;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 use tokio::{sync::Semaphore, time::timeout};
@@ -181,8 +183,9 @@ async fn login(
 ) -> Result<Response, Problem> {
     let body: LoginBody = body(request).await?;
     let seconds = seconds(body.ttl.as_deref())?;
+    let behind = api.behind.clone();
     api.slowly(move |authority| {
-        let asked = LoginAsked {
+        let mut asked = LoginAsked {
             user: &body.user,
             password: &body.password,
             totp: body.totp.as_deref(),
@@ -190,7 +193,17 @@ async fn login(
             seconds,
             route: body.route,
         };
-        json(&authority.login(asked, caller.address)?)
+        let proven = authority.prove(&asked, caller.address)?;
+        if let Some(route) = &mut asked.route {
+            let (now, policy) = (authority.now(), authority.policy.load_full());
+            let who = policy.as_if_logged_in(asked.user, Duration::from_secs(60), now);
+            let who = Identity {
+                totp: proven.factor,
+                ..who.map_err(|denial| refused(&denial))?
+            };
+            meant(&behind.catalog.load_full(), &policy, &who, route, now)?;
+        }
+        json(&authority.login(asked, &proven, caller.address)?)
     })
     .await
 }
@@ -255,9 +268,7 @@ async fn certificates(
             .admits(&who, now)
             .map_err(|denial| refused(&denial))?;
         let mut route = body.route;
-        let target = resolve(&catalog, &policy, &who, &route.target, now)?;
-        databases::may(&policy, &who, &target, &route, now)?;
-        route.target.clone_from(&target.name);
+        let target = meant(&catalog, &policy, &who, &mut route, now)?;
         let wanted = Wanted {
             user: &who.user,
             key: &key,
@@ -274,6 +285,20 @@ async fn certificates(
         })
     })
     .await
+}
+
+/// The target of a route that this person may open so. The route has its full name afterwards.
+fn meant(
+    catalog: &Catalog,
+    policy: &Policy,
+    who: &Identity,
+    route: &mut RouteAsked,
+    now: Timestamp,
+) -> Result<Arc<Target>, Problem> {
+    let target = resolve(catalog, policy, who, &route.target, now)?;
+    databases::may(policy, who, &target, route, now)?;
+    route.target.clone_from(&target.name);
+    Ok(target)
 }
 
 /// The part of a path that somebody chose. What is no text names nothing.

@@ -29,6 +29,13 @@ pub(in crate::authority) struct LoginAsked<'a> {
     pub route: Option<RouteAsked>,
 }
 
+/// Who has shown password and code, and is not certified yet.
+pub(in crate::authority) struct Proven {
+    key: ClientKey,
+    /// Whether a code was shown.
+    pub factor: bool,
+}
+
 impl Authority {
     /// Logs in whoever has just taken an invitation: they have shown all that there is, and the code is used up.
     pub(in crate::authority) fn enter(
@@ -56,12 +63,12 @@ impl Authority {
         self.logged_in(wanted, by, now)
     }
 
-    /// Logs in: a certificate for whoever shows password and code. Takes long, whoever asks.
-    pub(in crate::authority) fn login(
+    /// Checks password and code. Takes long, whoever asks.
+    pub(in crate::authority) fn prove(
         &self,
-        asked: LoginAsked<'_>,
+        asked: &LoginAsked<'_>,
         from: SocketAddr,
-    ) -> Result<Signed, Denied> {
+    ) -> Result<Proven, Denied> {
         let now = self.now();
         self.may_try(from.ip(), now)?;
         let key = ClientKey::from_pem(asked.key).map_err(|error| invalid(error.to_string()))?;
@@ -109,15 +116,29 @@ impl Authority {
             self.use_up(asked.user, step, from, now)?;
         }
         self.end_silence(asked.user);
+        Ok(Proven { key, factor })
+    }
+
+    /// Logs in whoever has shown password and code: a certificate.
+    pub(in crate::authority) fn login(
+        &self,
+        asked: LoginAsked<'_>,
+        proven: &Proven,
+        from: SocketAddr,
+    ) -> Result<Signed, Denied> {
+        let by = By {
+            who: asked.user,
+            from: Some(from),
+        };
         let wanted = Wanted {
             user: asked.user,
-            key: &key,
+            key: &proven.key,
             seconds: asked.seconds,
             route: asked.route,
-            totp: factor,
+            totp: proven.factor,
             within: None,
         };
-        self.logged_in(wanted, by, now)
+        self.logged_in(wanted, by, self.now())
     }
 
     fn logged_in(&self, wanted: Wanted<'_>, by: By<'_>, now: Timestamp) -> Result<Signed, Denied> {

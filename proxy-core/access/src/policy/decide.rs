@@ -16,6 +16,22 @@ use crate::{
 /// How far the clock of who made a certificate may be ahead.
 const SKEW: i64 = 300;
 
+/// What an identity may know of: the identity is looked up once, for many targets.
+pub struct Viewer<'p> {
+    policy: &'p Policy,
+    who: &'p Identity,
+    standing: Standing<'p>,
+    now: Timestamp,
+}
+
+impl Viewer<'_> {
+    /// As [`Policy::sees`].
+    pub fn sees(&self, target: &Target) -> bool {
+        self.standing.shows(self.who, target)
+            && self.policy.lock_on_target(target, self.now).is_none()
+    }
+}
+
 /// A user who may come in, with the roles that count. Looked up once a decision.
 pub(super) struct Standing<'p> {
     pub user: &'p User,
@@ -111,6 +127,19 @@ impl Policy {
     /// Whether this identity may know of the target: for lists. It says nothing of database users and names.
     pub fn sees(&self, who: &Identity, target: &Target, now: Timestamp) -> bool {
         self.seen(who, target, now).is_some()
+    }
+
+    /// What this identity may know of, for long lists.
+    ///
+    /// # Errors
+    /// Why it may open nothing.
+    pub fn viewer<'p>(&'p self, who: &'p Identity, now: Timestamp) -> Result<Viewer<'p>, Denial> {
+        Ok(Viewer {
+            policy: self,
+            who,
+            standing: self.admit(who, None, now)?,
+            now,
+        })
     }
 
     /// What counts for an identity that may know of the target.

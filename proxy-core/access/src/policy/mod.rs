@@ -17,6 +17,8 @@ use crate::{
     user::User,
 };
 
+pub use self::decide::Viewer;
+
 /// An immutable snapshot of roles, users and locks.
 ///
 /// Changing one makes a new snapshot and leaves the old as it is; both share what is the same in them, so that a change
@@ -254,12 +256,16 @@ impl Policy {
                     .iter()
                     .find_map(|role| first(&self.locked.roles, role, now))
             })
-            .or_else(|| {
-                let target = target?;
-                [&*target.name, &target.short_name, target.id.as_str()]
-                    .into_iter()
-                    .find_map(|name| first(&self.locked.targets, name, now))
-            })
+            .or_else(|| self.lock_on_target(target?, now))
+    }
+
+    fn lock_on_target(&self, target: &Target, now: Timestamp) -> Option<&Arc<Lock>> {
+        if self.locked.targets.is_empty() {
+            return None;
+        }
+        [&*target.name, &target.short_name, target.id.as_str()]
+            .into_iter()
+            .find_map(|name| first(&self.locked.targets, name, now))
     }
 }
 

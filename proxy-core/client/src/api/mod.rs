@@ -209,8 +209,19 @@ impl Api {
     /// # Errors
     /// As [`Self::ping`].
     pub async fn some_databases(&self, filter: &Filter, most: usize) -> Result<Vec<DbView>> {
-        let page: Databases = self.get(&filter.path(None, most)).await?;
-        Ok(page.databases)
+        let mut all = Vec::new();
+        let mut after: Option<String> = None;
+        // A page may end before it is full: who sees few of many reads on.
+        while all.len() < most {
+            let page: Databases = self.get(&filter.path(after.as_deref(), most)).await?;
+            all.extend(page.databases);
+            match page.next {
+                Some(next) if after.as_ref() != Some(&next) => after = Some(next),
+                _ => break,
+            }
+        }
+        all.truncate(most);
+        Ok(all)
     }
 
     /// One database: by its full name, or by short name or id where that is unique among those that one may see.

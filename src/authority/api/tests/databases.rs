@@ -329,3 +329,83 @@ async fn sessions_are_one_s_own() {
         assert_eq!(status.as_u16(), expected, "{id}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn few_of_many_are_found_in_pages_that_tell_nothing_of_the_rest() {
+    let (door, ana) = Door::town().await;
+    let catalog = door.behind.catalog.load();
+    let zoo = catalog.find("zoo").unwrap();
+    // Between what Ana sees there are thousands that she does not.
+    let hidden = (0..3_000).map(|n| {
+        let mut target = muster_model::Target::clone(zoo);
+        target.name = format!("both-{n}");
+        target.id = muster_model::ResourceId::new(format!("both-{n}"));
+        Arc::new(target)
+    });
+    let all = catalog.iter().cloned().chain(hidden);
+    door.behind.catalog.store(Arc::new(all.collect()));
+
+    let (mut seen, mut path, mut places) = (Vec::new(), "/v1/databases".to_owned(), Vec::new());
+    for _ in 0..9 {
+        let (status, page) = door.get(&ana, &path).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        assert!(!page.to_string().contains("both-"), "{page}");
+        seen.extend(names(&page).into_iter().map(str::to_owned));
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
+        places.push(next.to_owned());
+        path = format!("/v1/databases?after={next}");
+    }
+    assert_eq!(seen, ["bills-eu", "Bills-US", "carts"]);
+    assert_eq!(places.len(), 3, "{places:?}");
+
+    // A place is of the list of whom it was made for, and of no other one.
+    door.member("eve", &["red"], false).await;
+    let eve = identity(&door.login("eve", &json!({})).await.1);
+    let wrong = [
+        (&eve, places[0].clone()),
+        (&ana, format!("{}x", places[0])),
+        (&ana, "~".to_owned()),
+    ];
+    for (who, place) in wrong {
+        let (status, answer) = door.get(who, &format!("/v1/databases?after={place}")).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_for_one_database_takes_names_as_everything_else_does() {
+    let (door, _) = Door::town().await;
+    door.same_short_name();
+    let login = async |target: &str, db_user: &str| {
+        let route = json!({"route": {"target": target, "db_user": db_user}});
+        door.login("ana", &route).await
+    };
+    let (status, answer) = login("carts", "app").await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let catalog = door.behind.catalog.load();
+    let all = catalog.iter().map(|target| {
+        let mut target = muster_model::Target::clone(target);
+        if target.name == "carts" {
+            target.short_name = "c".to_owned();
+        }
+        Arc::new(target)
+    });
+    door.behind.catalog.store(Arc::new(all.collect()));
+    let (_, answer) = login("c", "app").await;
+    let route = identity(&answer).route.clone().unwrap();
+    assert_eq!(
+        (route.target.as_str(), route.db_user.as_deref()),
+        ("carts", Some("app"))
+    );
+    for (target, db_user, refused) in [
+        ("bills", "app", StatusCode::CONFLICT),
+        ("zoo", "app", StatusCode::NOT_FOUND),
+        ("none", "app", StatusCode::NOT_FOUND),
+        ("carts", "root", StatusCode::FORBIDDEN),
+    ] {
+        let (status, answer) = login(target, db_user).await;
+        assert_eq!(status, refused, "{target}: {answer}");
+    }
+}
