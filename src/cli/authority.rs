@@ -91,7 +91,16 @@ impl Reached {
     /// Also when there is none.
     pub fn look(common: &Common) -> Result<Self, Failure> {
         let store = service::store_dir(common)?;
-        if !store.join(DIR).exists() {
+        let there = store.join(DIR).try_exists().map_err(|error| {
+            let what = format!(
+                "cannot look for the authority in the store {}",
+                store.display()
+            );
+            Failure::new(what)
+                .cause(&error)
+                .hint("run this as the user whom the store belongs to, or as root")
+        })?;
+        if !there {
             return Err(Failure::new(format!(
                 "there is no authority in the store {}",
                 store.display()

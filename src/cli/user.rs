@@ -2,7 +2,7 @@
 
 mod invited;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -57,7 +57,7 @@ pub struct Add {
     /// The user's name.
     name: String,
     /// The roles.
-    #[arg(long, required = true, value_delimiter = ',')]
+    #[arg(long, required = true, value_delimiter = ',', value_parser = NonEmptyStringValueParser::new())]
     roles: Vec<String>,
     #[command(flatten)]
     traits: Traits,

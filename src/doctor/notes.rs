@@ -185,6 +185,9 @@ fn login(evidence: &Evidence) -> Option<String> {
         Some(psql) => format!(", {}", psql.display()),
         None => String::new(),
     };
+    if seen.proxy.is_empty() {
+        return Some(format!("{}{psql}", seen.name));
+    }
     Some(format!(
         "{} at {} until {}{psql}",
         seen.name, seen.proxy, seen.expires

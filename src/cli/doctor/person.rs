@@ -3,7 +3,7 @@
 use std::{env, path::Path, time::Duration};
 
 use muster_client::{
-    Api, HTTP, Kind, Limits, Profile,
+    Api, Error, HTTP, Kind, Limits, Profile,
     native::{INSTALL_PSQL, find_psql},
 };
 
@@ -33,7 +33,13 @@ const LIMITS: Limits = Limits {
 /// # Errors
 /// When there is none.
 pub(super) fn look(which: &Which, offline: bool, seen: &mut Seen) -> Result<(), Failure> {
-    let profile = profiles()?.open(which.name())?;
+    let profile = match profiles()?.open(which.name()) {
+        Err(error) if *error.kind() == Kind::Damaged => {
+            seen.evidence.login = Some(unreadable(&error, which));
+            return Ok(());
+        }
+        opened => opened?,
+    };
     let dir = profile.dir();
     let kept = [
         dir.to_owned(),
@@ -73,6 +79,23 @@ pub(super) fn look(which: &Which, offline: bool, seen: &mut Seen) -> Result<(), 
     });
     seen.evidence.login = Some(login);
     Ok(())
+}
+
+/// A login of which not even is known where and whose it is.
+fn unreadable(error: &Error, which: &Which) -> Login {
+    let name = which.name().unwrap_or("the login in use");
+    let again = "muster login --proxy HOST --user NAME";
+    Login {
+        name: name.to_owned(),
+        command: which.name().map_or_else(
+            || again.to_owned(),
+            |name| format!("{again} --cluster {name}"),
+        ),
+        damaged: Some([error.what(), &error.why().join(": ")].join(": ")),
+        psql: find_psql(env::var_os("PATH").as_deref(), Path::new("/")),
+        install: INSTALL_PSQL.to_owned(),
+        ..Login::default()
+    }
 }
 
 /// Asks the proxy what time it is, and whether it takes the login.

@@ -51,7 +51,9 @@ impl Answers {
             let name = file
                 .map(|file| file.display().to_string())
                 .unwrap_or_default();
-            Failure::new(format!("cannot read the password in {name}")).cause(&error)
+            Failure::new(format!("cannot read the password in {name}"))
+                .cause(&error)
+                .hint("name a file whose first line is the password, or `-` for standard input")
         })?;
         Ok(Self { given, from_stdin })
     }

@@ -3,7 +3,7 @@
 use muster_client::{Accept, Invitation, Secret, Signed};
 
 use super::{Answers, Failure, Start, refused, wait};
-use crate::report::escape::shown;
+use crate::{authority::login::password::SHORTEST, report::escape::shown};
 
 /// How often somebody may mistype something.
 const TRIES: usize = 3;
@@ -56,6 +56,11 @@ fn choose(answers: &mut Answers) -> Result<Secret, Failure> {
     }
     for _ in 0..TRIES {
         let password = answers.password("A new password, of at least 12 characters: ")?;
+        // What else does not do the proxy says; this would be said two questions later.
+        if password.reveal().chars().count() < SHORTEST {
+            answers.say("This is too short.")?;
+            continue;
+        }
         let again = answers.password("The same again: ")?;
         if password.reveal() == again.reveal() {
             return Ok(password);
@@ -63,7 +68,7 @@ fn choose(answers: &mut Answers) -> Result<Secret, Failure> {
         answers.say("These were not the same.")?;
     }
     Err(Failure::new("no password was chosen")
-        .because("it was not twice the same")
+        .because("it was too short, or not twice the same")
         .hint("the invitation is still good: try again"))
 }
 

@@ -76,4 +76,13 @@ fn whoever_is_logged_in_looks_at_the_login_and_the_way_to_the_proxy() {
         "remedy",
         "nc -vz -w 5 localhost ",
     );
+
+    // Not even where and whose the login is can be read.
+    let profile = key.with_file_name("profile.json");
+    fs::write(&profile, "{").unwrap();
+    let found = doctor(muster(&["doctor"]));
+    assert_eq!(found.code, 4);
+    let file = profile.display().to_string();
+    found.says("login/login-damaged", "why", &file);
+    found.says("login/login-damaged", "remedy", "muster login --proxy");
 }

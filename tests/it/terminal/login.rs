@@ -223,6 +223,10 @@ fn an_invitation_is_taken_and_a_second_factor_set_up_and_asked_for() {
             "A new password, of at least 12 characters: ",
             invited.link.as_str(),
         ),
+        (
+            "This is too short.\nA new password, of at least 12 characters: ",
+            "elevenchars",
+        ),
         ("The same again: ", PASSWORD),
         (
             "These were not the same.\nA new password, of at least 12 characters: ",

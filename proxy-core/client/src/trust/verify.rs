@@ -71,6 +71,12 @@ pub(crate) fn foreign(address: &Address) -> Error {
 }
 
 fn broke_off(error: &io::Error, address: &Address) -> Error {
+    if error.kind() == io::ErrorKind::ConnectionReset {
+        let what = format!("cannot reach the proxy {address}");
+        return Error::new(Kind::Unreachable, what)
+            .because("it breaks the connection off: the service starts or ends there, or something else listens")
+            .hint("try again; if it lasts, check host and port");
+    }
     let error = match error.kind() {
         io::ErrorKind::UnexpectedEof => "it closes the connection".to_owned(),
         _ => error.to_string(),
