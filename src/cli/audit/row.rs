@@ -61,8 +61,8 @@ pub(super) fn columns() -> Vec<Column<Row>> {
     let column = |title, wide, cell: fn(&Row) -> Cow<'_, str>| Column { title, wide, cell };
     vec![
         column("time", false, |row| plain(row, "time")),
-        column("code", false, |row| plain(row, "code")),
-        column("event", true, |row| plain(row, "event")),
+        column("code", true, |row| plain(row, "code")),
+        column("event", false, |row| plain(row, "event")),
         column("user", false, |row| plain(row, "user")),
         column("target", false, |row| plain(row, "db_service")),
         column("what", false, |row| row.what().into()),
@@ -80,7 +80,7 @@ pub(super) fn line(found: Found, raw: bool, out: &mut dyn Write) -> io::Result<(
         return out.write_all(b"\n");
     }
     let row = Row(found.event);
-    let parts = ["time", "code", "user", "db_service"].map(|key| match row.text(key) {
+    let parts = ["time", "event", "user", "db_service"].map(|key| match row.text(key) {
         "" => "-",
         text => text,
     });

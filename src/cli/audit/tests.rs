@@ -62,7 +62,7 @@ fn an_event_is_a_row_that_says_what_was_done() {
     row::line(found[0].clone(), false, &mut out).unwrap();
     assert_eq!(
         String::from_utf8(out).unwrap(),
-        "2026-11-21T22:34:41.000000Z  TDB02I  alice  orders  select 1 -> SELECT 1, 1 row, 1.500 ms\n"
+        "2026-11-21T22:34:41.000000Z  db.session.query  alice  orders  select 1 -> SELECT 1, 1 row, 1.500 ms\n"
     );
     let mut out = Vec::new();
     row::line(found[0].clone(), true, &mut out).unwrap();
