@@ -8,7 +8,7 @@ use muster_model::{Decision, Record, ResourceId, ScopeRecord};
 use muster_plan::{Action, Change};
 use muster_store::tables;
 
-use super::{Common, Failure, context::Context, opened::Opened, print};
+use super::{Common, Failure, context::Context, label_lines, opened::Opened, print};
 use crate::{
     exit::Exit,
     pipeline::{run::Run, state::State},
@@ -251,15 +251,7 @@ fn steps(judged: &muster_plan::Judged, out: &mut dyn Write) -> io::Result<()> {
     }
     if let Decision::Enroll(enrollment) = &judged.decision {
         writeln!(out, "\nLabels")?;
-        for (key, label) in enrollment.labels.iter() {
-            writeln!(
-                out,
-                "  {}={}  ({})",
-                shown(key),
-                shown(&label.value),
-                shown(label.origin.as_str())
-            )?;
-        }
+        label_lines(&enrollment.labels, out)?;
     }
     Ok(())
 }

@@ -46,9 +46,10 @@ mod token;
 mod trial;
 mod user;
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
+use muster_model::Labels;
 
 pub use self::{
     args::{Common, ListFormat, ReportArgs},
@@ -211,6 +212,20 @@ impl Command {
             _ => false,
         }
     }
+}
+
+/// Labels with where they come from, a line each.
+fn label_lines(labels: &Labels, out: &mut dyn Write) -> io::Result<()> {
+    for (key, label) in labels.iter() {
+        writeln!(
+            out,
+            "  {}={}  ({})",
+            shown(key),
+            shown(&label.value),
+            shown(label.origin.as_str())
+        )?;
+    }
+    Ok(())
 }
 
 fn run(cli: Cli) -> Result<Exit, Failure> {

@@ -5,12 +5,8 @@ use clap_complete::ArgValueCompleter;
 use serde_json::json;
 
 use super::{
-    super::{
-        Failure, completions,
-        person::{Person, Which},
-        print,
-    },
-    open::{As, Opened, named_or_only},
+    super::{Failure, completions, person::Which, print},
+    open::{As, Opened},
 };
 use crate::exit::Exit;
 
@@ -55,12 +51,8 @@ enum Format {
 
 impl Config {
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let database = named_or_only(self.database, &self.which)?;
-        let person = Person::open(&self.which)?;
-        let opened = Opened::of(&person, &database)?;
-        opened.is_postgres()?;
-        let connection = opened.connection(&person, &self.named)?;
-        opened.say_notes();
+        let (person, opened, connection) =
+            Opened::for_others(self.database, &self.which, &self.named)?;
         let text = match self.format {
             Format::Text => connection.text(),
             Format::Json => {

@@ -6,12 +6,8 @@ use muster_client::native::Shell;
 use serde_json::{Map, Value};
 
 use super::{
-    super::{
-        Failure, completions,
-        person::{Person, Which},
-        print,
-    },
-    open::{As, Opened, named_or_only},
+    super::{Failure, completions, person::Which, print},
+    open::{As, Opened},
 };
 use crate::exit::Exit;
 
@@ -50,12 +46,8 @@ enum Format {
 
 impl Env {
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let database = named_or_only(self.database, &self.which)?;
-        let person = Person::open(&self.which)?;
-        let opened = Opened::of(&person, &database)?;
-        opened.is_postgres()?;
-        let variables = opened.connection(&person, &self.named)?.env();
-        opened.say_notes();
+        let (_, _, connection) = Opened::for_others(self.database, &self.which, &self.named)?;
+        let variables = connection.env();
         let text = match self.format {
             Format::Sh => Shell::Sh.export(&variables),
             Format::Fish => Shell::Fish.export(&variables),

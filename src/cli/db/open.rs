@@ -43,6 +43,21 @@ impl Opened {
         })
     }
 
+    /// The database that is meant, with all that another program has to know to open it. What may stand in its way is said.
+    pub fn for_others(
+        database: Option<String>,
+        which: &Which,
+        named: &As,
+    ) -> Result<(Person, Self, Connection), Failure> {
+        let database = named_or_only(database, which)?;
+        let person = Person::open(which)?;
+        let opened = Self::of(&person, &database)?;
+        opened.is_postgres()?;
+        let connection = opened.connection(&person, named)?;
+        opened.say_notes();
+        Ok((person, opened, connection))
+    }
+
     /// As whom on which name.
     pub fn choose(&self, named: &As) -> Result<Chosen, Error> {
         let kept = &self.login.about;
@@ -94,7 +109,7 @@ impl Opened {
 }
 
 /// The database that is meant: the one that is named, else the only one that there is a certificate for.
-pub fn named_or_only(named: Option<String>, which: &Which) -> Result<String, Failure> {
+fn named_or_only(named: Option<String>, which: &Which) -> Result<String, Failure> {
     if let Some(named) = named {
         return Ok(named);
     }

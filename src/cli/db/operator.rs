@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use muster_model::{Origin, Target, fact};
 
 use super::{
-    super::{Common, Failure, ListFormat, context::Context, explain::find, print, targets},
+    super::{
+        Common, Failure, ListFormat, context::Context, explain::find, label_lines, print, targets,
+    },
     Ls, Show, selector,
 };
 use crate::{
@@ -196,16 +198,7 @@ fn show(target: &Target, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     writeln!(out, "labels")?;
-    for (key, label) in target.labels.iter() {
-        writeln!(
-            out,
-            "  {}={}  ({})",
-            shown(key),
-            shown(&label.value),
-            shown(label.origin.as_str())
-        )?;
-    }
-    Ok(())
+    label_lines(&target.labels, out)
 }
 
 fn nobody(name: &str, candidates: &[String], state: &State) -> Failure {

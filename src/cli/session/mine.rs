@@ -1,5 +1,7 @@
 //! One's own sessions, as the proxy lists them.
 
+use std::borrow::Cow;
+
 use muster_client::SessionView;
 
 use super::{
@@ -24,60 +26,24 @@ impl Ls {
             };
             is(&self.user, &session.user) && is(&self.target, &session.target)
         });
+        let column =
+            |title, wide, cell: fn(&SessionView) -> Cow<'_, str>| Column { title, wide, cell };
         let columns = [
-            Column {
-                title: "id",
-                wide: false,
-                cell: |session: &SessionView| session.id.as_str().into(),
-            },
-            Column {
-                title: "database",
-                wide: false,
-                cell: |session| session.target.as_str().into(),
-            },
-            Column {
-                title: "db user",
-                wide: false,
-                cell: |session| session.db_user.as_str().into(),
-            },
-            Column {
-                title: "db name",
-                wide: false,
-                cell: |session| session.db_name.as_str().into(),
-            },
-            Column {
-                title: "client",
-                wide: true,
-                cell: |session| session.client.as_str().into(),
-            },
-            Column {
-                title: "open for",
-                wide: false,
-                cell: |session| age(session.started).into(),
-            },
-            Column {
-                title: "idle for",
-                wide: false,
-                cell: |session| age(session.active).into(),
-            },
-            Column {
-                title: "statements",
-                wide: false,
-                cell: |session| session.statements.to_string().into(),
-            },
-            Column {
-                title: "ends at",
-                wide: true,
-                cell: |session| {
-                    let ends = session.ends_at.map(|ends| ends.to_string());
-                    ends.unwrap_or_default().into()
-                },
-            },
-            Column {
-                title: "roles",
-                wide: true,
-                cell: |session| session.roles.join(", ").into(),
-            },
+            column("id", false, |session| session.id.as_str().into()),
+            column("database", false, |session| session.target.as_str().into()),
+            column("db user", false, |session| session.db_user.as_str().into()),
+            column("db name", false, |session| session.db_name.as_str().into()),
+            column("client", true, |session| session.client.as_str().into()),
+            column("open for", false, |session| age(session.started).into()),
+            column("idle for", false, |session| age(session.active).into()),
+            column("statements", false, |session| {
+                session.statements.to_string().into()
+            }),
+            column("ends at", true, |session| {
+                let ends = session.ends_at.map(|ends| ends.to_string());
+                ends.unwrap_or_default().into()
+            }),
+            column("roles", true, |session| session.roles.join(", ").into()),
         ];
         print(|out| table(&columns, &sessions, self.output, out))?;
         Ok(Exit::Done)
