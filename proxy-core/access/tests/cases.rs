@@ -289,6 +289,9 @@ fn every_case_is_decided_as_its_file_says() {
         }
         if let Some(sees) = case.sees {
             let is = policy.sees(&who, &target, now());
+            // Who looks at many sees the same.
+            let viewer = policy.viewer(&who, now());
+            assert_eq!(viewer.is_ok_and(|viewer| viewer.sees(&target)), is);
             if is != sees {
                 let _ = writeln!(wrong, "{file}: sees is {is}");
             }
