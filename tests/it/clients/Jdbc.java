@@ -134,8 +134,10 @@ class Jdbc {
                         if (found.getInt(1) > 0) break;
                         Thread.sleep(20);
                     }
-                    // The server forgets a cancel that comes between two parts of what the driver sends: until it has taken one.
-                    do statement.cancel(); while (!over.await(500, TimeUnit.MILLISECONDS));
+                    statement.cancel();
+                    // The server forgets a cancel that comes between two parts of what the driver sends. The statement asks
+                    // but once; the connection asks until the server has taken one.
+                    while (!over.await(500, TimeUnit.MILLISECONDS)) own().cancelQuery();
                 } catch (SQLException | InterruptedException error) {
                     throw new RuntimeException(error);
                 }
