@@ -52,6 +52,8 @@ impl Terminal {
         let mut seated = Command::new("setsid");
         seated
             .args(["--ctty", "--wait"])
+            // Whoever runs the tests behind a shell ignores Ctrl+C, and so would all that they start.
+            .args(["env", "--default-signal=INT,QUIT"])
             .arg(command.get_program())
             .args(command.get_args())
             .env_clear()
