@@ -38,7 +38,20 @@ impl Ls {
         let found = person.ask(person.api.databases(&filter))?;
         let noted = found.iter().any(|db| !db.notes.is_empty());
         print(|out| table(&columns(noted), &found, self.output, out))?;
+        if found.is_empty() && matches!(self.output, ListFormat::Table | ListFormat::Wide) {
+            // Beside the empty table, for whoever looks on.
+            writeln!(anstream::stderr().lock(), "{}", nothing(&filter))?;
+        }
         Ok(Exit::Done)
+    }
+}
+
+/// Why the list may be empty, and what to do next.
+fn nothing(filter: &Filter) -> &'static str {
+    if filter.search.is_empty() && filter.labels.is_empty() {
+        "there is no database that you may open: `muster status` shows your roles, and whoever runs muster gives them"
+    } else {
+        "no database that you may open has all of this: `muster db ls` lists them all"
     }
 }
 

@@ -184,10 +184,12 @@ fn show(target: &Target, out: &mut dyn Write) -> io::Result<()> {
         &format!("{} ({})", target.state.name, target.state.availability),
     )?;
     line("scope", &target.scope.to_string())?;
-    line(
-        "owner",
-        &format!("{} of group {}", target.owner.by, target.owner.group),
-    )?;
+    let owner = match target.owner.group.as_str() {
+        // What the configuration or a record names is of no group.
+        "" => target.owner.by.to_string(),
+        group => format!("{} of group {group}", target.owner.by),
+    };
+    line("owner", &owner)?;
     line("reason", &target.reason)?;
     for (title, facts) in [("facts", &target.facts), ("hints", &target.hints)] {
         if !facts.is_empty() {

@@ -273,11 +273,13 @@ fn proxy(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
     };
     let listen: Vec<_> = proxy.listen.iter().map(|address| shown(address)).collect();
     let text = format!(
-        "{} as {}: {} targets, {} sessions now, {} since the start, {} refused",
+        "{} as {}: {} target{}, {} session{} now, {} since the start, {} refused",
         listen.join(", "),
         shown(&proxy.cluster_name),
         proxy.targets,
+        if proxy.targets == 1 { "" } else { "s" },
         proxy.sessions,
+        if proxy.sessions == 1 { "" } else { "s" },
         proxy.numbers.sessions,
         proxy.numbers.refused
     );

@@ -79,8 +79,10 @@ fn write(invited: &Invited, link: Option<&Link>, out: &mut dyn Write) -> io::Res
     writeln!(out, "Later, from another machine:")?;
     writeln!(
         out,
-        "  muster login --proxy {} --user {}{pin}",
+        "  muster login --proxy {} --user{}{}{pin}",
         link.address,
+        // Or it would be taken for an option.
+        if user.starts_with('-') { '=' } else { ' ' },
         quoted(user)
     )?;
     writeln!(

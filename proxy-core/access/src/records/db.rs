@@ -310,7 +310,10 @@ fn endpoint(text: &str, protocol: Option<Protocol>) -> Result<Endpoint, String> 
         return Err("an IPv6 address stands in brackets: `[::1]:5432`".to_owned());
     }
     let port = match (port, protocol) {
-        (Some(port), _) => port.parse().ok().filter(|port| *port != 0),
+        (Some(port), _) => {
+            let number = port.parse().ok().filter(|number| *number != 0);
+            Some(number.ok_or_else(|| format!("`{port}` is no port: 1 to 65535"))?)
+        }
         (None, Some(Protocol::Mongodb)) => Some(27017),
         (None, Some(Protocol::Redis)) if !scheme.is_empty() => Some(6379),
         (None, _) => None,

@@ -44,6 +44,12 @@ fn two_clusters_of_one_name_live_side_by_side() {
         .env("MUSTER_CLUSTER", "test")
         .output();
     assert_eq!(said(&by_env.unwrap()), "books\norders");
+    // Where there is none, a person is told, and a program is not.
+    let none = eva.run(&["db", "ls", "team=sea"]);
+    let told = String::from_utf8_lossy(&none.stderr).into_owned();
+    assert!(told.contains("no database that you may open"), "{told}");
+    let none = eva.run(&["db", "ls", "team=sea", "-o", "json"]);
+    assert_eq!((said(&none), &none.stderr[..]), ("[]".into(), &b""[..]));
     let failed = eva.fails(&["db", "ls", "--cluster", "nowhere"]);
     assert!(failed.contains("far, test"), "{failed}");
     assert!(eva.does(&["logout", "--cluster", "far"]).contains("far"));
