@@ -185,13 +185,13 @@ async fn an_end_that_takes_too_long_is_cut_short_and_the_notice_repeated() {
 async fn the_status_says_what_waits_and_what_was_dropped() {
     let works = Arc::new(AtomicBool::new(false));
     let receiver = Receiver::start({
-        let works = Arc::clone(&works);
-        move |_, _| {
-            Answer::Status(if works.load(Ordering::SeqCst) {
-                200
-            } else {
-                503
-            })
+        let (works, told) = (Arc::clone(&works), AtomicBool::new(false));
+        // What is under way when notices are dropped has been read before: it is not taken.
+        move |_, got| {
+            let takes = works.load(Ordering::SeqCst)
+                && (got.body().dropped > 0 || told.load(Ordering::SeqCst));
+            told.fetch_or(takes, Ordering::SeqCst);
+            Answer::Status(if takes { 200 } else { 503 })
         }
     })
     .await;
