@@ -7,10 +7,9 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-use ring::digest::SHA256;
 use tempfile::TempDir;
 
-use super::{Robot, Way};
+use super::{Robot, Way, answer, digest};
 
 /// A `psql` that reads a script while it is written.
 pub struct Psql {
@@ -270,10 +269,6 @@ impl Drop for Psql {
     }
 }
 
-fn answer(words: &[&str]) -> Vec<String> {
-    words.iter().map(ToString::to_string).collect()
-}
-
 /// The error among these lines.
 fn said(lines: &[String]) -> Vec<String> {
     let error = lines.iter().find_map(|line| line.strip_prefix("ERROR:  "));
@@ -295,15 +290,4 @@ fn table(lines: &[String]) -> Vec<String> {
         }
         _ => answer(&["done"]),
     }
-}
-
-fn digest(data: &[u8]) -> Vec<String> {
-    // By ring, which is quick in a test's build as well.
-    let sum = ring::digest::digest(&SHA256, data);
-    let sum: String = sum
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    answer(&["rows", &format!("{},{sum}", data.len())])
 }

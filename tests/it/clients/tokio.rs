@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt, future};
-use ring::digest::SHA256;
 use tokio::sync::mpsc;
 use tokio_postgres::{
     AsyncMessage, Client, Config, Error, SimpleQueryMessage, Statement,
@@ -10,7 +9,7 @@ use tokio_postgres::{
     types::{FromSql, ToSql, Type},
 };
 
-use super::{Robot, Way, tls::Tls};
+use super::{Robot, Way, answer, digest, tls::Tls};
 use crate::service::world::RUNTIME;
 
 /// Two connections.
@@ -239,10 +238,6 @@ async fn connect(config: &Config, tls: &Tls) -> (Client, mpsc::UnboundedReceiver
     (client, news)
 }
 
-fn answer(words: &[&str]) -> Vec<String> {
-    words.iter().map(ToString::to_string).collect()
-}
-
 fn said(error: &Error) -> Vec<String> {
     match error.as_db_error() {
         Some(error) => answer(&["error", error.code().code(), error.message()]),
@@ -264,17 +259,6 @@ fn rows(messages: &[SimpleQueryMessage]) -> Vec<String> {
         }
     }
     found
-}
-
-fn digest(data: &[u8]) -> Vec<String> {
-    // By ring, which is quick in a test's build as well.
-    let sum = ring::digest::digest(&SHA256, data);
-    let sum: String = sum
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    answer(&["rows", &format!("{},{sum}", data.len())])
 }
 
 /// A value of one of the types that the cases ask for with parameters, as psql shows it.
