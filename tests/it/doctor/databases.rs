@@ -1,5 +1,10 @@
 //! Databases: one that is well, and each way in which one is not.
 
+use std::{
+    net::{Ipv4Addr, SocketAddrV4, TcpListener},
+    os::fd::OwnedFd,
+};
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair,
@@ -41,6 +46,17 @@ fn a_door_that_works_has_nothing_wrong_with_or_without_its_service() {
     service.stop();
 }
 
+/// A port that nobody listens at, nor can as long as this is held.
+fn shut() -> (OwnedFd, u16) {
+    use rustix::net::{AddressFamily, SocketType, bind, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+    // Never told to listen: of this type only to be asked for its port.
+    let held = TcpListener::from(socket);
+    let port = held.local_addr().unwrap().port();
+    (held.into(), port)
+}
+
 #[test]
 fn each_way_in_which_a_database_cannot_be_reached_is_told_apart() {
     let town = Town::new("");
@@ -52,13 +68,13 @@ fn each_way_in_which_a_database_cannot_be_reached_is_told_apart() {
              spec: {{ protocol: postgres, uri: \"{uri}\"{tls} }}\n"
         )
     };
+    let (_held, port) = shut();
     let pem = serde_json::to_string(&ca).unwrap();
     let tls = format!(", tls: {{ server_name: legacy.db.test, ca_cert: {pem} }}");
     town.create(
         &[
             db("nowhere", "no-such-host.invalid:5432", ""),
-            // Nobody listens at this port.
-            db("shut", &format!("{}:1", POSTGRES.name), ""),
+            db("shut", &format!("{}:{port}", POSTGRES.name), ""),
             db("legacy", &format!("127.0.0.1:{}", legacy.port), &tls),
             // Its certificate is of an authority that this record does not name.
             db("foreign", &format!("localhost:{}", legacy.port), ""),
@@ -85,7 +101,7 @@ fn each_way_in_which_a_database_cannot_be_reached_is_told_apart() {
     found.says(
         "endpoints/unreachable",
         "remedy",
-        "nc -vz -w 5 orders.db.test 1",
+        &format!("nc -vz -w 5 orders.db.test {port}"),
     );
     found.says("endpoints/certificate", "what", "does not trust");
     let findings = found.report["findings"].as_array().unwrap();

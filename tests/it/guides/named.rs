@@ -28,7 +28,7 @@ fn a_database_of_rds_is_named_with_its_region_and_logged_in_to_by_iam() {
         postgres.ca.display()
     );
     assert_eq!(text.matches("\nproxy:\n").count(), 1, "{text}");
-    let text = text.replace("\nproxy:\n", &here) + "service: { listen: off }\n";
+    let text = text.replace("\nproxy:\n", &here) + "\nservice: { listen: off }\n";
     world.write(&text);
     said(&world.command(&["config", "check"]).output().unwrap());
 
