@@ -146,6 +146,7 @@ fn private(dir: &Path) -> Result<()> {
             format!("cannot use the directory {}", dir.display()),
             &error,
         )
+        .hint("name one in a directory that is there, and yours to write in")
     };
     match fs::DirBuilder::new().mode(0o700).create(dir) {
         Ok(()) => return Ok(()),
