@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Common, Failure, ListFormat,
-    authority::{Life, Reached, text_at},
+    authority::{Life, Reached, text_at, warn_of},
     context::now,
     print,
 };
@@ -108,8 +108,23 @@ impl Add {
         let record =
             json!({"kind": "lock", "version": "v2", "metadata": {"name": name}, "spec": spec});
         let (records, how) = (vec![record], How::Create);
-        Reached::open(common)?.ask(Command::Put { records, how })?;
+        let reached = Reached::open(common)?;
+        reached.ask(Command::Put { records, how })?;
         print(|out| writeln!(out, "{word} {} is locked: {}", shown(who), shown(&name)))?;
+        // Somebody else may have been meant. The lock is there, whether that can be found out or not.
+        let kind = match word {
+            "user" => Some(Kind::User),
+            "role" => Some(Kind::Role),
+            _ => None,
+        };
+        if kind.is_some()
+            && let Ok(there) = reached.documents(Command::List { kind })
+            && !there.iter().any(|one| one.name == *who)
+        {
+            let warning =
+                format!("there is no {word} `{who}`: the lock counts for nobody until there is");
+            warn_of(&[warning]);
+        }
         Ok(Exit::Done)
     }
 }

@@ -283,6 +283,24 @@ fn a_tokens_secret_is_shown_once_and_kept_by_nobody() {
 }
 
 #[test]
+fn a_lock_of_a_name_that_nobody_has_is_kept_and_warned_of() {
+    let place = Place::new();
+    place
+        .run(&["user", "add", "mallory", "--roles", "dev"])
+        .done();
+    let meant = place.run(&["lock", "add", "--user", "mallory"]).done();
+    assert!(!meant.err.contains("warning"), "{}", meant.err);
+    for (word, who) in [("user", "malory"), ("role", "nix")] {
+        let lock = ["lock", "add", &format!("--{word}"), who, "--name", who];
+        let typed = place.run(&lock).done();
+        let warning = format!("warning: there is no {word} `{who}`");
+        assert!(typed.err.contains(&warning), "{}", typed.err);
+        let list = place.run(&["lock", "ls", "--output", "name"]).done().out;
+        assert!(list.lines().any(|line| line == who), "{list}");
+    }
+}
+
+#[test]
 fn what_was_said_to_be_done_is_there_after_kill_9() {
     let place = Place::new();
     let mut done = Vec::new();
