@@ -17,6 +17,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("muster-discovery", &["muster-model", "muster-cloud"]),
     ("muster-matchers", &["muster-model"]),
     ("muster-wasm", &["muster-model"]),
+    ("muster-socket", &[]),
     ("muster-yaml", &[]),
     ("muster-access", &["muster-model", "muster-yaml"]),
     ("muster-audit", &["muster-model"]),
@@ -29,6 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "muster-access",
             "muster-audit",
             "muster-credentials",
+            "muster-socket",
         ],
     ),
     (
@@ -55,6 +57,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// Crate, and what it must never depend on directly: no I/O in the nouns, the plan and the matchers, sled
 /// only behind the store, and wasmtime only behind its host.
 const MUST_NOT_USE: &[(&str, &[&str])] = &[
+    ("muster-socket", &["tokio", "async-trait"]),
     ("muster-model", &["tokio", "reqwest", "sled", "async-trait"]),
     ("muster-plan", &["tokio", "reqwest", "sled", "async-trait"]),
     (

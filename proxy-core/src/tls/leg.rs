@@ -22,7 +22,6 @@ use tokio::{
 
 use super::{
     handshake::Leftover,
-    pool,
     queue::{Inbox, Opened, Outbox},
     record::{BadRecord, Content, Key, MAX_PLAIN},
 };
@@ -190,7 +189,7 @@ impl Leg {
 
     /// Opens the whole records that are there, as many as may be handed on in one piece.
     fn open_all(&mut self) -> io::Result<bool> {
-        while !self.ended && self.inbox.plain().len() <= pool::PLAIN - MAX_PLAIN {
+        while !self.ended && self.inbox.has_place_for_next(&self.read_key) {
             match self.inbox.open(&mut self.read_key) {
                 Ok(None) => break,
                 Ok(Some(Opened::Data)) => self.empty = 0,

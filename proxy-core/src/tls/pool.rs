@@ -5,12 +5,17 @@
 
 use std::cell::RefCell;
 
+use super::record::{MAX_PLAIN, OVERHEAD};
+
 /// Bytes of a buffer: four of TLS' longest records, and what each of them adds.
 pub const SIZE: usize = 64 * 1024 + ROOM;
 /// Bytes of a buffer beyond what may be plain text in it.
 const ROOM: usize = 1024;
 /// The most plain text that is put into one buffer.
 pub const PLAIN: usize = SIZE - ROOM;
+
+// So much can always be sealed into an empty buffer in one go, behind an answer to a change of keys.
+const _: () = assert!(PLAIN.div_ceil(MAX_PLAIN) * OVERHEAD + 2 * OVERHEAD <= ROOM);
 
 thread_local! {
     static SPARE: RefCell<Spare> = const { RefCell::new(Spare { keep: 16, buffers: Vec::new() }) };

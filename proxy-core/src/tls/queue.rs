@@ -184,6 +184,18 @@ impl Inbox {
         fits
     }
 
+    /// Whether the plain text of the next record may be handed on in one piece with what is there already. Databases send
+    /// eight records of 8 KiB where there is room for four of the longest, and one left behind would cost a call of its own.
+    pub fn has_place_for_next(&self, key: &Key) -> bool {
+        let plain = self.plain.1 - self.plain.0;
+        let next = match Key::record_length(self.sealed()) {
+            Ok(Some(length)) => key.most_plain(length),
+            // Said by `open`.
+            Ok(None) | Err(_) => 0,
+        };
+        plain + next <= pool::PLAIN
+    }
+
     /// Opens the next record if it is whole. Application data becomes plain text; any other content is answered.
     pub fn open(&mut self, key: &mut Key) -> Result<Option<Opened>, BadRecord> {
         let Some(length) = Key::record_length(self.sealed())? else {

@@ -124,6 +124,17 @@ impl Key {
         Ok(Some(HEADER + body))
     }
 
+    /// The most plain text that a record of this whole length can carry.
+    pub fn most_plain(&self, length: usize) -> usize {
+        let added = match self.form {
+            // The type stands behind the plain text.
+            Form::V13 => HEADER + 1 + TAG,
+            Form::V12Explicit => HEADER + EXPLICIT + TAG,
+            Form::V12Implicit => HEADER + TAG,
+        };
+        length.saturating_sub(added)
+    }
+
     /// Opens one whole record where it lies. Answers what it carries and where in `record` the plain text is.
     pub fn open(
         &mut self,

@@ -13,8 +13,13 @@ use proptest::{
     test_runner::{RngAlgorithm, TestRng},
 };
 use rustls::{
-    CipherSuite, ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
-    crypto::{CryptoProvider, ring},
+    CipherSuite, ClientConfig, ConnectionTrafficSecrets, RootCertStore, ServerConfig,
+    SupportedProtocolVersion,
+    crypto::{
+        CryptoProvider,
+        cipher::{AeadKey, Iv},
+        ring,
+    },
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
     sign::CertifiedKey,
 };
@@ -23,7 +28,11 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::handshake::OneKey;
+use super::{
+    handshake::OneKey,
+    queue::{Inbox, Opened},
+    record::{Content, Key},
+};
 
 struct Pki {
     chain: Vec<CertificateDer<'static>>,
@@ -251,6 +260,45 @@ fn every_cipher_carries_bytes_to_and_from_rustls() {
             leg.flush().await.unwrap();
             echo(leg, peer.unwrap(), &chunks).await;
         });
+    }
+}
+
+/// PostgreSQL writes records of 8 KiB. None of those that fit into a buffer stays behind, to be sent in a call of its own.
+#[test]
+fn eight_records_of_8_kib_are_handed_on_in_one_piece() {
+    let (key, iv) = (|| AeadKey::from([7; 32]), || Iv::new([9; 12]));
+    let aes = ConnectionTrafficSecrets::Aes256Gcm {
+        key: key(),
+        iv: iv(),
+    };
+    let chacha = ConnectionTrafficSecrets::Chacha20Poly1305 {
+        key: key(),
+        iv: iv(),
+    };
+    for (v13, secrets) in [(true, &aes), (false, &aes), (false, &chacha)] {
+        let mut sealing = Key::new(v13, 0, secrets).unwrap();
+        let mut opening = Key::new(v13, 0, secrets).unwrap();
+        let mut inbox = Inbox::default();
+        let (room, mut end) = (inbox.room(), 0);
+        for (part, size) in [8192; 8].into_iter().chain([500]).enumerate() {
+            let plain = vec![part as u8; size];
+            let sealed = sealing.seal(Content::Data, &plain, &mut room[end..]);
+            end += sealed.unwrap();
+        }
+        inbox.filled(end);
+        let mut open = |inbox: &mut Inbox| {
+            while inbox.has_place_for_next(&opening)
+                && let Some(opened) = inbox.open(&mut opening).unwrap()
+            {
+                assert!(matches!(opened, Opened::Data));
+            }
+            let firsts: Vec<u8> = inbox.plain().chunks(8192).map(|part| part[0]).collect();
+            (inbox.plain().len(), firsts)
+        };
+        let eight = (0..8).collect();
+        assert_eq!(open(&mut inbox), (8 * 8192, eight), "{v13}");
+        inbox.consume(8 * 8192);
+        assert_eq!(open(&mut inbox), (500, vec![8]), "{v13}");
     }
 }
 

@@ -76,6 +76,7 @@ impl Relaying {
     /// Ends both legs in order.
     pub(super) fn close(&mut self, now: Micros, reason: EndReason) -> bool {
         if !matches!(self.phase, Phase::Closing { .. }) {
+            self.bulk_end();
             self.unfinished = !self.engine.idle() && reason != EndReason::Database;
             let mut packet = Vec::new();
             self.engine.leave(&mut packet);

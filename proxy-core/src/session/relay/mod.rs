@@ -3,8 +3,9 @@
 //! What came in on one leg is shown to the engine where it was opened, and sealed straight into the other leg's outbox. A
 //! query and its answer are six calls to the system: two reads, two writes, two waits. Nothing is read while what was read
 //! before is not written, so a slow reader slows its sender and never fills memory. There is no timer for a message: the
-//! worker wakes a session when something of it is due, to a second.
+//! worker wakes a session when something of it is due, to a second. (A long transfer has one for itself: [`bulk`].)
 
+mod bulk;
 mod due;
 mod ending;
 mod moving;
@@ -19,7 +20,10 @@ use std::{
 use muster_audit::{Event, Subject};
 use tokio::time::Sleep;
 
-use self::moving::{Over, Went};
+use self::{
+    bulk::Bulk,
+    moving::{Over, Went},
+};
 use super::{
     Context, must_write,
     postgres::{Cancelled, Prepared},
@@ -47,6 +51,7 @@ pub(crate) struct Relaying {
     key: ClientKey,
     waker: Option<Waker>,
     retry: Option<Pin<Box<Sleep>>>,
+    bulk: Bulk,
     active: Micros,
     /// When memory was let go of last.
     rested: Micros,
@@ -118,6 +123,7 @@ impl Relaying {
             key: prepared.key,
             waker: None,
             retry: None,
+            bulk: Bulk::new(),
             from_client: 0,
             to_client: 0,
             limits: Limits {

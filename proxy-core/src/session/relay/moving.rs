@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::sleep;
 
-use super::{Phase, RETRY, Relaying};
+use super::{Phase, RETRY, Relaying, bulk::Way};
 use crate::{
     door::EndReason,
     engine::{Micros, Stop},
@@ -44,7 +44,10 @@ impl Relaying {
                 Poll::Ready(Ok(())) => {}
             }
             match self.client.poll_fill(cx) {
-                Poll::Pending => return Ok(Went::Empty),
+                Poll::Pending => {
+                    self.bulk_dry(Way::Forth, cx);
+                    return Ok(Went::Empty);
+                }
                 Poll::Ready(Err(error)) => return Err(Over::Client(error)),
                 Poll::Ready(Ok(false)) => {
                     self.client_ended(now);
@@ -66,6 +69,7 @@ impl Relaying {
                 return Err(Over::Server(io::ErrorKind::WriteZero.into()));
             }
             self.client.consume(sent);
+            self.bulk_went(Way::Forth, sent, now);
             self.from_client += sent as u64;
             self.active = now;
             if let Poll::Ready(Err(error)) = self.server.poll_flush_out(cx) {
@@ -86,7 +90,10 @@ impl Relaying {
                 return Ok(Went::Empty);
             }
             match self.server.poll_fill(cx) {
-                Poll::Pending => return Ok(Went::Empty),
+                Poll::Pending => {
+                    self.bulk_dry(Way::Back, cx);
+                    return Ok(Went::Empty);
+                }
                 Poll::Ready(Err(error)) => return Err(Over::Server(error)),
                 Poll::Ready(Ok(false)) => {
                     self.close(
@@ -120,6 +127,7 @@ impl Relaying {
                 return Err(Over::Client(io::ErrorKind::WriteZero.into()));
             }
             self.server.consume(sent);
+            self.bulk_went(Way::Back, sent, now);
             self.to_client += sent as u64;
             self.active = now;
             if let Poll::Ready(Err(error)) = self.client.poll_flush_out(cx) {
