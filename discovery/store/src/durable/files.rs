@@ -28,6 +28,9 @@ const DAMAGED: &str = "damaged";
 pub(super) const LOG: &str = "db";
 /// What sled was opened with; it refuses to be opened otherwise.
 const PARAMETERS: &str = "conf";
+/// How the names of sled's snapshots begin, and how those end that it is still writing.
+const SNAPSHOT: &str = "snap.";
+const HALF_MADE: &str = ".generating";
 /// The oversized pages.
 const BLOBS: &str = "blobs";
 /// The length of a segment of sled's log, which is sled's own default. sled cuts whole ones off the end of its
@@ -112,18 +115,35 @@ pub(super) fn finish_swap(dir: &Path, data: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes away what a process left that was killed while sled made its first files.
+/// Takes away what a process left that was killed while sled opened its files. To be called under the store's lock, before
+/// sled opens them.
 ///
 /// sled writes its parameters in two goes, without their checksum at first, and its log only afterwards. Half of them it
 /// would take for corrupt ever after; where there is no log they are of no use.
+///
+/// It writes a snapshot of its page table under a name that it then changes, and reads the one whose name sorts last,
+/// which a half written one's does: it would take the whole log for corrupt (`Config::get_snapshot_files` of 0.34.7 looks
+/// for an older ending). A snapshot only says how far the log has been read; the one before, and the log, are still there.
 pub(super) fn forget_half_made(data: &Path) -> io::Result<()> {
-    if data.join(LOG).try_exists()? {
-        return Ok(());
+    if !data.join(LOG).try_exists()? {
+        match fs::remove_file(data.join(PARAMETERS)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
-    match fs::remove_file(data.join(PARAMETERS)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+    let entries = match fs::read_dir(data) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(SNAPSHOT) && name.ends_with(HALF_MADE) {
+            fs::remove_file(entry.path())?;
+        }
     }
+    Ok(())
 }
 
 /// Whether nobody holds the lock of sled's in a directory any more.

@@ -123,3 +123,47 @@ fn a_kill_while_the_first_files_are_made_leaves_a_store_that_opens() {
         assert_eq!(SledStore::open(&dir).unwrap().revision().unwrap().0, 1);
     }
 }
+
+/// sled writes one whenever it opens a log that has grown, and reads the last by name, also one that is not whole.
+#[test]
+fn a_kill_while_a_snapshot_is_written_leaves_a_store_that_opens() {
+    let root = TempDir::new().unwrap();
+    let (dir, seed) = (root.path().join("store"), seed());
+    let mut expected = Expected::default();
+    let snapshots = || {
+        let files = fs::read_dir(dir.join("data")).unwrap();
+        let mut names: Vec<_> = files
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with("snap."))
+            .collect();
+        names.sort();
+        names
+    };
+    let mut revision = Revision::default();
+    // Without any snapshot at first; then beside the one of the opening before.
+    for round in 0..4 {
+        let store = SledStore::open(&dir).unwrap();
+        (0..40).for_each(|_| revision = work::commit(&store, seed));
+        drop(store);
+        let there = snapshots();
+        let whole = match there.last() {
+            Some(last) => fs::read(dir.join("data").join(last)).unwrap(),
+            None => vec![0; 200],
+        };
+        assert_eq!(there.len(), usize::from(round > 0), "{there:?}");
+        for size in [0, 5, 12, 13, whole.len() / 2, whole.len() - 1, whole.len()] {
+            for position in [1, 0x00FF_FFFF] {
+                let half = format!("data/snap.{position:016X}.generating");
+                fs::write(dir.join(half), &whole[..size]).unwrap();
+            }
+            let store = SledStore::open(&dir)
+                .unwrap_or_else(|error| panic!("round {round}, {size} bytes: {error}"));
+            assert!(
+                work::entries(&store) == *expected.upto(seed, revision),
+                "round {round}, {size} bytes: not what was written"
+            );
+            drop(store);
+            assert_eq!(snapshots().len(), 1, "{:?}", snapshots());
+        }
+    }
+}
