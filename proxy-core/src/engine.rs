@@ -43,7 +43,7 @@ pub trait Relay: Send {
     /// whose results are in these bytes are in the record by then.
     ///
     /// # Errors
-    /// Why the session must end.
+    /// Why the session must end. What could go on before that has been let go: then it is the next call that fails.
     fn from_server(
         &mut self,
         bytes: &[u8],
@@ -102,6 +102,12 @@ pub trait Record {
     /// # Errors
     /// Why the event was not written.
     fn write(&mut self, at: Micros, event: &Event<'_>) -> Result<u64, NotWritten>;
+
+    /// Why nothing may go on that events written so far are about, although each was taken: they are kept, and the log
+    /// cannot be written now. To be asked after [`write`](Self::write), which is not to be called with them again.
+    fn failing(&self) -> Option<NotWritten> {
+        None
+    }
 }
 
 /// Why a relay wants its session to end.

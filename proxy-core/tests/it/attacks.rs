@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     bed::{Bed, bed, run, target},
-    raw::{Hello, error, startup},
+    raw::{Hello, error, message, startup, up_to},
     server::{postgres, until},
 };
 
@@ -172,19 +172,6 @@ fn a_client_that_vanishes_takes_its_session_along() {
     until("the session is gone", || bed.sessions_of(&user) == 0);
 }
 
-/// Reads whole messages up to one of this type.
-async fn up_to(stream: &mut (impl tokio::io::AsyncRead + Unpin), wanted: u8) {
-    loop {
-        let kind = stream.read_u8().await.unwrap();
-        let length = stream.read_u32().await.unwrap();
-        let mut body = vec![0; length as usize - 4];
-        stream.read_exact(&mut body).await.unwrap();
-        if kind == wanted {
-            return;
-        }
-    }
-}
-
 #[test]
 fn what_no_client_may_say_in_a_session_ends_it_with_a_word_and_is_recorded() {
     let bed = bed();
@@ -192,10 +179,6 @@ fn what_no_client_may_say_in_a_session_ends_it_with_a_word_and_is_recorded() {
     let certificate = bed.login(&user, "app");
     let made = postgres().direct("create schema kept authorization alice");
     assert!(made.status.success(), "{made:?}");
-    let message = |kind: u8, body: &[u8]| {
-        let length = u32::try_from(body.len() + 4).unwrap();
-        [&[kind], &length.to_be_bytes()[..], body].concat()
-    };
     let cases = [
         message(b'z', b""),
         b"Q\0\0\0\x03".to_vec(),

@@ -12,10 +12,11 @@ use std::{
 use muster_access::Audit;
 use muster_audit::Health;
 use muster_proxy::Settings;
+use tokio::io::AsyncWriteExt;
 
 use crate::{
     bed::{Bed, run},
-    raw::{Hello, error, startup},
+    raw::{Hello, error, message, startup, up_to},
     server::{until, until_async},
 };
 
@@ -66,6 +67,55 @@ fn a_session_that_cannot_be_recorded_ends_unless_a_role_lets_it_go_on() {
     });
     bed.door.stop();
     assert!(bed.audit.flush(Duration::from_secs(20)));
+}
+
+#[test]
+fn who_is_in_the_middle_of_a_result_that_cannot_be_recorded_reads_why_it_ends() {
+    let bed = Bed::new(Settings::default(), None);
+    let user = bed.person(|_| {});
+    let certificate = bed.login(&user, "app");
+    let aside = tempfile::tempdir().unwrap();
+    let aside = aside.path().join("aside");
+    run(async {
+        let hello = Hello {
+            certificate: Some(&certificate),
+            ..Hello::default()
+        };
+        let mut stream = bed.tls(hello).await.unwrap();
+        stream.write_all(&startup(ALICE)).await.unwrap();
+        up_to(&mut stream, b'Z').await;
+        // The database sends 8 KiB at a time, so that nearly all of the time the client is in the middle of a row.
+        let rows = b"select repeat('x', 3000), pg_sleep(0.2) from generate_series(1, 1000)\0";
+        stream.write_all(&message(b'Q', rows)).await.unwrap();
+        up_to(&mut stream, b'D').await;
+        fs::rename(bed.dir.path(), &aside).unwrap();
+        // What waits for a second is recorded without its outcome. The log finds out by the first that it cannot be written,
+        // and the session by the other.
+        let more = message(b'Q', b"select 'more'\0");
+        stream.write_all(&more).await.unwrap();
+        until_async("the log fails", || bed.audit.health() != Health::Ok).await;
+        stream.write_all(&more).await.unwrap();
+        let said = tokio::time::timeout(Duration::from_secs(60), up_to(&mut stream, b'E')).await;
+        let said = error(&said.expect("the session ends"));
+        assert_eq!(said[&'C'], "58030", "{said:?}");
+        assert!(said[&'M'].contains("cannot be recorded"), "{said:?}");
+    });
+    fs::rename(&aside, bed.dir.path()).unwrap();
+    until("the log is well", || bed.audit.health() == Health::Ok);
+    until("its end is recorded", || {
+        let events = bed.events_of(&user);
+        let mut kinds = events.iter().map(|event| event["event"].as_str().unwrap());
+        kinds.any(|kind| kind == "client.disconnect") && kinds.any(|kind| kind == "db.session.end")
+    });
+    // What was kept while the log could not be written is in it once.
+    let events = bed.events_of(&user);
+    let queries = events.iter().filter_map(|event| event["db_query"].as_str());
+    assert_eq!(
+        queries.filter(|query| query.contains("more")).count(),
+        2,
+        "{events:?}"
+    );
+    bed.door.stop();
 }
 
 /// The texts of what is logged.

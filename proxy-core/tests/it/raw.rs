@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -84,6 +84,25 @@ pub fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
     body.push(0);
     let length = u32::try_from(body.len() + 4).unwrap();
     [&length.to_be_bytes()[..], &body].concat()
+}
+
+/// A message with its type.
+pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).unwrap();
+    [&[kind], &length.to_be_bytes()[..], body].concat()
+}
+
+/// Reads whole messages up to one of this type, and answers that one.
+pub async fn up_to(stream: &mut (impl AsyncRead + Unpin), wanted: u8) -> Vec<u8> {
+    loop {
+        let kind = stream.read_u8().await.unwrap();
+        let length = stream.read_u32().await.unwrap();
+        let mut body = vec![0; length as usize - 4];
+        stream.read_exact(&mut body).await.unwrap();
+        if kind == wanted {
+            return message(kind, &body);
+        }
+    }
 }
 
 /// The fields of an error, by their letter.

@@ -60,9 +60,7 @@ impl Relaying {
         {
             self.say(&order.farewell);
         }
-        let event = Event::Disconnect { reason: &reason };
-        let _ = self.record.write(now, &event);
-        self.close(now, EndReason::Muster(reason));
+        self.disconnect(now, reason);
         Ok(true)
     }
 
@@ -123,14 +121,17 @@ impl Relaying {
                 self.close(now, EndReason::DatabaseBroken(error.to_string()));
             }
             Over::Stop(Stop::Record(why)) => {
-                self.end_with(
-                    now,
-                    Farewell::new(
-                        End::Unrecorded,
-                        "what is done here cannot be recorded, so the session ends",
-                    ),
-                    why.to_string(),
+                let farewell = Farewell::new(
+                    End::Unrecorded,
+                    "what is done here cannot be recorded, so the session ends",
                 );
+                let reason = why.to_string();
+                // What the engine still lets pass is recorded, and ends where the client can be told.
+                if self.engine.between_messages() || matches!(self.phase, Phase::Leaving { .. }) {
+                    self.end_with(now, farewell, reason);
+                } else {
+                    self.give(now, Order::now(farewell, reason));
+                }
             }
             Over::Stop(Stop::Violation(violation)) => {
                 let event = Event::Malformed {
@@ -159,6 +160,13 @@ impl Relaying {
         if self.engine.between_messages() {
             self.say(&farewell);
         }
+        self.disconnect(now, reason);
+    }
+
+    /// Records that it is muster who ends the session, and ends it.
+    fn disconnect(&mut self, now: Micros, reason: String) {
+        let event = Event::Disconnect { reason: &reason };
+        let _ = self.record.write(now, &event);
         self.close(now, EndReason::Muster(reason));
     }
 }

@@ -91,11 +91,24 @@ enum Phase {
 struct Recorder {
     subject: Subject,
     strict: bool,
+    /// An event was taken, and the log cannot be written.
+    failing: Option<NotWritten>,
 }
 
 impl Record for Recorder {
     fn write(&mut self, at: Micros, event: &Event<'_>) -> Result<u64, NotWritten> {
-        with_pen(&mut self.subject, at, event, self.strict)
+        let number = self.subject.next();
+        match with_pen(&mut self.subject, at, event, self.strict) {
+            Err(failing @ NotWritten::Failing { kept: true, .. }) => {
+                self.failing = Some(failing);
+                Ok(number)
+            }
+            written => written,
+        }
+    }
+
+    fn failing(&self) -> Option<NotWritten> {
+        self.failing.clone()
     }
 }
 
@@ -115,6 +128,7 @@ impl Relaying {
             record: Recorder {
                 subject: prepared.subject,
                 strict: options.audit == muster_access::Audit::Strict,
+                failing: None,
             },
             active: shared.now(),
             rested: Micros(0),
@@ -246,7 +260,12 @@ impl Relaying {
     async fn finish(&mut self, reason: &EndReason) {
         let now = self.shared.now();
         let Self { engine, record, .. } = self;
-        let _ = must_write(|| engine.finish(now, record).map(|()| 0)).await;
+        let finished = must_write(|| engine.finish(now, record).map(|()| 0)).await;
+        if finished.is_err() {
+            // Nothing waits for it any more: what is not taken is counted, and how many there were is recorded.
+            record.strict = false;
+            let _ = engine.finish(now, record);
+        }
         let text = reason.text();
         let (started, statements) = (self.live.started, self.engine.statements());
         let (from_client, to_client) = (self.from_client, self.to_client);

@@ -117,6 +117,7 @@ impl Core {
             match self.act(*action, record) {
                 Ok(()) => {
                     self.due.pop_front();
+                    all_taken(record).map_err(crate::engine::Stop::Record)?;
                 }
                 Err(NotWritten::Busy) => return Ok(Emit::Busy),
                 Err(failing) => return Err(crate::engine::Stop::Record(failing)),
@@ -304,7 +305,7 @@ impl Core {
                 _ => break,
             }
         }
-        Ok(())
+        all_taken(record)
     }
 
     /// Records what will not be answered any more.
@@ -332,7 +333,7 @@ impl Core {
             self.write(index, record)?;
         }
         self.queue.shed();
-        Ok(())
+        all_taken(record)
     }
 
     fn all_due(&mut self, record: &mut dyn Record) -> Result<(), NotWritten> {
@@ -342,6 +343,11 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// Whether what the events are about may go on.
+fn all_taken(record: &dyn Record) -> Result<(), NotWritten> {
+    record.failing().map_or(Ok(()), Err)
 }
 
 /// Whether the event of this kind says how it ended.

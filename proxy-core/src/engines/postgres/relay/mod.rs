@@ -62,6 +62,8 @@ pub struct Relay {
     whole: usize,
     /// The client has said that it ends.
     terminated: bool,
+    /// The record fails; only what could go on before has gone on.
+    failing: Option<NotWritten>,
 }
 
 impl Relay {
@@ -77,6 +79,7 @@ impl Relay {
             clean: true,
             whole: 0,
             terminated: false,
+            failing: None,
         }
     }
 
@@ -88,6 +91,35 @@ impl Relay {
             + self.ask.queue.memory()
             + self.long.head.capacity()
             + self.long.text.capacity()
+    }
+
+    /// Records what is due. None when all of it is recorded; else how many of the `of` bytes of the database may go on,
+    /// of which `seen` were seen, and `safe` are the answers of what is recorded.
+    fn hold(
+        &mut self,
+        record: &mut dyn Record,
+        (safe, seen, of): (usize, usize, usize),
+    ) -> Result<Option<usize>, Stop> {
+        match self.ask.emit(record) {
+            Ok(Emit::All) => return Ok(None),
+            Ok(Emit::Busy) => {}
+            Err(Stop::Record(failing)) => {
+                self.failing = Some(failing);
+                if safe == 0 {
+                    self.may_go_on()?;
+                }
+                // Else the client is to have what it may have, up to where it can be told why there is no more.
+            }
+            Err(stop) => return Err(stop),
+        }
+        self.seen = seen - safe;
+        Ok(Some(self.released(safe, of)))
+    }
+
+    fn may_go_on(&self) -> Result<(), Stop> {
+        self.failing
+            .clone()
+            .map_or(Ok(()), |why| Err(Stop::Record(why)))
     }
 
     /// Remembers where the bytes that went to the client end.
@@ -106,6 +138,7 @@ impl engine::Relay for Relay {
         at: Micros,
         record: &mut dyn Record,
     ) -> Result<usize, Stop> {
+        self.may_go_on()?;
         let mut place = 0;
         loop {
             let start = place;
@@ -143,6 +176,7 @@ impl engine::Relay for Relay {
         at: Micros,
         record: &mut dyn Record,
     ) -> Result<usize, Stop> {
+        self.may_go_on()?;
         let mut place = self.seen.min(bytes.len());
         let mut safe = 0;
         self.whole = 0;
@@ -167,24 +201,25 @@ impl engine::Relay for Relay {
                 let payload = bytes.get(start..).unwrap_or_default();
                 return Err(Stop::Violation(Violation::new(Side::Server, what, payload)));
             }
-            if self.ask.emit(record)? == Emit::Busy {
-                self.seen = place - safe;
-                return Ok(self.released(safe, bytes.len()));
+            if let Some(pass) = self.hold(record, (safe, place, bytes.len()))? {
+                return Ok(pass);
             }
         }
         if let Some(tag) = self.server.under_way() {
             self.ask.begins(tag);
         }
         self.ask.before_release();
-        if self.ask.emit(record)? == Emit::Busy {
-            self.seen = bytes.len() - safe;
-            return Ok(self.released(safe, bytes.len()));
+        if let Some(pass) = self.hold(record, (safe, bytes.len(), bytes.len()))? {
+            return Ok(pass);
         }
         self.seen = 0;
         Ok(self.released(bytes.len(), bytes.len()))
     }
 
     fn tick(&mut self, at: Micros, record: &mut dyn Record) -> Result<(), NotWritten> {
+        if let Some(failing) = &self.failing {
+            return Err(failing.clone());
+        }
         self.ask.tick(at, record)
     }
 

@@ -300,6 +300,39 @@ fn bytes_wait_while_the_record_is_busy_and_a_record_that_fails_ends_the_session(
 }
 
 #[test]
+fn a_result_whose_end_cannot_be_recorded_passes_up_to_where_the_client_can_be_told() {
+    let result = [all(SELECT), all(&[READY])].concat();
+    let ready = m(READY.0, READY.1).len();
+    for cut in 1..=result.len() - ready {
+        for kept in [false, true] {
+            let mut play = play();
+            play.client(&m(b'Q', b"SELECT 1\0"))
+                .server(&result[..cut])
+                .wrote(&["query \"SELECT 1\""]);
+            (play.lines.failing, play.lines.keeping) = (!kept, kept);
+            let rest = &result[cut..];
+            let mut ask = |bytes| play.relay.from_server(bytes, Micros(0), &mut play.lines);
+            let pass = if rest.len() > ready {
+                let pass = ask(rest);
+                assert_eq!(pass, Ok(rest.len() - ready), "cut at {cut}");
+                rest.len() - ready
+            } else {
+                0
+            };
+            let over = ask(&rest[pass..]);
+            assert!(matches!(over, Err(Stop::Record(_))), "{cut}: {over:?}");
+            assert!(play.relay.between_messages(), "cut at {cut}");
+            let more = m(b'Q', b"SELECT 2\0");
+            let more = play.relay.from_client(&more, Micros(0), &mut play.lines);
+            assert!(matches!(more, Err(Stop::Record(_))), "{cut}: {more:?}");
+            // What was taken is in the record once, also when the record takes more.
+            play.lines.failing = false;
+            play.finish().wrote(&["result of 0 -> ok SELECT 1 rows 1"]);
+        }
+    }
+}
+
+#[test]
 fn a_farewell_fits_only_between_messages() {
     let mut play = play();
     play.client(&m(b'Q', b"SELECT 1\0"));

@@ -32,21 +32,29 @@ pub(super) struct Lines {
     /// Whether the next write is refused; asked at each.
     pub(super) busy: Option<Box<dyn FnMut() -> bool + Send>>,
     pub(super) failing: bool,
+    /// Fails as well, but takes what it is given.
+    pub(super) keeping: bool,
+}
+
+fn disk_full(kept: bool) -> NotWritten {
+    let why = "disk full".into();
+    NotWritten::Failing { why, kept }
 }
 
 impl Record for Lines {
     fn write(&mut self, _: Micros, event: &Event<'_>) -> Result<u64, NotWritten> {
         if self.failing {
-            return Err(NotWritten::Failing {
-                why: "disk full".into(),
-                kept: false,
-            });
+            return Err(disk_full(false));
         }
         if self.busy.as_mut().is_some_and(|busy| busy()) {
             return Err(NotWritten::Busy);
         }
         self.events.push(line(event));
         Ok(self.before + self.events.len() as u64 - 1)
+    }
+
+    fn failing(&self) -> Option<NotWritten> {
+        self.keeping.then(|| disk_full(true))
     }
 }
 
