@@ -16,7 +16,7 @@ pub struct Settings {
     pub host: Option<String>,
     /// Threads that carry sessions. Zero: one for each processor.
     pub workers: usize,
-    /// Connections at the same time, in whatever stage.
+    /// Connections of people who are in, at the same time: sessions, and logins that go on.
     pub connections: usize,
     /// Connections that have not become a session yet, in total.
     pub handshakes: usize,

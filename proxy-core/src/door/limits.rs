@@ -1,4 +1,4 @@
-//! How many connections the door bears: in total, before they are a session, and from one address.
+//! How many connections the door bears: sessions, and before they are one, in total and from one address.
 
 use std::{
     collections::HashMap,
@@ -14,17 +14,16 @@ pub(crate) struct Limits {
 
 #[derive(Debug, Default)]
 struct Counts {
-    connections: usize,
+    sessions: usize,
     handshakes: usize,
     by_address: HashMap<IpAddr, usize>,
     cancels: HashMap<IpAddr, u32>,
     cancels_in: i64,
 }
 
-/// What bounds the counts.
+/// What bounds connections that are on their way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Most {
-    pub(crate) connections: usize,
     pub(crate) handshakes: usize,
     pub(crate) handshakes_per_address: usize,
 }
@@ -32,7 +31,6 @@ pub(crate) struct Most {
 /// Why a connection is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
-    Connections,
     Handshakes,
     Address,
 }
@@ -41,17 +39,16 @@ pub(crate) enum Full {
 #[derive(Debug)]
 pub(crate) struct Ticket {
     limits: Arc<Limits>,
-    /// The address, while the connection is not a session yet.
+    /// The address, while the connection is on its way.
     address: Option<IpAddr>,
+    /// It counts among the sessions.
+    session: bool,
 }
 
 impl Limits {
     pub(crate) fn enter(self: &Arc<Self>, from: IpAddr, most: Most) -> Result<Ticket, Full> {
         let address = network(from);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.connections >= most.connections {
-            return Err(Full::Connections);
-        }
         if counts.handshakes >= most.handshakes {
             return Err(Full::Handshakes);
         }
@@ -60,11 +57,11 @@ impl Limits {
             return Err(Full::Address);
         }
         *mine += 1;
-        counts.connections += 1;
         counts.handshakes += 1;
         Ok(Ticket {
             limits: Arc::clone(self),
             address: Some(address),
+            session: false,
         })
     }
 
@@ -82,8 +79,22 @@ impl Limits {
 }
 
 impl Ticket {
-    /// The handshake is over: the connection is a session now.
-    pub(crate) fn is_session(&mut self) {
+    /// Counts the connection among the sessions from now on, of which there may be so many. False when there are.
+    pub(crate) fn reserve(&mut self, most: usize) -> bool {
+        let mut counts = self
+            .limits
+            .counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !self.session && counts.sessions < most {
+            counts.sessions += 1;
+            self.session = true;
+        }
+        self.session
+    }
+
+    /// It is no longer on its way.
+    pub(crate) fn arrived(&mut self) {
         if let Some(address) = self.address.take() {
             let mut counts = self
                 .limits
@@ -114,7 +125,9 @@ impl Drop for Ticket {
             .counts
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        counts.connections = counts.connections.saturating_sub(1);
+        if self.session {
+            counts.sessions = counts.sessions.saturating_sub(1);
+        }
         if let Some(address) = self.address.take() {
             counts.leave(address);
         }
@@ -138,7 +151,6 @@ mod tests {
     use super::*;
 
     const MOST: Most = Most {
-        connections: 4,
         handshakes: 3,
         handshakes_per_address: 2,
     };
@@ -152,12 +164,15 @@ mod tests {
         assert_eq!(limits.enter(one, MOST).unwrap_err(), Full::Address);
         let third = limits.enter(two, MOST).unwrap();
         assert_eq!(limits.enter(two, MOST).unwrap_err(), Full::Handshakes);
-        first.is_session();
-        let fourth = limits.enter(one, MOST).unwrap();
-        assert_eq!(limits.enter(two, MOST).unwrap_err(), Full::Connections);
-        drop((first, second, third, fourth));
+        assert!(first.reserve(1) && first.reserve(1));
+        first.arrived();
+        let mut fourth = limits.enter(one, MOST).unwrap();
+        assert!(!fourth.reserve(1));
+        drop(first);
+        assert!(fourth.reserve(1));
+        drop((second, third, fourth));
         let counts = limits.counts.lock().unwrap();
-        assert_eq!((counts.connections, counts.handshakes), (0, 0));
+        assert_eq!((counts.sessions, counts.handshakes), (0, 0));
         assert!(counts.by_address.is_empty());
     }
 

@@ -135,7 +135,6 @@ fn taken(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr, hands: &[Han
     let settings = &shared.parts.settings;
     shared.tally.accepted.fetch_add(1, Relaxed);
     let most = Most {
-        connections: settings.connections,
         handshakes: settings.handshakes,
         handshakes_per_address: settings.handshakes_per_address,
     };

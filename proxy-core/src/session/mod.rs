@@ -139,9 +139,9 @@ async fn serve_http(accepted: Accepted) {
         return;
     };
     let identity = identify(&shared, &shown).map(|who| Arc::clone(who.identity()));
-    // Strangers go on counting as on their way, of which one address has only so many.
-    if identity.is_ok() {
-        context.ticket.is_session();
+    // Strangers go on counting as on their way, of which one address has only so many; and so does who finds the door full.
+    if identity.is_ok() && context.ticket.reserve(shared.parts.settings.connections) {
+        context.ticket.arrived();
     }
     let caller = Caller {
         address: context.peer,

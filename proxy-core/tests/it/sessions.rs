@@ -1,12 +1,16 @@
 //! What a session carries: queries of every form, COPY, notifications, large values, cancelling; and its record.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::{Child, Stdio},
+    time::Duration,
+};
 
 use memory::rss;
+use muster_proxy::Settings;
 use tokio_postgres::AsyncMessage;
 
 use crate::{
-    bed::{bed, run},
+    bed::{Bed, Certificate, bed, run},
     server::{postgres, until},
 };
 
@@ -150,14 +154,11 @@ fn a_notification_reaches_an_idle_session() {
     });
 }
 
-#[test]
-fn ctrl_c_in_plain_psql_cancels_the_query() {
-    let bed = bed();
-    let user = bed.person(|_| {});
-    let certificate = bed.login(&user, "app");
+/// A psql that is in the middle of a long query.
+fn busy(bed: &Bed, certificate: &Certificate, user: &str) -> Child {
     let mark = format!("mark of {user}");
     let child = bed
-        .psql(Some(&certificate), "")
+        .psql(Some(certificate), "")
         .args(["-c", &format!("select pg_sleep(300) /* {mark} */")])
         .spawn()
         .unwrap();
@@ -167,6 +168,11 @@ fn ctrl_c_in_plain_psql_cancels_the_query() {
     until("the query runs", || {
         postgres().direct(&running).stdout == b"1\n"
     });
+    child
+}
+
+/// Ctrl+C in a psql with a long query, which is cancelled.
+fn interrupt(child: Child) {
     let interrupt = std::process::Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status()
@@ -178,6 +184,14 @@ fn ctrl_c_in_plain_psql_cancels_the_query() {
         said.contains("canceling statement due to user request"),
         "{said}"
     );
+}
+
+#[test]
+fn ctrl_c_in_plain_psql_cancels_the_query() {
+    let bed = bed();
+    let user = bed.person(|_| {});
+    let certificate = bed.login(&user, "app");
+    interrupt(busy(bed, &certificate, &user));
     until("the session is gone", || bed.sessions_of(&user) == 0);
     let events = bed.events_of(&user);
     assert!(
@@ -186,6 +200,33 @@ fn ctrl_c_in_plain_psql_cancels_the_query() {
             .any(|event| event["event"] == "db.session.cancel"),
         "{events:?}"
     );
+}
+
+#[test]
+fn who_finds_the_door_full_reads_that_it_is_and_who_is_in_can_cancel() {
+    let settings = Settings {
+        connections: 1,
+        ..Settings::default()
+    };
+    let bed = Bed::new(settings, None);
+    let user = bed.person(|_| {});
+    let certificate = bed.login(&user, "app");
+    let child = busy(&bed, &certificate, &user);
+    let output = bed
+        .psql(Some(&certificate), "")
+        .args(["-c", "select 1"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("FATAL:  this muster has all connections open that it takes, which are 1")
+            && said.contains("proxy.max_connections"),
+        "{said}"
+    );
+    interrupt(child);
+    until("there is room again", || bed.sessions_of(&user) == 0);
+    assert_eq!(bed.sql(&certificate, &["select 'in'"]), "in\n");
+    bed.door.stop();
 }
 
 #[test]

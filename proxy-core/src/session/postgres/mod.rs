@@ -164,6 +164,16 @@ async fn linked(
 ) -> Result<Linked, Refusal> {
     let shared = Arc::clone(&context.shared);
     let options = permit.options().clone();
+    let most = shared.parts.settings.connections;
+    if !context.ticket.reserve(most) {
+        return Err(Refusal::new(
+            Kind::TooMany,
+            format!("this muster has all connections open that it takes, which are {most}"),
+        )
+        .hint(
+            "Try again in a moment; whoever administers muster can raise `proxy.max_connections`.",
+        ));
+    }
     let place = shared
         .registry
         .reserve(permit.user(), options.max_connections)
@@ -216,7 +226,7 @@ async fn linked(
     crate::door::Registry::look_again(&shared, &live);
     let mut welcome = Vec::with_capacity(link.ready.greeting.len() + 64);
     link.ready.put_welcome(startup, &key, &mut welcome);
-    context.ticket.is_session();
+    context.ticket.arrived();
     // Sealed here, written by the relay: a client that does not read must not hold this stage up.
     let sent = leg.send(&welcome).unwrap_or(0);
     if sent < welcome.len() {
