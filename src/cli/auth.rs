@@ -12,9 +12,10 @@ use rcgen::KeyPair;
 
 use super::{
     Common, Failure, ListFormat,
-    authority::{Life, Reached, nonsense},
+    authority::{Life, Reached, nonsense, warn_of},
     context::write_file,
     print,
+    targets::is_unknown,
 };
 use crate::{
     authority::{Answer, Ca, CaStatus, Command, RouteAsked},
@@ -176,6 +177,7 @@ impl Sign {
             db_user,
             db_name,
         } = self;
+        let database = db.clone();
         let route = db.map(|target| RouteAsked {
             target,
             db_user,
@@ -221,6 +223,15 @@ impl Sign {
                 shown_path(&ca)
             )
         })?;
+        drop(reached);
+        if let Some(name) = database
+            && is_unknown(common, &name) == Some(true)
+        {
+            let warning = format!(
+                "there is no database `{name}`: the certificate opens nothing until there is one; `muster db ls` lists them"
+            );
+            warn_of(&[warning]);
+        }
         Ok(Exit::Done)
     }
 }

@@ -9,6 +9,7 @@ use super::{
     authority::{Life, Reached, text_at, warn_of},
     context::now,
     print,
+    targets::is_unknown,
 };
 use crate::{
     authority::{Command, Document, How, Kind, chance},
@@ -112,21 +113,31 @@ impl Add {
         reached.ask(Command::Put { records, how })?;
         print(|out| writeln!(out, "{word} {} is locked: {}", shown(who), shown(&name)))?;
         // Somebody else may have been meant. The lock is there, whether that can be found out or not.
-        let kind = match word {
-            "user" => Some(Kind::User),
-            "role" => Some(Kind::Role),
-            _ => None,
-        };
-        if kind.is_some()
-            && let Ok(there) = reached.documents(Command::List { kind })
-            && !there.iter().any(|one| one.name == *who)
-        {
+        if is_nobody(common, reached, word, who) == Some(true) {
+            let what = if word == "target" { "database" } else { word };
             let warning =
-                format!("there is no {word} `{who}`: the lock counts for nobody until there is");
+                format!("there is no {what} `{who}`: the lock counts for nothing until there is");
             warn_of(&[warning]);
         }
         Ok(Exit::Done)
     }
+}
+
+/// Whether a lock is on what is not there; `None` where that cannot be found out.
+fn is_nobody(common: &Common, reached: Reached, word: &str, who: &str) -> Option<bool> {
+    let kind = match word {
+        "user" => Kind::User,
+        "role" => Kind::Role,
+        "target" => {
+            // The store has one owner at a time.
+            drop(reached);
+            return is_unknown(common, who);
+        }
+        _ => return None,
+    };
+    let kind = Some(kind);
+    let there = reached.documents(Command::List { kind }).ok()?;
+    Some(!there.iter().any(|one| one.name == who))
 }
 
 impl Ls {

@@ -39,6 +39,12 @@ pub(super) fn targets_with(common: &Common, records: Vec<Target>) -> Result<Vec<
     Ok(by_hand(configured, records).beside(found(common)?))
 }
 
+/// Whether nothing has this name; `None` where that cannot be found out.
+pub(super) fn is_unknown(common: &Common, name: &str) -> Option<bool> {
+    let all = targets(common).ok()?;
+    Some(!all.iter().any(|target| target.name == name))
+}
+
 /// A state whose targets are all of them.
 pub(super) fn with_written(common: &Common, config: &Config, state: State) -> State {
     let found = state.targets.into_values();

@@ -151,6 +151,14 @@ Session 00000000-0000-8000-8000-000000000001 of alice on orders, database shop a
     let lines = String::from_utf8_lossy(&found.stdout).into_owned();
     assert_eq!(lines.lines().count(), 1, "{lines}");
     assert!(lines.contains("\"statements\":1"), "{lines}");
+    assert!(!text(&found).contains("warning"), "{}", text(&found));
+    let mistyped = ["audit", "search", "--code", "TDB1I", "--event", "session"];
+    let mistyped = muster(dir, &mistyped);
+    assert!(mistyped.status.success(), "{}", text(&mistyped));
+    for warning in ["the code `TDB1I`", "the type `session`"] {
+        let warning = format!("warning: no event has {warning}");
+        assert!(text(&mistyped).contains(&warning), "{}", text(&mistyped));
+    }
     fs::remove_dir_all(dir.join("store")).expect("removed");
     let none = muster(dir, &["audit", "search"]);
     assert_eq!(none.status.code(), Some(1));

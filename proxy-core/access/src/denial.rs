@@ -92,17 +92,26 @@ pub enum Denial {
         role: String,
         /// By what.
         by: DeniedBy,
+        /// What was asked for, where the person may know of the target.
+        seen: Option<Asked>,
     },
     /// No role allows it.
     #[error("no role allows it: {missing}")]
     NotAllowed {
         /// What no role allows, of what was nearest.
         missing: Missing,
-        /// The database user that was asked for.
-        db_user: String,
-        /// The database name that was asked for.
-        db_name: String,
+        /// What was asked for.
+        asked: Asked,
     },
+}
+
+/// What was asked for of a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The database user.
+    pub db_user: String,
+    /// The database name; empty where it is not a single one.
+    pub db_name: String,
 }
 
 /// By what a role denies.
@@ -160,15 +169,24 @@ impl Denial {
                 "your certificate is for {field} `{is}` only: get another with `muster db login`"
             ),
             Self::NoDbUser => "name the database user to connect as".to_owned(),
+            // In the same words: which of the two it is says which roles there are.
             Self::NotAllowed {
                 missing: Missing::DbUser,
-                db_user,
+                asked: Asked { db_user, .. },
+            }
+            | Self::Denied {
+                by: DeniedBy::DbUser(_),
+                seen: Some(Asked { db_user, .. }),
                 ..
             } => format!("your roles do not allow the database user `{db_user}` on this database"),
             Self::NotAllowed {
                 missing: Missing::DbName,
-                db_user,
-                db_name,
+                asked: Asked { db_user, db_name },
+            }
+            | Self::Denied {
+                by: DeniedBy::DbName(_),
+                seen: Some(Asked { db_user, db_name }),
+                ..
             } if !db_name.is_empty() => format!(
                 "your roles do not allow the database name `{db_name}` as database user `{db_user}` here"
             ),

@@ -31,7 +31,7 @@ mod user;
 
 pub use self::{
     choices::{Choices, Names},
-    denial::{Denial, DeniedBy, Missing},
+    denial::{Asked, Denial, DeniedBy, Missing},
     identity::{IDENTITY_OID, Identity, IdentityError, MAX_IDENTITY, Route, Usage},
     lock::{Lock, LockTarget},
     permit::{Ask, EndsBy, Permit, Replication, SessionOptions},

@@ -3,10 +3,16 @@
 use std::str::FromStr;
 
 use clap::Args;
-use muster_audit::{Micros, Query};
+use muster_audit::{
+    Micros, Query,
+    kinds::{KINDS, Kind},
+};
 use muster_model::Timestamp;
 
-use crate::cli::{authority::Life, context::now};
+use crate::cli::{
+    authority::{Life, warn_of},
+    context::now,
+};
 
 /// Which events are meant: those that fit all that is given.
 #[derive(Args, Debug, Clone, Default)]
@@ -29,13 +35,28 @@ pub(super) struct Filter {
     /// Of this session.
     #[arg(long, value_name = "ID")]
     session: Option<String>,
-    /// With this text in a statement, in what was bound to it, in an error or in a reason; in any case.
+    /// With this text in a statement, in what was bound to it, in its command tag, in an error or in a reason; in any case.
     #[arg(long)]
     text: Option<String>,
 }
 
 impl Filter {
+    /// Warns of a code or a type that no muster like this one writes: another may have.
     pub(super) fn query(self) -> Query {
+        let unknown = |what: &str, asked: &Option<String>, of: fn(&Kind) -> &'static str| {
+            let asked = asked.as_ref()?;
+            let known = KINDS.iter().any(|kind| of(kind) == asked);
+            (!known)
+                .then(|| format!("no event has the {what} `{asked}`; docs/audit.md lists them all"))
+        };
+        let warnings: Vec<_> = [
+            unknown("code", &self.code, |kind| kind.code),
+            unknown("type", &self.event, |kind| kind.event),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        warn_of(&warnings);
         Query {
             user: self.user,
             target: self.target,

@@ -80,6 +80,8 @@ fn openssl_takes_what_auth_sign_writes() {
         "{}",
         ended.out
     );
+    let warning = "warning: there is no database `orders`";
+    assert!(ended.err.contains(warning), "{}", ended.err);
     let mode = fs::metadata(place.path().join("alice.key")).expect("a key");
     assert_eq!(mode.permissions().mode() & 0o777, 0o600);
     place
@@ -290,10 +292,21 @@ fn a_lock_of_a_name_that_nobody_has_is_kept_and_warned_of() {
         .done();
     let meant = place.run(&["lock", "add", "--user", "mallory"]).done();
     assert!(!meant.err.contains("warning"), "{}", meant.err);
-    for (word, who) in [("user", "malory"), ("role", "nix")] {
+    let db = "kind: db\nversion: v3\nmetadata: { name: orders }\n\
+              spec: { protocol: postgres, uri: \"orders.db.test:5432\" }\n";
+    let file = place.path().join("orders.yaml");
+    fs::write(&file, db).unwrap();
+    place.run(&["create", "-f", file.to_str().unwrap()]).done();
+    let meant = place.run(&["lock", "add", "--target", "orders"]).done();
+    assert!(!meant.err.contains("warning"), "{}", meant.err);
+    for (word, what, who) in [
+        ("user", "user", "malory"),
+        ("role", "role", "nix"),
+        ("target", "database", "odrers"),
+    ] {
         let lock = ["lock", "add", &format!("--{word}"), who, "--name", who];
         let typed = place.run(&lock).done();
-        let warning = format!("warning: there is no {word} `{who}`");
+        let warning = format!("warning: there is no {what} `{who}`");
         assert!(typed.err.contains(&warning), "{}", typed.err);
         let list = place.run(&["lock", "ls", "--output", "name"]).done().out;
         assert!(list.lines().any(|line| line == who), "{list}");

@@ -6,7 +6,7 @@ use muster_model::{Kind, Target, Timestamp};
 
 use super::{Policy, locked};
 use crate::{
-    denial::{Denial, DeniedBy, Missing},
+    denial::{Asked, Denial, DeniedBy, Missing},
     identity::{Identity, Usage},
     permit::{Ask, EndsBy, Name, Permit, Replication, SessionOptions},
     role::{Audit, Role, Rules, Word, Words},
@@ -53,20 +53,29 @@ impl Policy {
         ask: &Ask<'_>,
         now: Timestamp,
     ) -> Result<Permit, Denial> {
+        let standing = self.admit(who, Some(target), now)?;
         let Standing {
             user,
             bound,
             carried,
-        } = self.admit(who, Some(target), now)?;
-        let (ends_at, ends_by) = end(who, &bound, now)?;
+        } = &standing;
+        let (ends_at, ends_by) = end(who, bound, now)?;
         on_route(who, target, ask)?;
         if ask.db_user.is_empty() {
             return Err(Denial::NoDbUser);
         }
-        for role in &bound {
+        let asked = || Asked {
+            db_user: ask.db_user.to_owned(),
+            db_name: match ask.name(target.protocol) {
+                Name::One(name) => name.to_owned(),
+                Name::None | Name::All => String::new(),
+            },
+        };
+        for role in bound {
             if let Some(by) = denies(role, target, ask, &user.traits) {
                 let role = role.name.clone();
-                return Err(Denial::Denied { role, by });
+                let seen = standing.shows(who, target).then(asked);
+                return Err(Denial::Denied { role, by, seen });
             }
         }
         let mut missing = Missing::Labels;
@@ -78,20 +87,14 @@ impl Policy {
             }
         }
         if allowing.is_empty() {
-            return Err(Denial::NotAllowed {
-                missing,
-                db_user: ask.db_user.to_owned(),
-                db_name: match ask.name(target.protocol) {
-                    Name::One(name) => name.to_owned(),
-                    Name::None | Name::All => String::new(),
-                },
-            });
+            let asked = asked();
+            return Err(Denial::NotAllowed { missing, asked });
         }
         let options = SessionOptions {
             ends_at,
             ends_by,
             replication: ask.replication,
-            ..options(user, target, &allowing, &bound)
+            ..options(user, target, &allowing, bound)
         };
         let mut roles: Vec<String> = allowing.iter().map(|role| role.name.clone()).collect();
         let mut db_roles: Vec<String> = allowing

@@ -35,7 +35,8 @@ pub struct Query {
     pub event: Option<String>,
     /// Events of this session.
     pub sid: Option<String>,
-    /// Events with this text, in any case, in a statement, in what was bound to it, in an error or in a reason.
+    /// Events with this text, in any case, in a statement, in what was bound to it, in its command tag, in an error or in a
+    /// reason.
     pub text: Option<String>,
     /// Not before.
     pub from: Option<Micros>,
