@@ -17,16 +17,20 @@ use crate::{
     reaper::Reaper,
 };
 
-const BIN: &str = "/usr/lib/postgresql/15/bin";
-
-/// A program of PostgreSQL. A test that cannot run is a failed one.
+/// A program of the newest PostgreSQL of the machine. A test that cannot run is a failed one.
 pub fn program(name: &str) -> PathBuf {
-    let path = Path::new(BIN).join(name);
-    assert!(
-        path.exists(),
-        "{} is missing: install postgresql-15",
-        path.display()
-    );
+    let folders = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let newest = folders
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let major: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let path = entry.path().join("bin").join(name);
+            path.exists().then_some((major, path))
+        })
+        .max();
+    let (_, path) = newest.unwrap_or_else(|| {
+        panic!("PostgreSQL's {name} is missing: `tests/run` installs it, or `apt-get install postgresql`")
+    });
     path
 }
 

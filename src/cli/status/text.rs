@@ -30,7 +30,13 @@ pub(super) fn write(status: &Status, width: usize, out: &mut dyn Write) -> io::R
     let width = width.max(NARROW);
     let mut page = Page { out, width };
     let version = shown(&status.version);
-    let (state, meaning) = (status.state.as_str(), meaning(status.state));
+    let meaning = match status.state {
+        ServiceState::Ready if !status.findings.is_empty() => {
+            "it works, and something here wants to be looked at"
+        }
+        state => meaning(state),
+    };
+    let state = status.state.as_str();
     page.wrapped("", "  ", &format!("muster {version} is {state}: {meaning}"))?;
     reasons(status, &mut page)?;
     findings(&status.findings, width, page.out)?;

@@ -109,7 +109,8 @@ pub const SCAN_LIMIT: Duration = Duration::from_secs(30 * 60);
 const TURN: Duration = Duration::from_secs(1);
 /// The shortest time that it waits when it waits at all.
 const SHORTEST: Duration = Duration::from_millis(5);
-/// How often the status is made anew, at most while things happen and at least while nothing does.
+/// How often the status is made anew, at most while things happen and at least while nothing does. What the door counts, which
+/// tells nobody, is looked at every [`TURN`].
 const STATUS: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(5));
 /// How often somebody looks whether the store is still there.
 const LOOK: Duration = Duration::from_secs(2);
@@ -349,11 +350,19 @@ impl Service {
         let (least, most) = STATUS;
         let due = self.shown.is_none_or(|shown| {
             let age = shown.elapsed();
-            age >= most || (self.news && age >= least)
+            age >= most || (self.news && age >= least) || (age >= TURN && self.door_has_news())
         });
         if due {
             self.show_now();
         }
+    }
+
+    /// Whether people have come, gone or been refused since the status was made.
+    fn door_has_news(&self) -> bool {
+        let shown = self.handle.status();
+        self.proxy
+            .as_ref()
+            .is_some_and(|proxy| shown.proxy.as_ref() != Some(&proxy.status()))
     }
 
     fn show_now(&mut self) {
