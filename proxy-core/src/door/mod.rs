@@ -111,6 +111,7 @@ struct Owner {
 /// What all threads of the door share.
 pub(crate) struct Shared {
     pub(crate) parts: Parts,
+    opened: std::time::Instant,
     pub(crate) registry: Arc<Registry>,
     pub(crate) keys: Mutex<Keys<Cancelled>>,
     pub(crate) limits: Arc<limits::Limits>,
@@ -191,6 +192,11 @@ impl Shared {
         (self.parts.clock)()
     }
 
+    /// Microseconds since the door was opened, which no change of the machine's clock moves.
+    pub(crate) fn uptime(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     pub(crate) fn stopping(self: &Arc<Self>) -> Stopping {
         self.stopping.fetch_add(1, Relaxed);
         Stopping(Arc::clone(self))
@@ -231,6 +237,7 @@ impl Door {
             count => count,
         };
         let shared = Arc::new(Shared {
+            opened: std::time::Instant::now(),
             registry: Arc::new(Registry::default()),
             keys: Mutex::new(Keys::new(parts.settings.cancel_in_clear)),
             limits: Arc::new(limits::Limits::default()),
@@ -317,15 +324,7 @@ impl Door {
     /// hold the new state already. Says how many sessions it ended.
     pub fn changed(&self, changed: &Changed) -> usize {
         let shared = &self.owner.shared;
-        let parts = &shared.parts;
-        let (policy, catalog, trust) = (
-            parts.policy.load(),
-            parts.catalog.load(),
-            parts.trust.load(),
-        );
-        shared
-            .registry
-            .judge(changed, (&policy, &catalog, &trust), shared.timestamp())
+        shared.registry.judge(shared, changed)
     }
 
     /// Takes no more connections and ends all sessions: those with nothing under way at once, the others as soon as they

@@ -72,7 +72,9 @@ pub(crate) struct Live {
     pub(crate) statements: AtomicU64,
     /// When the task wants to be woken, in microseconds.
     pub(crate) due: AtomicI64,
+    /// Requests to cancel that are to be recorded, and those of them that came to nothing.
     pub(crate) cancels: AtomicU32,
+    pub(crate) cancels_failed: AtomicU32,
     /// Whether there is something for the task to look at.
     called: AtomicBool,
     inner: Mutex<Inner>,
@@ -161,6 +163,8 @@ impl Live {
 #[derive(Default)]
 pub(crate) struct Registry {
     inner: Mutex<Index>,
+    /// Judged one at a time, each by the snapshots of its own moment: whoever has older ones must not come last.
+    judging: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -241,6 +245,7 @@ impl Registry {
             statements: AtomicU64::new(0),
             due: AtomicI64::new(i64::MAX),
             cancels: AtomicU32::new(0),
+            cancels_failed: AtomicU32::new(0),
             called: AtomicBool::new(false),
             inner: Mutex::new(Inner {
                 permit: begin.permit,
@@ -268,15 +273,9 @@ impl Registry {
 
     /// Judges a session that was just taken in: what changed before it was here found nobody to judge.
     pub(crate) fn look_again(shared: &super::Shared, live: &Arc<Live>) {
-        let parts = &shared.parts;
-        let (policy, catalog, trust) = (
-            parts.policy.load(),
-            parts.catalog.load(),
-            parts.trust.load(),
-        );
-        if let Err((farewell, reason)) = live.judge(&policy, &catalog, &trust, shared.timestamp()) {
-            live.give(Order::now(farewell, reason));
-        }
+        shared
+            .registry
+            .judge_these(shared, || vec![Arc::clone(live)]);
     }
 
     /// Forgets a session that has ended.
@@ -353,19 +352,30 @@ impl Registry {
     }
 
     /// Judges again what a change concerns, and ends what is no longer allowed. Says how many it ended.
-    pub(crate) fn judge(
-        &self,
-        changed: &Changed,
-        (policy, catalog, trust): (&Policy, &Catalog, &Trust),
-        now: Timestamp,
-    ) -> usize {
+    pub(crate) fn judge(&self, shared: &super::Shared, changed: &Changed) -> usize {
+        self.judge_these(shared, || self.concerned(changed))
+    }
+
+    fn judge_these(&self, shared: &super::Shared, which: impl FnOnce() -> Vec<Arc<Live>>) -> usize {
+        let _turn = self.judging.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = &shared.parts;
+        let (policy, catalog, trust) = (
+            parts.policy.load(),
+            parts.catalog.load(),
+            parts.trust.load(),
+        );
+        let now = shared.timestamp();
         let mut ended = 0;
-        for live in self.concerned(changed) {
-            let verdict = live.judge(policy, catalog, trust, now);
-            match verdict {
+        for live in which() {
+            match live.judge(&policy, &catalog, &trust, now) {
                 Ok(permit) => {
-                    let roles = concerned(&live.who, policy);
-                    self.lock().file_roles(&live, roles);
+                    let roles = concerned(&live.who, &policy);
+                    let mut index = self.lock();
+                    // It may have ended meanwhile.
+                    if index.all.contains_key(&live.serial) {
+                        index.file_roles(&live, roles);
+                    }
+                    drop(index);
                     live.lock().permit = permit;
                     live.call();
                 }

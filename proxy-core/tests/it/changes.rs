@@ -187,6 +187,40 @@ fn a_session_lasts_as_long_as_its_role_says_also_when_that_is_said_later() {
 }
 
 #[test]
+fn what_changes_while_a_session_is_being_opened_counts_for_it() {
+    let bed = Bed::new(Settings::default(), None);
+    let user = bed.person(|_| {});
+    let certificate = bed.login(&user, "slow");
+    run(async {
+        // A database that takes its time, as long as the test wants.
+        let slow = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = slow.local_addr().unwrap();
+        bed.catalog
+            .rcu(|catalog| catalog.with(Arc::new(target("slow", "slow", Some(endpoint)))));
+        let opening = bed.connect(&certificate, "alice");
+        let changing = async {
+            let (mut door, _) = slow.accept().await.unwrap();
+            let mut role = crate::bed::role(&user);
+            role.options.max_session_ttl = Some(Duration::from_secs(600));
+            bed.policy.rcu(|policy| policy.with_role(role.clone()));
+            assert_eq!(bed.door.changed(&Changed::Role(user.clone())), 0);
+            assert_eq!(bed.door.numbers().open, 0);
+            let address = ("127.0.0.1", postgres().port);
+            let mut database = tokio::net::TcpStream::connect(address).await.unwrap();
+            tokio::spawn(async move {
+                let _ = tokio::io::copy_bidirectional(&mut door, &mut database).await;
+            });
+        };
+        let (session, ()) = tokio::join!(opening, changing);
+        session.client.batch_execute("select 1").await.unwrap();
+        bed.ahead.fetch_add(600, Relaxed);
+        let said = session.end().await;
+        assert!(said.contains("the longest session of role"), "{said}");
+    });
+    bed.door.stop();
+}
+
+#[test]
 fn an_authority_that_is_no_longer_trusted_ends_its_sessions() {
     let bed = Bed::new(Settings::default(), None);
     let user = bed.person(|_| {});
