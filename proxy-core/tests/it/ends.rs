@@ -116,6 +116,66 @@ fn draining_stops_what_did_not_finish() {
     );
 }
 
+/// Whether the record has a session of this user that ended for this reason, and the statement with this mark.
+fn has_end(bed: &Bed, user: &str, reason: &str, mark: &str) -> bool {
+    let events = bed.events_of(user);
+    let says = |event: &serde_json::Value, key: &str, text: &str| {
+        event[key].as_str().is_some_and(|said| said.contains(text))
+    };
+    events
+        .iter()
+        .any(|event| event["event"] == "db.session.end" && says(event, "reason", reason))
+        && events.iter().any(|event| says(event, "db_query", mark))
+}
+
+#[test]
+fn who_does_not_read_is_not_waited_for_when_muster_stops_and_has_an_end_in_the_record() {
+    let bed = Bed::new(Settings::default(), None);
+    let user = bed.person(|_| {});
+    let mark = format!("unread-{}", bed.door.local_addr().port());
+    let copy = "copy (select repeat('x', 1000) from generate_series(1, 10000000)) to stdout";
+    let child = bed
+        .psql(Some(&bed.login(&user, "app")), "")
+        .args(["-c", &format!("{copy} /* {mark} */")])
+        .spawn()
+        .unwrap();
+    // psql stops at a full pipe, which nobody reads.
+    until("some bytes have passed", || {
+        let sessions = bed.door.sessions();
+        sessions.iter().any(|view| view.to_client > 100_000)
+    });
+    let left = crate::bed::run(bed.door.drain(Duration::from_millis(50), "off"));
+    assert_eq!((left, bed.door.numbers().open), (1, 0));
+    bed.door.stop();
+    until("its end is recorded", || {
+        has_end(&bed, &user, "muster stops", &mark)
+    });
+    until("the database is free", || at_work(&mark) == 0);
+    drop(child.wait_with_output());
+}
+
+#[test]
+fn a_door_that_is_closed_at_once_leaves_an_end_of_each_session_in_the_record() {
+    let bed = Bed::new(Settings::default(), None);
+    let user = bed.person(|_| {});
+    let mark = format!("dropped-{}", bed.door.local_addr().port());
+    let child = bed
+        .psql(Some(&bed.login(&user, "app")), "")
+        .args(["-c", &format!("select pg_sleep(600) /* {mark} */")])
+        .spawn()
+        .unwrap();
+    until("the query runs", || at_work(&mark) == 1);
+    bed.door.stop();
+    until("its end is recorded", || {
+        has_end(&bed, &user, "muster stops", &mark)
+    });
+    let freed = postgres().direct(&format!(
+        "select pg_terminate_backend(pid) from pg_stat_activity where query like '%{mark}%' and pid <> pg_backend_pid()"
+    ));
+    assert!(freed.status.success(), "{freed:?}");
+    drop(child.wait_with_output());
+}
+
 #[test]
 fn a_farewell_stands_between_the_rows_of_a_long_result() {
     let bed = bed();

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use muster_access::EndsBy;
 use muster_audit::Event;
 
-use super::{FAREWELL, Limits, Phase, Relaying, moving::Over};
+use super::{Limits, Phase, Relaying, moving::Over};
 use crate::{
     door::Order,
-    engine::{End, Farewell, Micros, NotWritten, Record as _, Stop},
+    engine::{End, Farewell, Micros, NotWritten, Stop},
 };
 
 const SECOND: i64 = 1_000_000;
@@ -19,7 +19,11 @@ impl Relaying {
     /// Somebody outside has something for this session.
     pub(super) fn look_outside(&mut self, now: Micros) {
         for _ in 0..self.live.cancels.swap(0, Relaxed) {
-            let _ = self.record.write(now, &Event::Cancel { error: None });
+            self.record.note(now, &Event::Cancel { error: None });
+        }
+        for _ in 0..self.live.cancels_failed.swap(0, Relaxed) {
+            let error = Some("the database could not be asked");
+            self.record.note(now, &Event::Cancel { error });
         }
         self.look_at_options();
         if let Some(order) = self.live.order() {
@@ -55,7 +59,7 @@ impl Relaying {
         self.order = Some(order);
         if at_once {
             self.phase = Phase::Leaving {
-                until: Micros(now.0 + FAREWELL),
+                until: self.farewell(now),
             };
         }
     }

@@ -5,12 +5,12 @@ use std::task::{Context as Cx, Poll};
 use muster_audit::Event;
 
 use super::{
-    FAREWELL, Phase, Relaying,
+    Phase, Relaying,
     moving::{Over, Went},
 };
 use crate::{
     door::{EndReason, Order},
-    engine::{End, Farewell, Micros, Record as _, Side, Stop},
+    engine::{End, Farewell, Micros, Side, Stop},
 };
 
 /// How long after the client has gone the database may still work for it.
@@ -81,10 +81,8 @@ impl Relaying {
             if !packet.is_empty() && !self.server.ended() {
                 let _ = self.server.send(&packet);
             }
-            self.phase = Phase::Closing {
-                until: Micros(now.0 + FAREWELL),
-                reason,
-            };
+            let until = self.farewell(now);
+            self.phase = Phase::Closing { until, reason };
         }
         true
     }
@@ -138,7 +136,7 @@ impl Relaying {
                     error: &violation.what,
                     payload: &violation.payload,
                 };
-                let _ = self.record.write(now, &event);
+                self.record.note(now, &event);
                 let reason = violation.to_string();
                 match violation.side {
                     Side::Server => {
@@ -166,7 +164,7 @@ impl Relaying {
     /// Records that it is muster who ends the session, and ends it.
     fn disconnect(&mut self, now: Micros, reason: String) {
         let event = Event::Disconnect { reason: &reason };
-        let _ = self.record.write(now, &event);
+        self.record.note(now, &event);
         self.close(now, EndReason::Muster(reason));
     }
 }

@@ -37,8 +37,10 @@ use crate::{
 
 /// How long bytes are held back before it is tried again to record them.
 const RETRY: Duration = Duration::from_millis(3);
-/// How long a session that is to end may take to get its farewell out.
+/// How long a session that is to end may take to come to where it can be told so, and then to get that out.
 const FAREWELL: i64 = 3_000_000;
+/// The same, when muster stops and has waited already.
+const LAST_FAREWELL: i64 = 1_000_000;
 
 /// A session whose both legs are up.
 pub(crate) struct Relaying {
@@ -64,6 +66,8 @@ pub(crate) struct Relaying {
     phase: Phase,
     /// Ended in the middle of something: the database is to be told to stop.
     unfinished: bool,
+    /// Its end is in the record.
+    finished: bool,
     way: Cancelled,
     listed: bool,
     _ticket: Ticket,
@@ -103,12 +107,25 @@ impl Record for Recorder {
                 self.failing = Some(failing);
                 Ok(number)
             }
-            written => written,
+            written => {
+                self.failing = None;
+                written
+            }
         }
     }
 
     fn failing(&self) -> Option<NotWritten> {
         self.failing.clone()
+    }
+}
+
+impl Recorder {
+    /// Writes what nothing waits for: where it is not taken it is counted, and how many there were is recorded.
+    fn note(&mut self, at: Micros, event: &Event<'_>) {
+        let strict = std::mem::replace(&mut self.strict, false);
+        // Without a pen the worker has ended.
+        let _ = self.write(at, event);
+        self.strict = strict;
     }
 }
 
@@ -148,6 +165,7 @@ impl Relaying {
             order: None,
             phase: Phase::Open,
             unfinished: false,
+            finished: false,
             way: prepared.way,
             listed: true,
             _ticket: ticket,
@@ -249,38 +267,57 @@ impl Relaying {
             && (ready || order.when_idle_until.is_some_and(|until| until <= now))
         {
             self.phase = Phase::Leaving {
-                until: Micros(now.0 + FAREWELL),
+                until: self.farewell(now),
             };
             return Ok(true);
         }
         Ok(false)
     }
 
+    /// Until when it may take to be told that it ends.
+    fn farewell(&self, now: Micros) -> Micros {
+        let span = match self.shared.draining.load(Relaxed) {
+            true => LAST_FAREWELL,
+            false => FAREWELL,
+        };
+        Micros(now.0.saturating_add(span))
+    }
+
+    /// Writes what its record ends with.
+    fn write_end(&mut self, now: Micros, reason: &EndReason) -> Result<u64, NotWritten> {
+        let reason = reason.text();
+        let event = Event::SessionEnd {
+            started: self.live.started,
+            reason: reason.as_deref(),
+            statements: self.engine.statements(),
+            from_client: self.from_client,
+            to_client: self.to_client,
+        };
+        self.record.write(now, &event)
+    }
+
+    /// Writes what has no end yet, and then that the session ends, when nothing waits for it: what is not taken is counted,
+    /// and how many there were is recorded.
+    fn write_off(&mut self, now: Micros, reason: &EndReason) {
+        let Self { engine, record, .. } = self;
+        record.strict = false;
+        // Without a pen the worker has ended.
+        let _ = engine.finish(now, record);
+        let _ = self.write_end(now, reason);
+    }
+
     /// Records how it ended, and forgets it.
     async fn finish(&mut self, reason: &EndReason) {
         let now = self.shared.now();
         let Self { engine, record, .. } = self;
-        let finished = must_write(|| engine.finish(now, record).map(|()| 0)).await;
-        if finished.is_err() {
-            // Nothing waits for it any more: what is not taken is counted, and how many there were is recorded.
-            record.strict = false;
-            let _ = engine.finish(now, record);
+        let mut written = must_write(|| engine.finish(now, record).map(|()| 0)).await;
+        if written.is_ok() {
+            written = must_write(|| self.write_end(now, reason)).await;
         }
-        let text = reason.text();
-        let (started, statements) = (self.live.started, self.engine.statements());
-        let (from_client, to_client) = (self.from_client, self.to_client);
-        let record = &mut self.record;
-        let _ = must_write(|| {
-            let event = Event::SessionEnd {
-                started,
-                reason: text.as_deref(),
-                statements,
-                from_client,
-                to_client,
-            };
-            record.write(now, &event)
-        })
-        .await;
+        if written.is_err() {
+            self.write_off(now, reason);
+        }
+        self.finished = true;
         let tally = &self.shared.tally;
         tally.ended.fetch_add(1, Relaxed);
         tally.from_client.fetch_add(self.from_client, Relaxed);
@@ -289,8 +326,15 @@ impl Relaying {
 }
 
 impl Drop for Relaying {
-    /// Also when the worker stops in the middle: neither list keeps a session that is gone.
+    /// Also when the worker stops in the middle: neither list keeps a session that is gone, and the record has its end.
     fn drop(&mut self) {
         self.forget();
+        if !self.finished && !std::thread::panicking() {
+            let reason = match &self.phase {
+                Phase::Closing { reason, .. } => reason.clone(),
+                _ => EndReason::Muster("muster stops".to_owned()),
+            };
+            self.write_off(self.shared.now(), &reason);
+        }
     }
 }
