@@ -1,7 +1,9 @@
 //! What a session carries: queries of every form, COPY, notifications, large values, cancelling; and its record.
 
 use std::{
+    io::Write,
     process::{Child, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,7 +12,7 @@ use muster_proxy::Settings;
 use tokio_postgres::AsyncMessage;
 
 use crate::{
-    bed::{Bed, Certificate, bed, run},
+    bed::{Bed, Certificate, bed, run, target},
     server::{postgres, until},
 };
 
@@ -112,23 +114,26 @@ fn copy_goes_both_ways() {
     let bed = bed();
     let user = bed.person(|_| {});
     let certificate = bed.login(&user, "app");
-    let file = bed.dir.path().join(format!("{user}.copy"));
-    let text: String = (0..ROWS)
-        .map(|row| format!("{row}\trow number {row}\n"))
-        .collect();
-    std::fs::write(&file, &text).unwrap();
-    let copied = bed.sql(
+    // In files: what this process holds is measured by another test.
+    let file = |end: &str| bed.dir.path().join(format!("{user}.{end}"));
+    let (from, to) = (file("from"), file("to"));
+    let mut rows = std::io::BufWriter::new(std::fs::File::create(&from).unwrap());
+    (0..ROWS).for_each(|row| writeln!(rows, "{row}\trow number {row}").unwrap());
+    drop(rows);
+    let counted = bed.sql(
         &certificate,
         &[
             "create temp table t (a int, b text)",
-            &format!("\\copy t from '{}'", file.display()),
+            &format!("\\copy t from '{}'", from.display()),
             "select count(*), sum(a) from t",
-            "copy t to stdout",
+            &format!("\\copy t to '{}'", to.display()),
         ],
     );
-    let (counted, rows) = copied.split_once('\n').unwrap();
-    assert_eq!(counted, format!("{ROWS}|{}", ROWS * (ROWS - 1) / 2));
-    assert!(rows == text, "{} bytes of {}", rows.len(), text.len());
+    assert_eq!(counted, format!("{ROWS}|{}\n", ROWS * (ROWS - 1) / 2));
+    let same = std::process::Command::new("cmp")
+        .args([&from, &to])
+        .output();
+    assert!(same.as_ref().unwrap().status.success(), "{same:?}");
 }
 
 #[test]
@@ -156,7 +161,7 @@ fn a_notification_reaches_an_idle_session() {
 
 /// A psql that is in the middle of a long query.
 fn busy(bed: &Bed, certificate: &Certificate, user: &str) -> Child {
-    let mark = format!("mark of {user}");
+    let mark = format!("mark of {user} at {}", bed.door.local_addr().port());
     let child = bed
         .psql(Some(certificate), "")
         .args(["-c", &format!("select pg_sleep(300) /* {mark} */")])
@@ -200,6 +205,51 @@ fn ctrl_c_in_plain_psql_cancels_the_query() {
             .any(|event| event["event"] == "db.session.cancel"),
         "{events:?}"
     );
+}
+
+/// An address that leads to the database once, and to nothing after that.
+fn once() -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        drop(listener);
+        let mut server = std::net::TcpStream::connect(("127.0.0.1", postgres().port)).unwrap();
+        let (mut from, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+        let _ = std::io::copy(&mut client, &mut server);
+        let _ = server.shutdown(std::net::Shutdown::Both);
+    });
+    address
+}
+
+#[test]
+fn a_request_to_cancel_that_the_database_cannot_hear_is_recorded_as_one_that_failed() {
+    let bed = Bed::new(Settings::default(), None);
+    bed.catalog
+        .rcu(|catalog| catalog.with(Arc::new(target("once", "once", Some(once())))));
+    let user = bed.person(|_| {});
+    let mut child = busy(&bed, &bed.login(&user, "once"), &user);
+    let status = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    until("both are recorded", || {
+        let events = bed.events_of(&user);
+        let cancels = events
+            .iter()
+            .filter(|event| event["event"] == "db.session.cancel");
+        let success: Vec<_> = cancels
+            .map(|event| event["success"].as_bool().unwrap())
+            .collect();
+        success == [true, false]
+    });
+    let numbers = bed.door.numbers();
+    assert_eq!((numbers.cancels, numbers.cancels_ignored), (0, 1));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    bed.door.stop();
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub(super) async fn cancel(context: &Context, request: CancelRequest) {
     let most = shared.parts.settings.cancels_per_second;
     let found = if shared.limits.may_cancel(from, now.seconds(), most) {
         let mut keys = shared.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.find(&request, from, now.0.unsigned_abs())
+        keys.find(&request, from, shared.uptime())
             .map_err(|why| why.to_string())
     } else {
         Err("too many requests to cancel".to_owned())
@@ -89,11 +89,15 @@ pub(super) async fn cancel(context: &Context, request: CancelRequest) {
     let (Some(key), Some(live)) = (&way.key, way.live.upgrade()) else {
         return;
     };
-    shared.tally.cancels.fetch_add(1, Relaxed);
+    // Recorded before it is tried: the session may be over as soon as the database has heard of it.
     live.cancels.fetch_add(1, Relaxed);
     live.call();
-    drop(live);
-    if !matches!(timeout(CANCEL, way.ask(key)).await, Ok(Some(()))) {
+    if matches!(timeout(CANCEL, way.ask(key)).await, Ok(Some(()))) {
+        shared.tally.cancels.fetch_add(1, Relaxed);
+    } else {
+        shared.tally.cancels_ignored.fetch_add(1, Relaxed);
+        live.cancels_failed.fetch_add(1, Relaxed);
+        live.call();
         debug!(upstream = %way.address, "a request to cancel was not passed on");
     }
 }
