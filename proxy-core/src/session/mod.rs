@@ -160,7 +160,16 @@ fn identify(shared: &Shared, shown: &Shown) -> Result<Identified, NotIdentified>
     trust.identify(&shown.certificates, shared.timestamp())
 }
 
-/// Identified to routed: the certificate's route, else the server name.
+/// Identified to admitted: the roles that count. Whoever may open nothing at all is told that before anything is looked up, and
+/// so the same whether there is such a database or not.
+fn admit(shared: &Shared, who: &Identified) -> Result<Vec<String>, Refusal> {
+    let policy = shared.parts.policy.load();
+    policy
+        .admits(who.identity(), shared.timestamp())
+        .map_err(|denial| Refusal::denied(&denial))
+}
+
+/// Admitted to routed: the certificate's route, else the server name.
 fn route(
     shared: &Shared,
     who: &Identified,
@@ -216,10 +225,6 @@ fn pick(
         )
         .hint("Use the full name, as `muster db ls` shows it.")),
         (None, _) => {
-            // Whoever may open nothing at all is told that, whether there is such a database or not.
-            policy
-                .admits(who, now)
-                .map_err(|denial| Refusal::denied(&denial))?;
             let why = match found {
                 Ok(target) => format!("`{}` is not for `{}`", target.name, who.user),
                 Err(error) => error.to_string(),
@@ -304,18 +309,15 @@ fn permit(
 fn subject(
     context: &Context,
     sid: &str,
-    who: &Identified,
+    (who, roles): (&Identified, &[String]),
     permit: &Permit,
     wanted: &Wanted<'_>,
 ) -> Subject {
-    let identity = who.identity();
-    let roles: Vec<&str> = identity.roles.iter().map(String::as_str).collect();
     let db_roles: Vec<&str> = permit.roles().iter().map(String::as_str).collect();
     subject_of(
         context,
         sid,
-        who,
-        &roles,
+        (who, roles),
         &db_roles,
         permit.target(),
         wanted,
@@ -333,8 +335,7 @@ pub(crate) struct Wanted<'a> {
 fn subject_of(
     context: &Context,
     sid: &str,
-    who: &Identified,
-    roles: &[&str],
+    (who, roles): (&Identified, &[String]),
     db_roles: &[&str],
     target: &Target,
     wanted: &Wanted<'_>,
@@ -344,12 +345,13 @@ fn subject_of(
         .as_ref()
         .map(|endpoint| format!("{}:{}", endpoint.host, endpoint.port))
         .unwrap_or_default();
+    let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
     Subject::new(&SubjectParts {
         cluster_name: context.shared.parts.trust.load().cluster(),
         sid,
         user: &who.identity().user,
         service: who.identity().usage == muster_access::Usage::Service,
-        roles,
+        roles: &roles,
         db_service: &target.name,
         db_protocol: target.protocol.as_str(),
         db_type: target.kind.as_str(),
@@ -393,7 +395,8 @@ fn record_refusal(
         message: &refusal.message,
         user_agent,
     };
-    if let Err(error) = with_pen(&mut subject, context.shared.now(), &event, true) {
+    // Nothing waits for it: where it is not taken it is counted, and how many there were is recorded.
+    if let Err(error) = with_pen(&mut subject, context.shared.now(), &event, false) {
         debug!(%error, "a refused session was not recorded");
     }
 }

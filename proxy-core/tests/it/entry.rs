@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use muster_access::Identity;
-use muster_model::Timestamp;
+use muster_model::{Protocol, Target, Timestamp};
 use muster_proxy::{Caller, HttpService, Settings, tls::Leg};
 use rcgen::{BasicConstraints, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, ServerName};
@@ -186,6 +186,40 @@ fn whoever_may_not_reads_why() {
     let stranger = bed.login("nobody", "app");
     let said = bed.complaint(Some(&stranger), "");
     assert!(said.contains("log in again"), "{said}");
+}
+
+#[test]
+fn whoever_may_open_nothing_finds_out_nothing_about_what_is_there() {
+    let bed = Bed::new(Settings::default(), None);
+    let other = Target {
+        protocol: Protocol::Mysql,
+        ..target("other", "other", None)
+    };
+    bed.catalog
+        .rcu(|catalog| catalog.with(Arc::new(other.clone())));
+    let lock = muster_access::Lock {
+        message: Some("under repair".into()),
+        ..muster_access::Lock::new("repair", muster_access::LockTarget::Target("app".into()))
+    };
+    bed.policy.rcu(|policy| policy.with_lock(lock.clone()));
+    let careful = bed.person(|role| role.options.require_totp = true);
+    for (user, expected) in [
+        (careful.as_str(), "a second factor is needed"),
+        ("nobody", "your certificate opens no database here"),
+    ] {
+        let said = ["nowhere", "app", "other", "stopped"]
+            .map(|name| bed.complaint(Some(&bed.login(user, name)), ""));
+        assert!(said[0].contains(expected), "{said:?}");
+        let is_same = |one: &String| *one == said[0];
+        assert!(said.iter().all(is_same), "{said:?}");
+    }
+    // Whoever may know of them is told.
+    let user = bed.person(|_| {});
+    for (name, expected) in [("app", "under repair"), ("other", "speaks mysql")] {
+        let said = bed.complaint(Some(&bed.login(&user, name)), "");
+        assert!(said.contains(expected), "{said}");
+    }
+    bed.door.stop();
 }
 
 #[test]

@@ -20,8 +20,8 @@ use tracing::debug;
 pub(crate) use self::cancel::Cancelled;
 use self::enter::Entered;
 use super::{
-    Accepted, Context, Kind, Refusal, Wanted, identify, must_write, new_id, permit, record_refusal,
-    record_stranger, relay::Relaying, route, serve_http, subject, subject_of,
+    Accepted, Context, Kind, Refusal, Wanted, admit, identify, must_write, new_id, permit,
+    record_refusal, record_stranger, relay::Relaying, route, serve_http, subject, subject_of,
 };
 use crate::{
     door::{Begin, Live, with_pen},
@@ -113,13 +113,15 @@ async fn prepare(
         record_stranger(context, "", &refusal, &wanted);
         refusal
     })?;
-    let target = route(&shared, &who, shown, Protocol::Postgres).inspect_err(|refusal| {
+    let stranger = |refusal: &Refusal| {
         shared
             .tally
             .refused
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         record_stranger(context, &who.identity().user, refusal, &wanted);
-    })?;
+    };
+    let roles = admit(&shared, &who).inspect_err(stranger)?;
+    let target = route(&shared, &who, shown, Protocol::Postgres).inspect_err(stranger)?;
     let sid = new_id(&shared).ok_or_else(no_random)?;
     let ask = Ask {
         db_user: &startup.user,
@@ -131,11 +133,10 @@ async fn prepare(
         },
     };
     let permit = permit(&shared, &who, &target, &ask).inspect_err(|refusal| {
-        let roles: Vec<&str> = who.identity().roles.iter().map(String::as_str).collect();
-        let subject = subject_of(context, &sid, &who, &roles, &[], &target, &wanted);
+        let subject = subject_of(context, &sid, (&who, &roles), &[], &target, &wanted);
         record_refusal(context, subject, refusal, wanted.user_agent);
     })?;
-    let mut subject = subject(context, &sid, &who, &permit, &wanted);
+    let mut subject = subject(context, &sid, (&who, &roles), &permit, &wanted);
     match linked(leg, context, startup, &who, permit, sid, &mut subject).await {
         Ok(linked) => Ok(Prepared {
             server: linked.server,
