@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -11,7 +11,7 @@ use rustls::pki_types::{PrivateKeyDer, ServerName};
 
 use crate::{
     bed::{Bed, Certificate},
-    server::program,
+    server::{at_work, program, until},
 };
 
 impl Bed {
@@ -57,6 +57,17 @@ impl Bed {
             String::from_utf8_lossy(&output.stderr)
         );
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A `psql` in the middle of a long query with this mark.
+    pub fn sleeping(&self, certificate: &Certificate, mark: &str) -> Child {
+        let child = self
+            .psql(Some(certificate), "")
+            .args(["-c", &format!("select pg_sleep(600) /* {mark} */")])
+            .spawn()
+            .unwrap();
+        until("the query runs", || at_work(mark) == 1);
+        child
     }
 
     /// What `psql` complains of.

@@ -8,18 +8,8 @@ use muster_proxy::{Changed, Settings};
 
 use crate::{
     bed::{Bed, bed},
-    server::{postgres, until},
+    server::{at_work, postgres, until},
 };
-
-/// How many backends of the database are at a statement with this mark.
-fn at_work(mark: &str) -> usize {
-    let sql = format!(
-        "select count(*) from pg_stat_activity where query like '%{mark}%' and state = 'active' and pid <> pg_backend_pid()"
-    );
-    let output = postgres().direct(&sql);
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.trim().parse().unwrap()
-}
 
 fn id_of(bed: &Bed, user: &str) -> String {
     let view = bed.door.sessions().into_iter().find(|one| one.user == user);
@@ -50,12 +40,7 @@ fn the_database_stops_when_a_session_is_ended_or_its_client_is_gone() {
     for (how, end) in ends {
         let user = bed.person(|_| {});
         let mark = format!("{how}-{user}");
-        let mut child = bed
-            .psql(Some(&bed.login(&user, "app")), "")
-            .args(["-c", &format!("select pg_sleep(600) /* {mark} */")])
-            .spawn()
-            .unwrap();
-        until("the query runs", || at_work(&mark) == 1);
+        let mut child = bed.sleeping(&bed.login(&user, "app"), &mark);
         end(bed, &user, &mut child);
         until(how, || at_work(&mark) == 0);
         child.wait().unwrap();
@@ -98,12 +83,7 @@ fn draining_stops_what_did_not_finish() {
     let bed = Bed::new(Settings::default(), None);
     let user = bed.person(|_| {});
     let mark = format!("drained-{}", bed.door.local_addr().port());
-    let child = bed
-        .psql(Some(&bed.login(&user, "app")), "")
-        .args(["-c", &format!("select pg_sleep(600) /* {mark} */")])
-        .spawn()
-        .unwrap();
-    until("the query runs", || at_work(&mark) == 1);
+    let child = bed.sleeping(&bed.login(&user, "app"), &mark);
     let left = crate::bed::run(bed.door.drain(Duration::from_millis(50), "off"));
     assert_eq!(left, 1);
     // Nothing can be told any more once the door is closed: it was told before.
@@ -159,12 +139,7 @@ fn a_door_that_is_closed_at_once_leaves_an_end_of_each_session_in_the_record() {
     let bed = Bed::new(Settings::default(), None);
     let user = bed.person(|_| {});
     let mark = format!("dropped-{}", bed.door.local_addr().port());
-    let child = bed
-        .psql(Some(&bed.login(&user, "app")), "")
-        .args(["-c", &format!("select pg_sleep(600) /* {mark} */")])
-        .spawn()
-        .unwrap();
-    until("the query runs", || at_work(&mark) == 1);
+    let child = bed.sleeping(&bed.login(&user, "app"), &mark);
     bed.door.stop();
     until("its end is recorded", || {
         has_end(&bed, &user, "muster stops", &mark)

@@ -68,6 +68,16 @@ fn as_postgres(program: &Path) -> Command {
     command
 }
 
+/// How many backends of the database are at a statement with this mark.
+pub fn at_work(mark: &str) -> usize {
+    let sql = format!(
+        "select count(*) from pg_stat_activity where query like '%{mark}%' and state = 'active' and pid <> pg_backend_pid()"
+    );
+    let output = postgres().direct(&sql);
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().unwrap()
+}
+
 impl Postgres {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();

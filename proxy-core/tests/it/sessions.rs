@@ -12,7 +12,7 @@ use muster_proxy::Settings;
 use tokio_postgres::AsyncMessage;
 
 use crate::{
-    bed::{Bed, Certificate, bed, run, target},
+    bed::{Bed, bed, run, target},
     server::{postgres, until},
 };
 
@@ -159,23 +159,6 @@ fn a_notification_reaches_an_idle_session() {
     });
 }
 
-/// A psql that is in the middle of a long query.
-fn busy(bed: &Bed, certificate: &Certificate, user: &str) -> Child {
-    let mark = format!("mark of {user} at {}", bed.door.local_addr().port());
-    let child = bed
-        .psql(Some(certificate), "")
-        .args(["-c", &format!("select pg_sleep(300) /* {mark} */")])
-        .spawn()
-        .unwrap();
-    let running = format!(
-        "select count(*) from pg_stat_activity where query like '%{mark}%' and pid <> pg_backend_pid()"
-    );
-    until("the query runs", || {
-        postgres().direct(&running).stdout == b"1\n"
-    });
-    child
-}
-
 /// Ctrl+C in a psql with a long query, which is cancelled.
 fn interrupt(child: Child) {
     let interrupt = std::process::Command::new("kill")
@@ -196,7 +179,7 @@ fn ctrl_c_in_plain_psql_cancels_the_query() {
     let bed = bed();
     let user = bed.person(|_| {});
     let certificate = bed.login(&user, "app");
-    interrupt(busy(bed, &certificate, &user));
+    interrupt(bed.sleeping(&certificate, &format!("interrupted {user}")));
     until("the session is gone", || bed.sessions_of(&user) == 0);
     let events = bed.events_of(&user);
     assert!(
@@ -229,7 +212,8 @@ fn a_request_to_cancel_that_the_database_cannot_hear_is_recorded_as_one_that_fai
     bed.catalog
         .rcu(|catalog| catalog.with(Arc::new(target("once", "once", Some(once())))));
     let user = bed.person(|_| {});
-    let mut child = busy(&bed, &bed.login(&user, "once"), &user);
+    let mark = format!("unheard-{}", bed.door.local_addr().port());
+    let mut child = bed.sleeping(&bed.login(&user, "once"), &mark);
     let status = std::process::Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status()
@@ -261,7 +245,10 @@ fn who_finds_the_door_full_reads_that_it_is_and_who_is_in_can_cancel() {
     let bed = Bed::new(settings, None);
     let user = bed.person(|_| {});
     let certificate = bed.login(&user, "app");
-    let child = busy(&bed, &certificate, &user);
+    let child = bed.sleeping(
+        &certificate,
+        &format!("full-{}", bed.door.local_addr().port()),
+    );
     let output = bed
         .psql(Some(&certificate), "")
         .args(["-c", "select 1"])
