@@ -76,10 +76,15 @@ enum Output {
 
 impl Status {
     pub(super) fn run(self, common: &Common) -> Result<Exit, Failure> {
-        let logins = Logins::look(&self.which)?;
+        // A cluster of the environment counts for nothing beside a configuration that is typed.
+        let which = match View::of(&self.which, common) {
+            View::Person => self.which.clone(),
+            View::Operator => Which::default(),
+        };
+        let logins = Logins::look(&which)?;
         let named = common.store.is_some() || common.config.is_some() || self.wait;
         let at_hand = named || config_at_hand(common).is_some();
-        let own = self.which.name().is_some() && View::of(&self.which, common) == View::Person;
+        let own = which.name().is_some();
         if own && !self.wait || !at_hand && logins.login.is_some() {
             self.print(None, &logins, common)?;
             return Ok(logins.exit());
