@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{
     lex::{Kind, Token},
     rules::is_secret,
+    scan::seen,
 };
 
 /// Masks the literals in such columns: whether a value is bound to one.
@@ -46,6 +47,14 @@ pub(super) fn values(text: &[u8], tokens: &[Token], masks: &mut Vec<Range<usize>
         if secret.is_empty() {
             continue;
         }
+        // They are in order. A list of thousands must not be gone through for each of thousands of values.
+        let is_secret = |column: usize| {
+            let before = secret.partition_point(|of| {
+                seen(1);
+                *of < column
+            });
+            secret.get(before) == Some(&column)
+        };
         let mut column = 0;
         depth = 0;
         // Up to what follows the rows: RETURNING, ON CONFLICT, the next statement.
@@ -61,10 +70,8 @@ pub(super) fn values(text: &[u8], tokens: &[Token], masks: &mut Vec<Range<usize>
                 }
                 Kind::Punct(b')') => depth = depth.saturating_sub(1),
                 Kind::Punct(b',') if depth == 1 => column += 1,
-                Kind::Placeholder => bound |= secret.contains(&column),
-                Kind::Text | Kind::Dollar | Kind::Number | Kind::Quoted
-                    if secret.contains(&column) =>
-                {
+                Kind::Placeholder => bound |= is_secret(column),
+                Kind::Text | Kind::Dollar | Kind::Number | Kind::Quoted if is_secret(column) => {
                     masks.push(token.inner.clone());
                 }
                 _ => {}

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use super::scan::{self, span};
+
 /// How to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
@@ -83,9 +85,7 @@ impl Lexer<'_> {
     /// The place of the first byte from `from` on that `is`, or the end.
     fn find(&self, from: usize, is: impl Fn(u8) -> bool) -> usize {
         let rest = self.text.get(from..).unwrap_or(&[]);
-        rest.iter()
-            .position(|byte| is(*byte))
-            .map_or(self.text.len(), |at| from + at)
+        (from + span(rest, |byte| !is(byte))).min(self.text.len())
     }
 
     fn made(&mut self, kind: Kind, start: usize, inner: Range<usize>, end: usize) -> Token {
@@ -229,10 +229,9 @@ impl Lexer<'_> {
         let inner = tag + 1;
         let tag = self.text.get(start..inner).unwrap_or(&[]);
         let rest = self.text.get(inner..).unwrap_or(&[]);
-        let (end, after) = memchr::memmem::find(rest, tag)
-            .map_or((self.text.len(), self.text.len()), |at| {
-                (inner + at, inner + at + tag.len())
-            });
+        let (end, after) = scan::find(rest, tag).map_or((self.text.len(), self.text.len()), |at| {
+            (inner + at, inner + at + tag.len())
+        });
         self.made(Kind::Dollar, start, inner..end, after)
     }
 }

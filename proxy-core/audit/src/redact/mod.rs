@@ -7,6 +7,7 @@ mod insert;
 mod lex;
 mod literals;
 mod rules;
+mod scan;
 mod strings;
 #[cfg(test)]
 mod tests;

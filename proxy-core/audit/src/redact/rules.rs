@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::{
     insert,
     lex::{Dialect, Kind, Token, is_word, lex},
+    scan::{self, contains, position, seen, span},
     strings::{pairs, urls},
 };
 
@@ -36,6 +37,7 @@ pub(super) fn find(text: &[u8], cut: bool, words: bool) -> Found {
             text,
             dialect,
             found: &mut found,
+            without_blank: 0..0,
         }
         .sql(0..text.len(), 0);
     }
@@ -46,6 +48,8 @@ struct Search<'t, 'f> {
     text: &'t [u8],
     dialect: Dialect,
     found: &'f mut Found,
+    /// The last stretch of the text in which a blank was looked for, up to where there is one.
+    without_blank: Range<usize>,
 }
 
 /// Words that may stand between the word and its secret.
@@ -85,6 +89,7 @@ impl Search<'_, '_> {
         let mut pieces = false;
         let about_users = self.is_about_users(&tokens);
         let mut identified = false;
+        let mut assignment = 0;
         self.found.bound |= insert::values(self.text, &tokens, &mut self.found.masks);
         for (index, token) in tokens.iter().enumerate() {
             let before = index.checked_sub(1).and_then(|at| tokens.get(at));
@@ -96,7 +101,7 @@ impl Search<'_, '_> {
                     self.found.bound = true;
                 }
                 Kind::Word | Kind::Quoted if !identified && is_secret(self.bytes(&token.inner)) => {
-                    self.value(tokens.get(index + 1..).unwrap_or(&[]), about_users);
+                    self.value(&tokens, index + 1, about_users, &mut assignment);
                 }
                 _ => {}
             }
@@ -146,16 +151,16 @@ impl Search<'_, '_> {
         })
     }
 
-    /// Masks what follows the word.
-    fn value(&mut self, tokens: &[Token], about_users: bool) {
-        let mut rest = tokens
-            .iter()
-            .filter(|token| token.kind != Kind::Comment)
-            .peekable();
+    /// Masks what follows the word. `assignment` is how far the assignment of a SET PASSWORD FOR was looked for already:
+    /// a word up to there has the same one, or none as well.
+    fn value(&mut self, tokens: &[Token], from: usize, about_users: bool, assignment: &mut usize) {
+        let rest = tokens.iter().enumerate().skip(from);
+        let mut rest = rest.filter(|(_, token)| token.kind != Kind::Comment);
         let mut steps = 0;
         let mut assigned = false;
-        while let Some(token) = rest.next() {
+        while let Some((index, token)) = rest.next() {
             steps += 1;
+            seen(token.all.len());
             let word = self.bytes(&token.all).to_ascii_lowercase();
             match token.kind {
                 Kind::Text | Kind::Dollar => return self.literals(token, rest),
@@ -170,12 +175,18 @@ impl Search<'_, '_> {
                 Kind::Punct(b'$') if about_users => return self.bare(token),
                 // SET PASSWORD FOR somebody = 'secret'
                 Kind::Word if word == b"for" && steps == 1 => {
-                    let end = |token: &&Token| {
+                    if index < *assignment {
+                        return;
+                    }
+                    let end = |(_, token): &(usize, &Token)| {
+                        seen(1);
                         token.kind == Kind::Punct(b'=')
                             || (token.kind == Kind::Word
                                 && self.bytes(&token.all).eq_ignore_ascii_case(b"to"))
                     };
-                    if rest.find(end).is_none() {
+                    let found = rest.find(end).map(|(index, _)| index);
+                    *assignment = found.unwrap_or(tokens.len());
+                    if found.is_none() {
                         return;
                     }
                     assigned = true;
@@ -194,9 +205,10 @@ impl Search<'_, '_> {
     }
 
     /// A literal, and those that are put together with it.
-    fn literals<'a>(&mut self, first: &Token, rest: impl Iterator<Item = &'a Token>) {
+    fn literals<'a>(&mut self, first: &Token, rest: impl Iterator<Item = (usize, &'a Token)>) {
         self.found.masks.push(first.inner.clone());
-        for token in rest {
+        for (_, token) in rest {
+            seen(1);
             match token.kind {
                 Kind::Text | Kind::Dollar => self.found.masks.push(token.inner.clone()),
                 Kind::Punct(b'|' | b'+') => {}
@@ -207,13 +219,14 @@ impl Search<'_, '_> {
 
     /// What somebody took for a password without quotes: all up to the next blank.
     fn bare(&mut self, token: &Token) {
-        let rest = self.text.get(token.all.start..).unwrap_or(&[]);
-        let len = rest
-            .iter()
-            .position(|byte| byte.is_ascii_whitespace() || *byte == b';')
-            .unwrap_or(rest.len());
-        let end = (token.all.start + len).max(token.all.end);
-        self.found.masks.push(token.all.start..end);
+        let start = token.all.start;
+        if !self.without_blank.contains(&start) {
+            let rest = self.text.get(start..).unwrap_or(&[]);
+            let len = span(rest, |byte| !byte.is_ascii_whitespace() && byte != b';');
+            self.without_blank = start..start + len;
+        }
+        let end = self.without_blank.end.max(token.all.end);
+        self.found.masks.push(start..end);
     }
 
     /// SQL within a literal in single quotes, where the quotes of its literals are doubled or escaped: answers whether
@@ -236,32 +249,38 @@ impl Search<'_, '_> {
         let mut pieces = false;
         for word in [&b"password"[..], b"identified"] {
             let mut from = range.start;
+            let mut known = 0;
             while let Some(at) = position(self.bytes(&(from..range.end)), word) {
                 let mut at = from + at + word.len();
                 from = at;
                 if self.text.get(at).copied().is_some_and(is_word) {
                     continue;
                 }
+                // One of the words after the last one, of which is known that no quote follows them.
+                if at <= known {
+                    continue;
+                }
                 // Blanks and words up to the quote.
                 loop {
                     let rest = self.bytes(&(at..range.end));
-                    let blank = |byte: &u8| byte.is_ascii_whitespace() || b"=(".contains(byte);
-                    at += rest.iter().take_while(|byte| blank(byte)).count();
+                    let blank = |byte: u8| byte.is_ascii_whitespace() || b"=(".contains(&byte);
+                    at += span(rest, blank);
                     let rest = self.bytes(&(at..range.end));
-                    let len = rest.iter().take_while(|byte| is_word(**byte)).count();
+                    let len = span(rest, is_word);
                     let between = rest.get(..len).unwrap_or(&[]).to_ascii_lowercase();
                     if len == 0 || !BETWEEN.contains(&&*between) {
                         break;
                     }
                     at += len;
                 }
+                known = at;
                 let rest = self.bytes(&(at..range.end));
-                let quotes = rest.iter().take_while(|byte| **byte == b'\'').count();
+                let quotes = span(rest, |byte| byte == b'\'');
                 let quote: Vec<u8> = match rest {
                     [b'\\', quote @ (b'\'' | b'"'), ..] => vec![b'\\', *quote],
                     [b'"', ..] => vec![b'"'],
                     [b'$', rest @ ..] => {
-                        let len = rest.iter().take_while(|byte| is_word(**byte)).count();
+                        let len = span(rest, is_word);
                         match rest.get(len) {
                             Some(b'$') => self.bytes(&(at..at + len + 2)).to_vec(),
                             _ => Vec::new(),
@@ -280,7 +299,7 @@ impl Search<'_, '_> {
                 }
                 let start = at + quote.len();
                 let rest = self.bytes(&(start..range.end));
-                let end = memchr::memmem::find(rest, &quote).map_or(range.end, |at| start + at);
+                let end = scan::find(rest, &quote).map_or(range.end, |at| start + at);
                 if end == range.end {
                     pieces = true;
                 }
@@ -319,21 +338,4 @@ fn is_suspicious(text: &[u8]) -> bool {
     ]
     .iter()
     .any(|word| contains(text, word))
-}
-
-fn contains(text: &[u8], word: &[u8]) -> bool {
-    position(text, word).is_some()
-}
-
-/// Where `word`, in lower case, is first in `text`, in any case.
-pub(super) fn position(text: &[u8], word: &[u8]) -> Option<usize> {
-    // By the letter of the word that texts have least of.
-    let rare = word.iter().position(|byte| b"wfk_".contains(byte));
-    let offset = rare.unwrap_or(0);
-    let letter = *word.get(offset)?;
-    let rest = text.get(offset..)?;
-    memchr::memchr2_iter(letter, letter.to_ascii_uppercase(), rest).find(|at| {
-        let part = text.get(*at..*at + word.len());
-        part.is_some_and(|part| part.eq_ignore_ascii_case(word))
-    })
 }

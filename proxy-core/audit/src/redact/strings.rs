@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::{lex::is_word, rules::position};
+use super::{
+    lex::is_word,
+    scan::{find, position, seen, span},
+};
 
 /// Masks the values of `password=secret` and `"password": "secret"` in what may be a connection string.
 pub(super) fn pairs(text: &[u8], range: Range<usize>, masks: &mut Vec<Range<usize>>) {
@@ -12,10 +15,7 @@ pub(super) fn pairs(text: &[u8], range: Range<usize>, masks: &mut Vec<Range<usiz
         while let Some(at) = position(get(from..range.end), word) {
             let mut at = from + at + word.len();
             let skip = |at: &mut usize, is: &dyn Fn(u8) -> bool| {
-                *at += get(*at..range.end)
-                    .iter()
-                    .take_while(|byte| is(**byte))
-                    .count();
+                *at += span(get(*at..range.end), is);
             };
             skip(&mut at, &is_word);
             from = at;
@@ -31,7 +31,7 @@ pub(super) fn pairs(text: &[u8], range: Range<usize>, masks: &mut Vec<Range<usiz
                 byte.is_ascii_whitespace() || byte == b'>' || byte == b'='
             });
             let rest = get(at..range.end);
-            let quotes = rest.iter().take_while(|byte| **byte == b'\'').count();
+            let quotes = span(rest, |byte| byte == b'\'');
             let (quote, end): (usize, Vec<u8>) = match rest {
                 [b'\\', quote @ (b'\'' | b'"'), ..] => (2, vec![b'\\', *quote]),
                 [b'"', ..] => (1, vec![b'"']),
@@ -43,7 +43,7 @@ pub(super) fn pairs(text: &[u8], range: Range<usize>, masks: &mut Vec<Range<usiz
             let end = if quote == 0 {
                 bare_len(rest)
             } else {
-                memchr::memmem::find(rest, &end).unwrap_or(rest.len())
+                find(rest, &end).unwrap_or(rest.len())
             };
             masks.push(start..start + end);
             from = start + end;
@@ -55,6 +55,7 @@ pub(super) fn pairs(text: &[u8], range: Range<usize>, masks: &mut Vec<Range<usiz
 fn bare_len(rest: &[u8]) -> usize {
     let mut at = 0;
     while let Some(byte) = rest.get(at) {
+        seen(1);
         match byte {
             b'\\' => at += 2,
             b'\'' | b'"' => return at,
@@ -67,18 +68,22 @@ fn bare_len(rest: &[u8]) -> usize {
 
 /// Masks the password of `scheme://user:password@host`, wherever it is.
 pub(super) fn urls(text: &[u8], cut: bool, masks: &mut Vec<Range<usize>>) {
+    // Where what may be a URL ends, and the last `@` in it: the same for every `://` up to there.
+    let mut end = 0;
+    let mut last_at = None;
     for found in memchr::memmem::find_iter(text, b"://") {
         let start = found + 3;
-        let rest = text.get(start..).unwrap_or(&[]);
-        let end = rest
-            .iter()
-            .position(|byte| byte.is_ascii_whitespace() || b"'\"`<>\\".contains(byte))
-            .unwrap_or(rest.len());
-        let url = rest.get(..end).unwrap_or(rest);
-        let slash = url
-            .iter()
-            .position(|byte| b"/?#".contains(byte))
-            .unwrap_or(url.len());
+        if start >= end {
+            let rest = text.get(start..).unwrap_or(&[]);
+            let url = |byte: u8| !byte.is_ascii_whitespace() && !b"'\"`<>\\".contains(&byte);
+            end = start + span(rest, url);
+            seen(end - start);
+            last_at = memchr::memrchr(b'@', text.get(start..end).unwrap_or(&[]));
+            last_at = last_at.map(|at| start + at);
+        }
+        let url = text.get(start..end).unwrap_or(&[]);
+        // The next `://` has a slash, so that this ends there.
+        let slash = span(url, |byte| !b"/?#".contains(&byte));
         let authority = url.get(..slash).unwrap_or(url);
         let Some(colon) = memchr::memchr(b':', authority) else {
             continue;
@@ -88,10 +93,14 @@ pub(super) fn urls(text: &[u8], cut: bool, masks: &mut Vec<Range<usize>>) {
             .is_some_and(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit));
         let at = memchr::memrchr(b'@', authority)
             // A password with a slash in it that somebody forgot to encode.
-            .or_else(|| memchr::memrchr(b'@', url).filter(|_| !is_port && slash < url.len()));
+            .or_else(|| {
+                last_at?
+                    .checked_sub(start)
+                    .filter(|_| !is_port && slash < url.len())
+            });
         let at = match at {
             Some(at) if at > colon => at,
-            None if cut && end == rest.len() && (slash == url.len() || !is_port) => url.len(),
+            None if cut && end == text.len() && (slash == url.len() || !is_port) => url.len(),
             _ => continue,
         };
         masks.push(start + colon + 1..start + at);

@@ -90,6 +90,53 @@ fn a_statement_that_is_cut_anywhere_keeps_its_secret() {
     }
 }
 
+/// How much longer the long text is of the two whose costs are compared. Odd, so that as many quotes are open at the end.
+const LONGER: usize = 31;
+
+/// A text that is so much longer takes so much longer to read, or some times that, and not the square of it: it is read on
+/// the thread that carries all sessions.
+const LINEAR: u64 = 3 * LONGER as u64;
+
+/// What it costs to read a text of this form when it is long, in what it costs when it is short.
+fn growth(start: &str, first: &str, between: &str, second: &str) -> u64 {
+    let cost = |times: usize| {
+        let many = |unit: &str| unit.repeat(times * 256_usize.div_ceil(unit.len()));
+        let text = [start, &many(first), between, &many(second)].concat();
+        scan::take_seen();
+        statement(text.as_bytes(), true, true);
+        scan::take_seen().max(1)
+    };
+    let short = cost(1);
+    cost(LONGER) / short
+}
+
+#[test]
+fn a_hostile_text_costs_no_more_than_its_length() {
+    let hostile = [
+        ("select '", "://", "", "://"),
+        ("select '", "://u:p", "?", "@://"),
+        ("", "password for ", "", "x "),
+        ("", "password for ", "= ", "'a' "),
+        ("", "password for ", "= ", "= "),
+        ("alter user u ", "password=1,", "", "password:$x"),
+        ("select 'set ", "password ", "", "as "),
+        ("select 'set ", "identified by ", "$", "a"),
+        ("select 'set ", "password ", "$", "a"),
+        ("insert into t (", "password,", ") values (", "1,"),
+        ("insert into t (", "password,", ") values (", "?,"),
+        ("select $a$", "password", "''''", "'"),
+        ("select 'password=", "'", "x", "password='"),
+        ("alter user u ", "password /**/", "'a'", "|"),
+    ];
+    for (start, first, between, second) in hostile {
+        let growth = growth(start, first, between, second);
+        assert!(
+            growth < LINEAR,
+            "{growth}: {start}{first}...{between}{second}..."
+        );
+    }
+}
+
 #[test]
 fn literals_become_placeholders_and_one_fingerprint() {
     let mask = |text: &str| {
@@ -111,6 +158,71 @@ fn literals_become_placeholders_and_one_fingerprint() {
     assert_ne!(one, three);
     let (text, _) = mask(r"select 'a\' or b = 'secret'");
     assert!(!text.contains("secret"), "{text}");
+}
+
+/// What a hostile text repeats.
+fn hostile_unit() -> impl Strategy<Value = String> {
+    let pieces = vec![
+        "password",
+        "PASSWD",
+        "pwd",
+        "identified by",
+        "secret_key",
+        "secret_",
+        "session_token",
+        "insert",
+        "values",
+        "user",
+        "set",
+        "for",
+        "to",
+        "as",
+        "by",
+        "null",
+        "://",
+        "u:p",
+        "@",
+        "/",
+        "?",
+        "'",
+        "''",
+        "\"",
+        "`",
+        "\\",
+        "$",
+        "$a$",
+        "$$",
+        "$1",
+        ":x",
+        "=",
+        ":",
+        "(",
+        ")",
+        ",",
+        ";",
+        "|",
+        "+",
+        "--",
+        "/*",
+        "*/",
+        "/*!",
+        "\n",
+        " ",
+        " ",
+        " ",
+        "1",
+        "1e",
+        ".",
+        "0x1",
+        "x",
+        "{",
+        "}",
+        "E'",
+        "#",
+        "\u{e9}",
+    ];
+    proptest::collection::vec(proptest::sample::select(pieces), 1..6)
+        .prop_map(|pieces| pieces.concat())
 }
 
 proptest! {
@@ -135,6 +247,24 @@ proptest! {
         if look(&text) == Look::Nothing {
             prop_assert_eq!(redacted.sensitive, Sensitive::No);
         }
+    }
+
+    /// Whatever a text is made of, it is not read again and again.
+    #[test]
+    fn any_text_costs_no_more_than_its_length(
+        start in prop_oneof![
+            Just(""), Just("alter user u "), Just("select 'set "), Just("select $$set "), Just("insert into t ("),
+            Just("select 'password=\""), Just("identified by "), Just("do $$ begin execute 'set "),
+        ],
+        first in hostile_unit(),
+        between in prop_oneof![
+            Just(""), Just("="), Just(") values ("), Just(" to "), Just("$"), Just("'"), Just("''"), Just("\""), Just("@"),
+            Just("?"), Just("$$"), Just("*/"), Just(";"),
+        ],
+        second in hostile_unit(),
+    ) {
+        let growth = growth(start, &first, between, &second);
+        prop_assert!(growth < LINEAR, "{growth}");
     }
 
     /// The quick look passes nothing that the rules would find.
