@@ -24,10 +24,7 @@ impl Core {
             Kind::Query if waiting.shed => waiting.sensitive,
             Kind::Query if waiting.cut => Redaction::of(cut_statement(text).2),
             Kind::Query => Redaction::of(text),
-            Kind::Execute => self
-                .names
-                .portal(name)
-                .map_or(Sensitive::No, |prepared| prepared.sensitive),
+            Kind::Execute => self.names.is_sensitive(name),
             _ => bind(text).map_or(Sensitive::Yes, |(_, statement, _)| {
                 self.names
                     .statement(statement)

@@ -11,7 +11,8 @@
 //! What the server passes over after an error, up to the next Sync, is recorded as not executed.
 //!
 //! Memory: nothing of what goes by is kept but texts that wait for their outcome (1 MiB and one message; when there are
-//! more, they are recorded without it and let go) and the beginnings of prepared statements (512 KiB).
+//! more, they are recorded without it and let go) and the beginnings of prepared statements (512 KiB, also of those that
+//! portals keep; an Execute of a portal for which there was no room is recorded without its text).
 //! Rows cost five bytes of attention each.
 
 mod client;

@@ -9,14 +9,16 @@ use muster_audit::{Sensitive, Statement};
 
 /// The most bytes of one statement that are kept for its later runs. The whole was recorded when it was prepared.
 const MAX_TEXT: usize = 8 * 1024;
-/// The most bytes of all statements of a session.
+/// The most bytes of all statements of a session, with those that only portals still need; one more may come on top.
 const MAX_TEXTS: usize = 512 * 1024;
 /// The most names of each kind.
 const MAX_NAMES: usize = 4096;
 /// Bytes by which PostgreSQL tells names apart.
 const SIGNIFICANT: usize = 63;
-/// What an unused place keeps of its memory.
+/// What an unused place keeps of its memory,
 const KEEP: usize = 1024;
+/// and how many places do: what is prepared for one use and then for the next needs no new memory.
+const KEEPING: usize = 4;
 
 /// A prepared statement.
 #[derive(Debug, Default)]
@@ -36,6 +38,10 @@ impl Prepared {
     pub(super) fn statement(&self) -> Option<Statement<'_>> {
         (!self.text.is_empty()).then(|| Statement::part(&self.text, self.length, self.sha256))
     }
+
+    fn memory(&self) -> usize {
+        self.name.capacity() + self.text.capacity()
+    }
 }
 
 /// All names of a session. The unnamed ones, which most clients use for everything, cost no look-up.
@@ -49,6 +55,8 @@ pub(super) struct Names {
     portals: HashMap<Box<[u8]>, usize>,
     bytes: usize,
     clock: u64,
+    /// In this transaction there are portals that are not known here.
+    unknown_portals: bool,
 }
 
 impl Names {
@@ -75,13 +83,18 @@ impl Names {
         };
         prepared.name.extend_from_slice(name);
         prepared.text.extend_from_slice(kept);
+        if !name.is_empty() {
+            // It may stay for long.
+            prepared.name.shrink_to(2 * name.len());
+            prepared.text.shrink_to(2 * kept.len());
+        }
         prepared.length = length;
         prepared.sha256 = sha256;
         prepared.sensitive = sensitive;
         prepared.names = 1;
         self.clock += 1;
         prepared.used = self.clock;
-        self.bytes += prepared.name.len() + prepared.text.len();
+        self.bytes += prepared.memory();
         if name.is_empty() {
             self.unnamed_statement = Some(place);
         } else {
@@ -89,15 +102,14 @@ impl Names {
         }
     }
 
-    /// A portal was made of a statement.
+    /// A portal was made of a statement. It is not known here when its statement is not, or when there is no room: a portal
+    /// keeps its statement, whatever becomes of that one's name.
     pub(super) fn bind(&mut self, portal: &[u8], statement: &[u8]) {
         self.close_portal(portal);
         let Some(place) = self.place(statement) else {
+            self.unknown_portals = true;
             return;
         };
-        if !portal.is_empty() && self.portals.len() >= MAX_NAMES {
-            return;
-        }
         if let Some(prepared) = self.places.get_mut(place) {
             prepared.names += 1;
             self.clock += 1;
@@ -105,9 +117,18 @@ impl Names {
         }
         if portal.is_empty() {
             self.unnamed_portal = Some(place);
-        } else {
-            self.portals.insert(portal.into(), place);
+            return;
         }
+        if self.bytes > MAX_TEXTS {
+            self.forget_oldest();
+        }
+        if self.portals.len() >= MAX_NAMES || self.bytes > MAX_TEXTS {
+            self.release(Some(place));
+            self.unknown_portals = true;
+            return;
+        }
+        self.bytes += portal.len();
+        self.portals.insert(portal.into(), place);
     }
 
     /// What a statement's name stands for.
@@ -125,11 +146,20 @@ impl Names {
         place.and_then(|place| self.places.get(place))
     }
 
+    /// Whether an error of what this portal runs may quote what nobody may read. Of a portal that is not known here it may.
+    pub(super) fn is_sensitive(&self, portal: &[u8]) -> Sensitive {
+        match self.portal(portal) {
+            Some(prepared) => prepared.sensitive,
+            None if self.unknown_portals => Sensitive::Yes,
+            None => Sensitive::No,
+        }
+    }
+
     pub(super) fn close_statement(&mut self, name: &[u8]) {
         let place = if name.is_empty() {
             self.unnamed_statement.take()
         } else {
-            take(&mut self.statements, name)
+            take(&mut self.statements, name).map(|(_, place)| place)
         };
         self.release(place);
     }
@@ -138,7 +168,10 @@ impl Names {
         let place = if name.is_empty() {
             self.unnamed_portal.take()
         } else {
-            take(&mut self.portals, name)
+            take(&mut self.portals, name).map(|(name, place)| {
+                self.bytes -= name.len();
+                place
+            })
         };
         self.release(place);
     }
@@ -159,12 +192,14 @@ impl Names {
 
     /// A transaction is over, and its portals with it.
     pub(super) fn end_transaction(&mut self) {
+        self.unknown_portals = false;
         let unnamed = self.unnamed_portal.take();
         self.release(unnamed);
         if self.portals.is_empty() {
             return;
         }
-        for (_, place) in std::mem::take(&mut self.portals) {
+        for (name, place) in std::mem::take(&mut self.portals) {
+            self.bytes -= name.len();
             self.release(Some(place));
         }
     }
@@ -187,10 +222,15 @@ impl Names {
         if prepared.names > 0 {
             return;
         }
-        self.bytes -= prepared.name.len() + prepared.text.len();
-        prepared.name.clear();
-        prepared.text.clear();
-        prepared.text.shrink_to(KEEP);
+        self.bytes -= prepared.memory();
+        if self.free.len() < KEEPING {
+            prepared.name.clear();
+            prepared.text.clear();
+            prepared.text.shrink_to(KEEP);
+        } else {
+            prepared.name = Vec::new();
+            prepared.text = Vec::new();
+        }
         self.free.push(place);
     }
 
@@ -233,12 +273,12 @@ fn find<'a>(names: &'a HashMap<Box<[u8]>, usize>, name: &[u8]) -> Option<(&'a [u
     found.map(|(name, place)| (&**name, *place))
 }
 
-fn take(names: &mut HashMap<Box<[u8]>, usize>, name: &[u8]) -> Option<usize> {
-    if let Some(place) = names.remove(name) {
-        return Some(place);
+fn take(names: &mut HashMap<Box<[u8]>, usize>, name: &[u8]) -> Option<(Box<[u8]>, usize)> {
+    if let Some(found) = names.remove_entry(name) {
+        return Some(found);
     }
     let name: Box<[u8]> = find(names, name)?.0.into();
-    names.remove(&name)
+    names.remove_entry(&name)
 }
 
 /// The name in `DEALLOCATE name`, as the server reads it, where the text is that and nothing more.

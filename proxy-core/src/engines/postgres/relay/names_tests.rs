@@ -61,6 +61,62 @@ fn memory_is_bounded_and_what_is_used_stays() {
     assert!(names.places.len() <= 2 * MAX_NAMES + 2);
 }
 
+/// Bytes that are really held, but for the tables.
+fn held(names: &Names) -> usize {
+    let texts: usize = names.places.iter().map(Prepared::memory).sum();
+    let keys = names.portals.keys().chain(names.statements.keys());
+    texts + keys.map(|name| name.len()).sum::<usize>()
+}
+
+#[test]
+fn what_portals_keep_of_statements_is_bounded_too() {
+    let most = MAX_TEXTS + 4 * MAX_TEXT;
+    let mut names = Names::default();
+    let portal = |index: usize| format!("{index:04}{}", "p".repeat(1000)).into_bytes();
+    names.prepare(b"used", b"SELECT 1", 8, None, Sensitive::No);
+    for round in 0..2 {
+        for index in 0..MAX_NAMES {
+            let text = format!("SELECT {index}, '{}'", "x".repeat(MAX_TEXT));
+            names.prepare(b"", text.as_bytes(), 8, None, Sensitive::No);
+            names.bind(&portal(index), b"");
+            assert!(held(&names) <= most, "{}", held(&names));
+        }
+        // The first ones are what they were made of; the last ones are not known, and what they run may be anything.
+        let first = names.portal(&portal(0)).unwrap();
+        assert!(first.text.starts_with(b"SELECT 0, "));
+        assert_eq!(names.is_sensitive(&portal(0)), Sensitive::No);
+        assert!(names.portal(&portal(MAX_NAMES - 1)).is_none());
+        assert_eq!(names.is_sensitive(&portal(MAX_NAMES - 1)), Sensitive::Yes);
+        names.end_transaction();
+        assert_eq!(names.is_sensitive(&portal(MAX_NAMES - 1)), Sensitive::No);
+        names.close_statement(b"");
+        assert!(held(&names) <= KEEPING * (KEEP + 1024) + 64, "{round}");
+    }
+    names.close_statement(b"used");
+    assert_eq!(names.bytes, 0);
+}
+
+#[test]
+fn unused_places_keep_no_memory_together() {
+    let mut names = Names::default();
+    let name = |index: usize| format!("s{index}").into_bytes();
+    // Every place has had a long text at one time, never many of them at the same time.
+    for index in 0..MAX_NAMES / 2 {
+        names.prepare(&name(index), &[b'x'; 2 * KEEP], 8, None, Sensitive::No);
+        names.close_statement(&name(index));
+        names.prepare(&name(index), b"SELECT 1", 8, None, Sensitive::No);
+    }
+    assert_eq!(names.statements.len(), MAX_NAMES / 2);
+    assert!(held(&names) <= MAX_NAMES / 2 * 64);
+    for index in 0..MAX_NAMES / 2 {
+        names.prepare(&name(index), &[b'x'; 2 * KEEP], 8, None, Sensitive::No);
+    }
+    for index in 0..MAX_NAMES / 2 {
+        names.close_statement(&name(index));
+    }
+    assert!(held(&names) <= KEEPING * 2 * KEEP);
+}
+
 #[test]
 fn the_unnamed_statement_takes_no_new_memory() {
     let mut names = Names::default();

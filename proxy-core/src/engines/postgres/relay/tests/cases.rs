@@ -264,6 +264,57 @@ fn portals_end_with_their_transaction_and_fetch_in_parts() {
         .wrote(&["execute [p] -> 34000 no portal"]);
 }
 
+/// A portal keeps the statement that it was made of. When there is no more room for that, what it runs has no text in the
+/// record but where it was prepared, and nobody reads an error that may quote a value.
+#[test]
+fn what_portals_keep_is_bounded_and_what_runs_without_its_text_says_so() {
+    let mut play = play();
+    let (begun, ended) = ((b'Z', &b"T"[..]), (b'Z', &b"I"[..]));
+    let text = |index: usize| format!("SELECT {index}, '{}'", "x".repeat(8 * 1024));
+    for index in 0..100 {
+        play.client(&m(b'P', format!("\0{}\0\0\0", text(index)).as_bytes()))
+            .client(&m(b'B', format!("p{index}\0\0\0\0\0\0\0\0").as_bytes()))
+            .client(&m(b'S', b""))
+            .server(&all(&[(b'1', b""), (b'2', b""), begun]));
+    }
+    play.lines.events.clear();
+    let run = |portal: &str| {
+        all(&[
+            (b'E', format!("{portal}\0\0\0\0\0").as_bytes()),
+            (b'S', b""),
+        ])
+    };
+    let error: (u8, &[u8]) = (b'E', b"C22P02\0Mno number: \"secret\"\0\0");
+    play.client(&run("p1"))
+        .server(&all(&[error, begun]))
+        .client(&run("p99"))
+        .server(&all(&[error, begun]))
+        .client(&run("p98"))
+        .server(&all(&[(b'C', b"SELECT 1\0"), ended]))
+        .wrote(&[
+            "execute [p1] of [] \"SELECT 1, 'xxxxxxxxx… 8192 bytes\" of 8204 bytes -> 22P02 no number: \"secret\"",
+            "execute [p99] -> 22P02 [redacted]",
+            "execute [p98] -> ok SELECT 1 rows 1",
+        ]);
+    // With the transaction its portals end, and there is room again.
+    play.client(&all(&[
+        (b'P', b"\0SELECT 1\0\0\0"),
+        (b'B', b"p99\0\0\0\0\0\0\0\0"),
+    ]))
+    .client(&run("p99"))
+    .server(&all(&[
+        (b'1', b""),
+        (b'2', b""),
+        (b'C', b"SELECT 1\0"),
+        ended,
+    ]))
+    .wrote(&[
+        "parse [] \"SELECT 1\" -> ok",
+        "bind [] to [p99] ()",
+        "execute [p99] of [] \"SELECT 1\" -> ok SELECT 1 rows 1",
+    ]);
+}
+
 #[test]
 fn functions_are_called_by_number() {
     play()
@@ -292,6 +343,17 @@ fn what_sql_prepares_under_a_known_name_is_not_taken_for_what_was_known() {
         "bind [s1] to [] secret ('42')",
         "execute [] -> ok SELECT 1 rows 1",
     ]);
+    // What is bound to it is not shown, and neither is an error that may quote it.
+    play.client(&all(RUN))
+        .server(&all(&[
+            (b'2', b""),
+            (b'E', b"C22P02\0Mno number: \"42\"\0\0"),
+            READY,
+        ]))
+        .wrote(&[
+            "bind [s1] to [] secret ('42')",
+            "execute [] -> 22P02 [redacted]",
+        ]);
     // The same in the extended protocol; others stay what they are.
     play.client(&all(PREPARE))
         .server(&all(PREPARED))
