@@ -230,7 +230,7 @@ fn child_with_a_full_disk() {
             Err(NotWritten::Failing { kept: false, why }) => {
                 assert!(why.contains("cannot write `"), "{why}");
                 refused += 1;
-                pen.skip();
+                pen.skip(&mut subject);
             }
             Err(NotWritten::Busy) => {}
         }

@@ -152,10 +152,40 @@ pub(crate) fn with_pen(
             // Kept is as good as written: it is lost only with the process.
             Err(NotWritten::Failing { kept: true, .. }) if !strict => Ok(number),
             Err(_) if !strict => {
-                pen.skip();
+                pen.skip(subject);
                 Ok(number)
             }
             Err(error) => Err(error),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use muster_audit::{Log, Settings, SubjectParts};
+
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_recorded_keeps_its_number_for_itself() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut settings = Settings::new(temp.path(), "acme");
+        settings.max_statement = 256;
+        settings.queue = 4096;
+        let log = Log::open(settings).unwrap();
+        PEN.set(Some(log.pen()));
+        log.close(Duration::from_secs(20));
+        let mut subject = Subject::new(&SubjectParts::default());
+        let event = Event::Disconnect { reason: "idle" };
+        let mut write = |strict| with_pen(&mut subject, Micros(0), &event, strict);
+        // Nobody takes anything out of the queue any more: it is full soon, once its thread has ended too.
+        while !matches!(write(true), Err(NotWritten::Failing { kept: false, .. })) {
+            std::thread::yield_now();
+        }
+        let first = write(false).unwrap();
+        assert_eq!((write(false), write(false)), (Ok(first + 1), Ok(first + 2)));
+        PEN.take();
+    }
 }

@@ -23,7 +23,7 @@ pub const EVERY: &[(&str, &str)] = &[
     ("uid", "its own id, a UUID"),
     (
         "ei",
-        "its number in its session, from 0; 0 outside of sessions",
+        "its number in its session, from 0; where one is missing, an event could not be recorded; 0 outside of sessions",
     ),
     ("cluster_name", "this muster's name, from the configuration"),
     ("seq", "its number in the log, from 1 and without a gap"),

@@ -57,8 +57,10 @@ impl Pen {
     }
 
     /// Says that an event that was not taken will not be tried again. How many there were is recorded, as an event of
-    /// its own, as soon as that is possible.
-    pub fn skip(&self) {
+    /// its own, as soon as that is possible. Its number in the session is used up: a gap says that something is missing, and
+    /// what names a number names no other event.
+    pub fn skip(&self, subject: &mut Subject) {
+        subject.next += 1;
         self.shared.skipped.fetch_add(1, Ordering::Relaxed);
         self.shared.wake();
     }

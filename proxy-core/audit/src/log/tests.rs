@@ -314,15 +314,25 @@ fn a_log_that_has_ended_says_so() {
 fn skipped_events_are_counted_in_the_log() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(&settings(dir.path()));
-    let pen = log.pen();
-    pen.skip();
-    pen.skip();
+    let (mut pen, mut subject) = (log.pen(), subject());
+    let write = |pen: &mut Pen, subject: &mut Subject| {
+        pen.write(subject, Micros(START), &query("select 1"))
+            .unwrap();
+    };
+    write(&mut pen, &mut subject);
+    pen.skip(&mut subject);
+    pen.skip(&mut subject);
+    write(&mut pen, &mut subject);
     assert!(log.flush(LIMIT));
     log.close(LIMIT);
     let all = lines(dir.path());
     let skipped = all.iter().filter(|line| line["code"] == "MAU04W");
     let counted: u64 = skipped.map(|line| line["count"].as_u64().unwrap()).sum();
     assert_eq!(counted, 2);
+    // Each leaves a gap, and its number to nobody.
+    let written = all.iter().filter(|line| line["code"] == "TDB02I");
+    let numbers: Vec<_> = written.map(|line| line["ei"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [0, 3]);
 }
 
 #[test]
