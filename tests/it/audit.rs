@@ -30,7 +30,6 @@ fn written(store: &Path) {
         Event::SessionStart {
             backend: Some(7),
             user_agent: Some("psql"),
-            detail: None,
         },
         Event::Query {
             query: "alter role bob\u{1b}[2J password 'hunter2'".into(),

@@ -37,8 +37,6 @@ pub struct SubjectParts<'a> {
     pub client: Option<SocketAddr>,
     /// The address that the target was reached at.
     pub upstream: Option<SocketAddr>,
-    /// The instance of muster.
-    pub server_id: &'a str,
 }
 
 /// Whose session it is, as JSON, and the number of its next event.
@@ -68,7 +66,6 @@ impl Subject {
         some("db_uri", parts.db_uri);
         some("db_name", parts.db_name);
         some("db_user", parts.db_user);
-        some("server_id", parts.server_id);
         members.number("user_kind", if parts.service { 2 } else { 1 });
         if !parts.roles.is_empty() {
             members.list("roles", parts.roles.iter().copied());

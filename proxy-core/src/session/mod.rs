@@ -362,7 +362,6 @@ fn subject_of(
         db_roles,
         client: Some(context.peer),
         upstream: None,
-        server_id: "",
     })
 }
 

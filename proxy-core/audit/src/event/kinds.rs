@@ -44,7 +44,10 @@ pub const SESSION: &[(&str, &str)] = &[
     ),
     ("db_service", "the target's name"),
     ("db_protocol", "the protocol: `postgres`"),
-    ("db_type", "what runs it: `rds`, `aurora`, `azure`"),
+    (
+        "db_type",
+        "what runs it: `rds`, `aurora`, `azure-postgresql`, `azure-postgresql-flexible`, `self-hosted`",
+    ),
     (
         "db_origin",
         "how the target came here: `discovery`, `record` or `configuration`",
@@ -58,7 +61,6 @@ pub const SESSION: &[(&str, &str)] = &[
         "addr.upstream",
         "the address that the target was reached at",
     ),
-    ("server_id", "the instance of muster"),
 ];
 
 /// What the fields mean that only some events have.
@@ -67,25 +69,19 @@ pub const MEANINGS: &[(&str, &str)] = &[
         "affected_records",
         "rows that the statement returned or changed, as the database says",
     ),
-    ("attributes", "what the joining service proved about itself"),
     (
         "bytes",
         "bytes: of rows without their messages' headers, or of a file",
     ),
     ("bytes_from_client", "bytes from the client, without TLS"),
     ("bytes_to_client", "bytes to the client, without TLS"),
-    ("cert_type", "whose certificate: `user`, `database`, `host`"),
+    ("cert_type", "whose certificate: `user`"),
     (
         "command_tag",
         "what the database calls that which it did: `SELECT 5`",
     ),
     ("count", "how many"),
-    ("db_labels", "the target's labels"),
     ("db_query", "the statement, without its secrets"),
-    (
-        "detail",
-        "how the two sides are linked: versions of the protocol and of TLS",
-    ),
     ("direction", "`in` to the database, `out` of it, or `both`"),
     (
         "duration_us",
@@ -105,19 +101,20 @@ pub const MEANINGS: &[(&str, &str)] = &[
     ("from", "the earliest time in the file"),
     ("function_args", "the function's arguments"),
     ("function_oid", "the function's number"),
-    ("host_id", "the id of the machine that joins"),
     ("join_method", "how one may join with it"),
     ("last_chain", "the chain of the last line that was removed"),
     ("last_seq", "the number of the last line that was removed"),
     ("lines", "lines of the file, with this one"),
     ("message", "what the person concerned was told"),
     ("messages", "messages with rows"),
-    ("method", "how: `local`, `token`, `totp`"),
+    (
+        "method",
+        "how: `password`, or `password+totp` with a second factor; which second factor: `totp`",
+    ),
     ("name", "the name of that which the event is about"),
-    ("node_name", "the name of the machine that joins"),
     (
         "parameters",
-        "what was bound: texts as they are, binary values in base64, `null` for NULL; `***` where the statement takes a secret",
+        "what was bound, which PostgreSQL has in the event of the Bind alone: texts as they are, binary values in base64, `null` for NULL; `***` where the statement takes a secret",
     ),
     (
         "payload",
@@ -139,7 +136,6 @@ pub const MEANINGS: &[(&str, &str)] = &[
     ("query", "the statement, without its secrets"),
     ("query_ei", "the number of the statement's event"),
     ("reason", "why"),
-    ("role", "the role that the service joins in"),
     ("roles", "roles"),
     ("rows_limit", "the most rows that were asked for"),
     ("serial", "the certificate's number"),
@@ -152,7 +148,6 @@ pub const MEANINGS: &[(&str, &str)] = &[
     ("success", "whether it was done"),
     ("target", "who or what is locked out"),
     ("to", "the latest time in the file"),
-    ("token_name", "the token's name, without the secret"),
     ("ttl", "how long it holds"),
     ("user_agent", "what the client calls itself"),
     ("version", "muster's version"),
@@ -178,7 +173,10 @@ pub const ENDINGS: &[(&str, &str)] = &[
         "_fingerprint",
         "by which statements are one that differ in literals only; with `mask_literals`",
     ),
-    ("_parameters", "as `parameters`"),
+    (
+        "_parameters",
+        "as `parameters`; for protocols that bind and run in one message, of which muster speaks none yet",
+    ),
     (
         "_cut",
         "which values were cut, by their index from 0, and how many bytes they have; `more` values were left out",
@@ -196,7 +194,7 @@ macro_rules! kinds {
 
 kinds! {
     SESSION_START = "TDB00I" "db.session.start", "a session began",
-        ["success", "postgres_pid", "user_agent", "detail"];
+        ["success", "postgres_pid", "user_agent"];
     SESSION_REFUSED = "TDB00W" "db.session.start", "a session was refused, by muster or by the database",
         ["success", "error", "message", "user_agent"];
     SESSION_END = "TDB01I" "db.session.end", "a session ended",
@@ -205,14 +203,9 @@ kinds! {
         ["db_query", "db_query_length", "db_query_sha256", "db_query_truncated", "db_query_redacted",
          "db_query_base64", "db_query_fingerprint", "db_query_parameters", "db_query_parameters_cut", "success",
          "affected_records", "command_tag", "duration_us", "error", "error_code"];
-    QUERY_FAILED = "TDB02W" "db.session.query.failed", "a statement that muster did not let through",
-        ["db_query", "db_query_length", "db_query_sha256", "db_query_truncated", "db_query_redacted",
-         "db_query_base64", "db_query_fingerprint", "success", "error"];
-    DB_CREATE = "TDB03I" "db.create", "a target was enrolled",
-        ["name", "user", "db_labels", "db_protocol", "db_uri", "db_type", "db_origin", "expires", "reason"];
-    DB_UPDATE = "TDB04I" "db.update", "a target was changed",
-        ["name", "user", "db_labels", "db_protocol", "db_uri", "db_type", "db_origin", "expires", "reason"];
-    DB_DELETE = "TDB05I" "db.delete", "a target was removed", ["name", "user", "reason"];
+    DB_CREATE = "TDB03I" "db.create", "a record of a database was made", ["user", "name", "addr.remote"];
+    DB_UPDATE = "TDB04I" "db.update", "a record of a database was changed", ["user", "name", "addr.remote"];
+    DB_DELETE = "TDB05I" "db.delete", "a record of a database was removed", ["user", "name", "addr.remote"];
     MALFORMED = "TDB06I" "db.session.malformed_packet", "bytes that the protocol does not allow",
         ["error", "payload", "payload_length"];
     RESULT = "TDB10I" "db.session.result", "how a statement ended whose event had to be written before its end",
@@ -238,11 +231,12 @@ kinds! {
     POSTGRES_COPY_END = "MPG01I" "db.session.postgres.copy.end", "PostgreSQL: COPY ended",
         ["direction", "bytes", "messages", "success", "affected_records", "command_tag", "duration_us", "error",
          "error_code"];
-    SESSION_CANCEL = "MDB00I" "db.session.cancel", "a client asked to cancel what the session runs",
+    SESSION_CANCEL = "MDB00I" "db.session.cancel",
+        "a client asked to cancel what the session runs; a second one, with `error`, says that the database could not be asked",
         ["success", "error"];
     CLIENT_DISCONNECT = "T3006I" "client.disconnect", "muster ended a session", ["reason"];
     AUTH_FAILED = "T3007W" "auth", "somebody was not let in at the door",
-        ["user", "success", "error", "addr.remote", "db_service", "db_user", "db_name", "db_protocol"];
+        ["user", "success", "error", "addr.remote", "db_user", "db_name"];
     LOGIN = "T1000I" "user.login", "a user logged in", ["user", "success", "method", "addr.remote"];
     LOGIN_FAILED = "T1000W" "user.login", "a login failed", ["user", "success", "method", "error", "addr.remote"];
     USER_CREATED = "T1002I" "user.create", "a user was made", ["user", "name", "roles", "addr.remote"];
@@ -251,7 +245,6 @@ kinds! {
     PASSWORD_CHANGED = "T1005I" "user.password_change", "a user changed the password",
         ["user", "name", "addr.remote"];
     MFA_ADDED = "T1006I" "mfa.add", "a user set up a second factor", ["user", "name", "method", "addr.remote"];
-    MFA_REMOVED = "T1007I" "mfa.delete", "a second factor was removed", ["user", "name", "method", "addr.remote"];
     INVITED = "T6000I" "reset_password_token.create", "a user was invited, or may set a new password",
         ["user", "name", "ttl", "expires", "addr.remote"];
     CERT_CREATED = "TC000I" "cert.create", "a certificate was signed",
@@ -267,11 +260,6 @@ kinds! {
         ["user", "name", "roles", "join_method", "expires", "addr.remote"];
     TOKEN_DELETED = "MJT01I" "join_token.delete", "a token to join with was removed",
         ["user", "name", "addr.remote"];
-    JOINED = "TJ002I" "instance.join", "a service joined",
-        ["user", "success", "method", "token_name", "host_id", "node_name", "role", "attributes", "addr.remote"];
-    JOIN_FAILED = "TJ002E" "instance.join", "a service was not let in",
-        ["user", "success", "method", "token_name", "host_id", "node_name", "role", "attributes", "error",
-         "addr.remote"];
     AUTHORITY_ROTATED = "MCA00I" "cert_authority.rotate", "a certificate authority got a new key",
         ["user", "name", "phase", "expires", "addr.remote"];
     LOG_START = "MAU00I" "audit.log.start", "muster began to write the log", ["pid", "version"];
@@ -283,7 +271,7 @@ kinds! {
         "the log is not as it was left: something was taken away or changed while nobody wrote it",
         ["file", "error", "expected_seq", "expected_chain", "found_seq", "found_chain"];
     LOG_SKIPPED = "MAU04W" "audit.log.skipped",
-        "events that sessions of best effort could not get recorded while the log could not be written", ["count"];
+        "events that are not in the log, as it could not be written: of sessions of best effort, and of others at their end", ["count"];
     LOG_RECOVERED = "MAU05W" "audit.log.recovered", "the log could be written again; what was queued follows",
         ["error", "start_time", "end_time"];
     FILE_START = "MAU10I" "audit.file.start", "the first line of every file",
@@ -296,3 +284,7 @@ kinds! {
         "the file was removed or replaced while it was written; it was made again from what was still open",
         ["file", "bytes"];
 }
+
+#[cfg(test)]
+#[path = "kinds_tests.rs"]
+mod tests;

@@ -26,8 +26,6 @@ pub enum Event<'a> {
         backend: Option<u32>,
         /// What the client calls itself (PostgreSQL: `application_name`).
         user_agent: Option<&'a str>,
-        /// What it was linked by: the protocol's and TLS's version on both sides, for instance.
-        detail: Option<&'a str>,
     },
     /// A session was refused, by muster or by the database.
     SessionRefused {
@@ -59,13 +57,6 @@ pub enum Event<'a> {
         parameters: Option<Parameters<'a>>,
         /// How it ended, when that is known already.
         outcome: Option<Outcome<'a>>,
-    },
-    /// A statement that was not let through.
-    QueryFailed {
-        /// Its text.
-        query: Statement<'a>,
-        /// Why.
-        error: &'a str,
     },
     /// What the protocol does not allow.
     Malformed {
@@ -146,7 +137,7 @@ pub enum Event<'a> {
         /// How it ended; the rows are in it, where the database counts them.
         outcome: Option<Outcome<'a>>,
     },
-    /// A client asked to cancel what the session runs.
+    /// A client asked to cancel what the session runs, and was allowed to; or what it asked for came to nothing.
     Cancel {
         /// Why the request was not passed on.
         error: Option<&'a str>,

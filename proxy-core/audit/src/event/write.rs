@@ -31,7 +31,6 @@ impl Event<'_> {
             Self::SessionRefused { .. } => &kinds::SESSION_REFUSED,
             Self::SessionEnd { .. } => &kinds::SESSION_END,
             Self::Query { .. } => &kinds::QUERY,
-            Self::QueryFailed { .. } => &kinds::QUERY_FAILED,
             Self::Malformed { .. } => &kinds::MALFORMED,
             Self::Result { .. } => &kinds::RESULT,
             Self::Parse { .. } => &kinds::POSTGRES_PARSE,
@@ -53,12 +52,10 @@ impl Event<'_> {
             Self::SessionStart {
                 backend,
                 user_agent,
-                detail,
             } => {
                 to.flag("success", true);
                 to.some_number("postgres_pid", backend.map(u64::from));
                 to.some_text("user_agent", user_agent.map(short));
-                to.some_text("detail", detail.map(short));
             }
             Self::SessionRefused {
                 error,
@@ -99,11 +96,6 @@ impl Event<'_> {
                     limits,
                 );
                 ended(to, outcome, sensitive, limits);
-            }
-            Self::QueryFailed { query, error } => {
-                statement(to, &DB_QUERY, &query, limits);
-                to.flag("success", false);
-                to.text("error", short(error));
             }
             Self::Malformed { error, payload } => {
                 to.text("error", short(error));

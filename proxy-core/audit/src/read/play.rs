@@ -85,7 +85,7 @@ fn what(event: &Map<String, Value>) -> String {
             number("bytes_from_client"),
             number("bytes_to_client")
         ),
-        "db.session.query" | "db.session.query.failed" => {
+        "db.session.query" => {
             let line = text("db_query").unwrap_or_default().to_owned();
             bound(
                 cut(line, "db_query_length"),

@@ -327,7 +327,7 @@ impl Walk {
                 return;
             }
             "MAU04W" => format!(
-                "{} events were skipped by sessions of best effort",
+                "{} events of sessions were not recorded while the log could not be written",
                 count("count")
             ),
             "MAU05W" => format!(

@@ -193,7 +193,6 @@ async fn linked(
         let event = Event::SessionStart {
             backend: link.ready.key.as_ref().map(|key| key.pid),
             user_agent: startup.application_name.as_deref(),
-            detail: None,
         };
         with_pen(subject, started, &event, strict)
     })

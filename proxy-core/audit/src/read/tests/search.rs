@@ -207,7 +207,6 @@ fn a_session_is_played_from_its_start_to_its_end() {
         Event::SessionStart {
             backend: Some(7),
             user_agent: Some("psql"),
-            detail: None,
         },
         Event::Query {
             query: "select x".into(),
