@@ -28,6 +28,6 @@ pub use self::{
         Caller, Changed, Clock, Door, EndReason, HttpService, Numbers, Parts, Random, SessionView,
     },
     settings::Settings,
-    trust::{Identified, NotIdentified, Trust, TrustError},
+    trust::{Identified, NotIdentified, Signer, Trust, TrustError},
     upstream::{Resolver, SystemResolver},
 };

@@ -57,12 +57,16 @@ pub enum TrustError {
 }
 
 /// Who holds a certificate that was checked.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Identified {
     identity: Arc<Identity>,
     not_after: Timestamp,
-    anchor: [u8; 32],
+    signer: Signer,
 }
+
+/// Which key signed a certificate, so that its authority is known again: a digest of the public one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signer([u8; 32]);
 
 /// Why a certificate does not say who somebody is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -158,7 +162,7 @@ impl Trust {
     pub(crate) fn still_believes(&self, who: &Identified) -> bool {
         self.anchors
             .iter()
-            .any(|anchor| fingerprint(anchor) == who.anchor)
+            .any(|anchor| Signer::by(anchor) == who.signer)
     }
 
     /// Says who holds the certificate that a client has shown first. What it shows besides is not looked at: the authority
@@ -216,7 +220,7 @@ impl Trust {
                 None,
             )
             .map_err(|error| wrong(&error))?;
-        let anchor = fingerprint(path.anchor());
+        let signer = Signer::by(path.anchor());
         let (_, parsed) = X509Certificate::from_der(leaf)
             .map_err(|_| NotIdentified::Malformed("not an X.509 certificate".into()))?;
         let identity = extension(&parsed)?;
@@ -227,7 +231,7 @@ impl Trust {
         Ok(Identified {
             identity: Arc::new(identity),
             not_after,
-            anchor,
+            signer,
         })
     }
 }
@@ -281,10 +285,6 @@ fn wrong(error: &webpki::Error) -> NotIdentified {
     }
 }
 
-fn fingerprint(anchor: &TrustAnchor<'_>) -> [u8; 32] {
-    digest_bytes(digest(&SHA256, &anchor.subject_public_key_info).as_ref())
-}
-
 fn digest_bytes(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     for (to, from) in out.iter_mut().zip(bytes) {
@@ -312,6 +312,31 @@ impl Identified {
     /// When the certificate ends.
     pub const fn not_after(&self) -> Timestamp {
         self.not_after
+    }
+
+    /// Whose signature it bears.
+    pub const fn signer(&self) -> Signer {
+        self.signer
+    }
+}
+
+// === impl Signer ===
+
+impl Signer {
+    /// The key of an authority, by its certificate.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be read.
+    pub fn of(authority: &CertificateDer<'_>) -> Result<Self, TrustError> {
+        let anchor = webpki::anchor_from_trusted_cert(authority).map_err(TrustError::Authority)?;
+        Ok(Self::by(&anchor))
+    }
+
+    fn by(anchor: &TrustAnchor<'_>) -> Self {
+        Self(digest_bytes(
+            digest(&SHA256, &anchor.subject_public_key_info).as_ref(),
+        ))
     }
 }
 

@@ -1,16 +1,18 @@
 //! Certificates: who gets one, for how long, and what limits that.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use muster_access::{Denial, Identity, Route, Usage};
 use muster_audit::{Value as Field, kinds};
 use muster_credentials::{DatabaseCa, Issued};
 use muster_model::{Target, Timestamp};
+use muster_proxy::Signer;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 
 use super::{
     Answer, Authority, By, Ca, Changed, Document, Kind, RouteAsked, Signed, State,
+    api::Login,
     ca::{self, CaError, ClientKey},
     journal::{Id, Op},
     records::{because_of, invalid, refused},
@@ -60,7 +62,7 @@ pub(super) struct Wanted<'a> {
     pub route: Option<RouteAsked>,
     pub totp: bool,
     /// The certificate that this one is asked for with: it cannot allow more, or longer.
-    pub within: Option<&'a Identity>,
+    pub within: Option<&'a Login>,
 }
 
 impl Authority {
@@ -79,6 +81,10 @@ impl Authority {
             totp,
             within,
         } = wanted;
+        let (signer, within) = match within {
+            Some(login) => (Some(login.signer), Some(&*login.identity)),
+            None => (None, None),
+        };
         let policy = self.policy.load();
         let cannot = || refused(RefusedKind::Conflict, "cannot sign this certificate");
         let terms = policy
@@ -110,6 +116,11 @@ impl Authority {
             totp,
         };
         let state = self.state();
+        // Under the lock: whoever was let in before an exchange must not have the new key sign for a certificate of the old.
+        if signer.is_some_and(|signer| !state.user.believes(signer, now)) {
+            let why = "the authority that made your certificate is no longer trusted: log in again";
+            return Err(cannot().because(why));
+        }
         let leaf = state.ca(Ca::User).sign_user(identity, key, &self.chance);
         let leaf = leaf.map_err(|error| because_of(cannot(), &error))?;
         let host_ca = state.ca(Ca::Host).trusted_pem(now);
@@ -146,6 +157,11 @@ impl Authority {
             limited_by,
             serial: leaf.serial,
         })
+    }
+
+    /// Whether what this key has signed for users is good now. Does not block.
+    pub(super) fn believes(&self, signer: Signer) -> bool {
+        self.users.load().believes(signer, self.now())
     }
 
     /// Whose certificates the proxy believes, and the one that it shows: a new one at each call.
@@ -234,6 +250,7 @@ impl Authority {
         state.journal.append(vec![put])?;
         let ends = made.status(now).overlap_ends;
         *state.ca_mut(ca) = made;
+        self.users.store(Arc::new(state.user.clone()));
         drop(state);
         tracing::info!(%ca, phase, by = by.who, "exchanged an authority for certificates");
         let mut event = tell::event(&kinds::AUTHORITY_ROTATED, now, by)

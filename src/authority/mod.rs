@@ -42,7 +42,7 @@ use rustls_pki_types::CertificateDer;
 use tokio::sync::broadcast;
 
 pub use self::{
-    api::{Behind, Caller, Sessions},
+    api::{Behind, Caller, Login, Sessions},
     certificates::{LONGEST, Trust},
     command::{
         Answer, Ca, CaCertificate, CaStatus, Command, Document, How, Invited, Kind, RouteAsked,
@@ -102,6 +102,8 @@ pub struct Authority {
     clock: Clock,
     chance: Chance,
     state: Mutex<State>,
+    /// The authority of users as it is in `state`, for those who cannot wait for the disk.
+    users: ArcSwap<ca::Authority>,
     policy: Arc<ArcSwap<Policy>>,
     changed: broadcast::Sender<Changed>,
     teller: Teller,
@@ -179,6 +181,7 @@ impl Authority {
         Ok(Self {
             cluster,
             nobody: Totp::create(&chance)?,
+            users: ArcSwap::from_pointee(user.clone()),
             state: Mutex::new(State {
                 journal,
                 user,

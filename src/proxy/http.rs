@@ -1,6 +1,6 @@
 //! HTTP on the proxy's port: the authority's API, for those who have no certificate yet and for those who want another.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::{Extension, Router};
@@ -27,7 +27,10 @@ impl HttpService for Http {
     async fn serve(&self, connection: Leg, caller: Caller) {
         let caller = authority::Caller {
             address: caller.address,
-            identity: caller.identity.ok(),
+            login: caller.identity.ok().map(|who| authority::Login {
+                identity: Arc::clone(who.identity()),
+                signer: who.signer(),
+            }),
         };
         let routes = self.0.clone().layer(Extension(caller));
         let served = http1::Builder::new()

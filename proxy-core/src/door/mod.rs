@@ -22,7 +22,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use muster_access::{Identity, Policy};
+use muster_access::Policy;
 use muster_audit::Log;
 use muster_credentials::Credentials;
 use muster_model::Timestamp;
@@ -46,7 +46,7 @@ use crate::{
     session::postgres::Cancelled,
     settings::Settings,
     tls::Leg,
-    trust::{NotIdentified, Trust},
+    trust::{Identified, NotIdentified, Trust},
     upstream::Resolver,
 };
 
@@ -92,8 +92,9 @@ pub trait HttpService: Send + Sync {
 pub struct Caller {
     /// From where.
     pub address: SocketAddr,
-    /// Who, where a good certificate was shown; otherwise why not.
-    pub identity: Result<Arc<Identity>, NotIdentified>,
+    /// Who, where a good certificate was shown; otherwise why not. It was judged when the connection came: whoever serves
+    /// more than one request judges again whether the one who signed it is still believed.
+    pub identity: Result<Identified, NotIdentified>,
 }
 
 /// The door. A clone is the same door; when the last one is dropped, the door closes at once.

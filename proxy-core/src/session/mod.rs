@@ -138,7 +138,7 @@ async fn serve_http(accepted: Accepted) {
     let Some(http) = shared.parts.http.as_ref() else {
         return;
     };
-    let identity = identify(&shared, &shown).map(|who| Arc::clone(who.identity()));
+    let identity = identify(&shared, &shown);
     // Strangers go on counting as on their way, of which one address has only so many; and so does who finds the door full.
     if identity.is_ok() && context.ticket.reserve(shared.parts.settings.connections) {
         context.ticket.arrived();

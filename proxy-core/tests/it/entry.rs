@@ -278,7 +278,7 @@ impl HttpService for Hello {
         assert!(request[..count].starts_with(b"GET /"));
         let who = caller
             .identity
-            .map_or("nobody".to_owned(), |identity| identity.user.clone());
+            .map_or("nobody".to_owned(), |who| who.identity().user.clone());
         let answer = format!(
             "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{who}",
             who.len()

@@ -71,7 +71,7 @@ pub(super) async fn list(
     Extension(caller): From,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let who = caller.logged_in(api.authority.now())?;
+    let who = caller.logged_in(&api.authority)?.identity;
     let query = Query::of(&uri)?;
     api.listing(move |api| {
         let now = api.authority.now();
@@ -121,7 +121,7 @@ pub(super) async fn show(
     Extension(caller): From,
     InPath(name): InPath,
 ) -> Result<Response, Problem> {
-    let who = caller.logged_in(api.authority.now())?;
+    let who = caller.logged_in(&api.authority)?.identity;
     blocking(move || {
         let now = api.authority.now();
         let policy = api.authority.policy.load_full();

@@ -15,7 +15,7 @@ pub(super) async fn whoami(
     State(api): Served,
     Extension(caller): From,
 ) -> Result<Response, Problem> {
-    let who = caller.logged_in(api.authority.now())?;
+    let who = caller.logged_in(&api.authority)?.identity;
     blocking(move || {
         let authority = &api.authority;
         let now = authority.now();
@@ -79,7 +79,7 @@ pub(super) async fn sessions(
     State(api): Served,
     Extension(caller): From,
 ) -> Result<Response, Problem> {
-    let who = caller.logged_in(api.authority.now())?;
+    let who = caller.logged_in(&api.authority)?.identity;
     blocking(move || {
         let mine: Vec<Mine> = match api.behind.sessions.get() {
             Some(all) => all.of(&who.user).into_iter().map(Mine::from).collect(),
@@ -95,7 +95,7 @@ pub(super) async fn end(
     Extension(caller): From,
     InPath(id): InPath,
 ) -> Result<Response, Problem> {
-    let who = caller.logged_in(api.authority.now())?;
+    let who = caller.logged_in(&api.authority)?.identity;
     blocking(move || {
         let sessions: Option<&Arc<dyn Sessions>> = api.behind.sessions.get();
         let ended = sessions.is_some_and(|all| {

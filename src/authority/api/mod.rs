@@ -16,6 +16,7 @@
 //! Bodies are bounded in size and time, and passwords are checked by few at a time. `docs/authority.md` describes it.
 
 mod behind;
+mod caller;
 mod databases;
 mod mine;
 mod page;
@@ -24,7 +25,7 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
@@ -35,14 +36,17 @@ use axum::{
     routing::{delete, get, post},
 };
 use http_body_util::{BodyExt, Limited};
-use muster_access::{Denial, Identity, Policy, Usage};
+use muster_access::{Denial, Identity, Policy};
 use muster_model::{Protocol, Target, Timestamp};
 use muster_proxy::Catalog;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 use tokio::{sync::Semaphore, time::timeout};
 
-pub use self::behind::{Behind, Sessions};
+pub use self::{
+    behind::{Behind, Sessions},
+    caller::{Caller, Login},
+};
 use self::{databases::resolve, problem::Problem};
 use super::{
     Authority, By, Ca, RouteAsked, ca::ClientKey, certificates::Wanted, people::LoginAsked,
@@ -63,15 +67,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lists that are made at the same time: each may walk over every database that there is.
 const LISTS: usize = 2;
-
-/// Who asks, as the proxy found out: an extension of each request. Without one nobody is answered.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// From where.
-    pub address: SocketAddr,
-    /// Who, where a certificate was shown that was checked.
-    pub identity: Option<Arc<Identity>>,
-}
 
 struct Api {
     authority: Arc<Authority>,
@@ -249,12 +244,12 @@ async fn certificates(
     request: Request,
 ) -> Result<Response, Problem> {
     let address = caller.address;
-    let who = caller.logged_in(api.authority.now())?;
+    let login = caller.logged_in(&api.authority)?;
     let host = host(&request);
     let body: CertificateBody = body(request).await?;
     let seconds = seconds(body.ttl.as_deref())?;
     blocking(move || {
-        let authority = &api.authority;
+        let (authority, who) = (&api.authority, &login.identity);
         let key = ClientKey::from_pem(&body.key);
         let key = key.map_err(|error| Problem::new(422, "invalid", error.to_string()))?;
         let by = By {
@@ -264,18 +259,16 @@ async fn certificates(
         let now = authority.now();
         let policy = authority.policy.load_full();
         let catalog = api.behind.catalog.load_full();
-        policy
-            .admits(&who, now)
-            .map_err(|denial| refused(&denial))?;
+        policy.admits(who, now).map_err(|denial| refused(&denial))?;
         let mut route = body.route;
-        let target = meant(&catalog, &policy, &who, &mut route, now)?;
+        let target = meant(&catalog, &policy, who, &mut route, now)?;
         let wanted = Wanted {
             user: &who.user,
             key: &key,
             seconds,
             route: Some(route),
             totp: who.totp,
-            within: Some(&who),
+            within: Some(&login),
         };
         json(&Routed {
             signed: authority.sign(wanted, by, now)?,
@@ -324,23 +317,6 @@ struct Routed<'a> {
     protocol: Protocol,
     /// The name that the proxy's certificate has, for whoever connects.
     server_name: String,
-}
-
-impl Caller {
-    /// Who has logged in.
-    fn logged_in(self, now: Timestamp) -> Result<Arc<Identity>, Problem> {
-        let without =
-            |why: &str| Problem::new(401, "certificate", why).hint("log in with `muster login`");
-        let who = self.identity;
-        let who = who.ok_or_else(|| without("show the certificate of a login"))?;
-        if who.usage != Usage::User {
-            return Err(without("this is not the certificate of a login"));
-        }
-        if who.expires <= now {
-            return Err(without("the certificate has expired"));
-        }
-        Ok(who)
-    }
 }
 
 /// What somebody reads who may open nothing, or not this.

@@ -3,6 +3,7 @@
 mod browser;
 mod databases;
 mod factor;
+mod rotated;
 mod tries;
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,7 +11,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use axum::http::StatusCode;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
+use muster_access::Usage;
 use muster_model::Timestamp;
+use muster_proxy::Signer;
 use rcgen::KeyPair;
 use serde_json::{Value, json};
 
@@ -119,6 +122,12 @@ impl Door {
         invited.token.0
     }
 
+    /// Who signs for users now.
+    fn signer(&self) -> Signer {
+        let signing = self.authority.state().user.signing(self.now());
+        Signer::of(&signing.unwrap()).unwrap()
+    }
+
     async fn send(
         &self,
         from: &str,
@@ -138,9 +147,25 @@ impl Door {
         path: &str,
         body: Vec<u8>,
     ) -> (StatusCode, Value) {
+        let login = who.map(|identity| Login {
+            identity,
+            signer: self.signer(),
+        });
+        self.call_with(method, from, login, path, Body::from(body))
+            .await
+    }
+
+    async fn call_with(
+        &self,
+        method: &str,
+        from: &str,
+        login: Option<Login>,
+        path: &str,
+        body: Body,
+    ) -> (StatusCode, Value) {
         let caller = Caller {
             address: format!("{from}:4711").parse().unwrap(),
-            identity: who,
+            login,
         };
         let router = Arc::clone(&self.authority)
             .router(self.behind.clone())
@@ -148,7 +173,7 @@ impl Door {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .body(Body::from(body))
+            .body(body)
             .unwrap();
         let response = TowerToHyperService::new(router)
             .call(request)

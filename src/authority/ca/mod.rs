@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use muster_model::Timestamp;
+use muster_proxy::Signer;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, DnValue, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SerialNumber,
@@ -169,6 +170,13 @@ impl Authority {
             .iter()
             .map(|generation| generation.certificate.clone())
             .collect()
+    }
+
+    /// Whether what this key signed is good at this time.
+    pub fn believes(&self, signer: Signer, now: Timestamp) -> bool {
+        self.in_force(now).iter().any(|generation| {
+            Signer::of(&generation.certificate).is_ok_and(|trusted| trusted == signer)
+        })
     }
 
     /// The certificate that signs at this time.

@@ -1,8 +1,16 @@
 //! Logging in: from an invitation to a query, with `curl`, `openssl` and `psql`.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::Command,
+    sync::Arc,
+};
 
 use muster::service::status::ProxyStatus;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use serde_json::{Value, json};
 
 use super::town::{Papers, Town, complaint, said};
@@ -215,4 +223,78 @@ fn an_exchange_of_authorities_shuts_nobody_out_until_it_is_over() {
         refused.contains("was not made by this cluster's authority"),
         "{refused}"
     );
+}
+
+/// One connection for many requests, as a browser keeps it.
+struct Kept(BufReader<StreamOwned<ClientConnection, TcpStream>>);
+
+impl Kept {
+    fn open(proxy: &ProxyStatus, papers: &Papers) -> Self {
+        let mut roots = RootCertStore::empty();
+        for root in CertificateDer::pem_file_iter(&papers.ca).unwrap() {
+            roots.add(root.unwrap()).unwrap();
+        }
+        let chain = CertificateDer::pem_file_iter(&papers.cert).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(
+                chain.map(Result::unwrap).collect(),
+                PrivateKeyDer::from_pem_file(&papers.key).unwrap(),
+            )
+            .unwrap();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let name = ServerName::try_from("localhost").unwrap();
+        let client = ClientConnection::new(Arc::new(config), name).unwrap();
+        let socket = TcpStream::connect(&proxy.listen[0]).unwrap();
+        Self(BufReader::new(StreamOwned::new(client, socket)))
+    }
+
+    fn ask(&mut self, head: &str, body: &str) -> (u16, Value) {
+        let length = body.len();
+        let request =
+            format!("{head} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}");
+        self.0.get_mut().write_all(request.as_bytes()).unwrap();
+        let (mut code, mut length) = (None, 0);
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line).unwrap();
+            let line = line.trim_end().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            code = code.or_else(|| line.split(' ').nth(1).map(|code| code.parse().unwrap()));
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.parse().unwrap();
+            }
+        }
+        let mut answer = vec![0; length];
+        self.0.read_exact(&mut answer).unwrap();
+        (code.unwrap(), serde_json::from_slice(&answer).unwrap())
+    }
+}
+
+#[test]
+fn a_leaked_key_opens_nothing_after_its_exchange_also_where_a_connection_is_kept() {
+    let town = Town::new("");
+    let (_service, proxy) = town.open();
+    let web = Web::of(&town, &proxy);
+    let mut kept = Kept::open(&proxy, &town.sign("ana", &[]));
+    let (_, key) = web.key("ana-orders");
+    let wanted = json!({"key": key, "route": {"target": "orders", "db_user": "alice"}}).to_string();
+    let (code, answer) = kept.ask("POST /v1/certificates", &wanted);
+    assert_eq!(code, 200, "{answer}");
+    town.muster(&["auth", "rotate", "--ca", "user", "--grace", "0"]);
+    for head in ["POST /v1/certificates", "GET /v1/whoami"] {
+        let body = if head.starts_with("POST") {
+            &wanted
+        } else {
+            ""
+        };
+        let (code, answer) = kept.ask(head, body);
+        assert_eq!(code, 401, "{answer}");
+        assert!(answer.to_string().contains("no longer trusted"), "{answer}");
+    }
 }

@@ -1,0 +1,48 @@
+//! Who asks: by a certificate that the proxy checked when the connection came, and that is judged anew at each request.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use muster_access::{Identity, Usage};
+use muster_proxy::Signer;
+
+use super::{super::Authority, Problem};
+
+/// Who asks, as the proxy found out: an extension of each request. Without one nobody is answered.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// From where.
+    pub address: SocketAddr,
+    /// Who, where a certificate was shown that was checked.
+    pub login: Option<Login>,
+}
+
+/// A certificate that was shown and checked.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// Whose it is.
+    pub identity: Arc<Identity>,
+    /// Who signed it.
+    pub signer: Signer,
+}
+
+impl Caller {
+    /// Who has logged in. A connection lives for minutes, so all that may be different since it came is asked again.
+    pub(super) fn logged_in(self, authority: &Authority) -> Result<Login, Problem> {
+        let without =
+            |why: &str| Problem::new(401, "certificate", why).hint("log in with `muster login`");
+        let login = self.login;
+        let login = login.ok_or_else(|| without("show the certificate of a login"))?;
+        if login.identity.usage != Usage::User {
+            return Err(without("this is not the certificate of a login"));
+        }
+        if login.identity.expires <= authority.now() {
+            return Err(without("the certificate has expired"));
+        }
+        if !authority.believes(login.signer) {
+            return Err(without(
+                "the authority that made the certificate is no longer trusted",
+            ));
+        }
+        Ok(login)
+    }
+}
