@@ -41,7 +41,10 @@ use muster_model::{Protocol, Target, Timestamp};
 use muster_proxy::Catalog;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 pub use self::{
     behind::{Behind, Sessions},
@@ -71,8 +74,8 @@ const LISTS: usize = 2;
 struct Api {
     authority: Arc<Authority>,
     behind: Behind,
-    hashing: Semaphore,
-    listing: Semaphore,
+    hashing: Arc<Semaphore>,
+    listing: Arc<Semaphore>,
 }
 
 #[derive(Deserialize)]
@@ -118,12 +121,7 @@ impl Authority {
             // It is tried again with the first login.
             tracing::warn!(%error, "passwords cannot be checked");
         }
-        let api = Arc::new(Api {
-            authority: self,
-            behind,
-            hashing: Semaphore::new(AT_ONCE),
-            listing: Semaphore::new(LISTS),
-        });
+        let api = Arc::new(Api::new(self, behind));
         Router::new()
             .route("/v1/ping", get(ping))
             .route("/v1/login", post(login))
@@ -332,6 +330,15 @@ fn host(request: &Request) -> Option<String> {
 }
 
 impl Api {
+    fn new(authority: Arc<Authority>, behind: Behind) -> Self {
+        Self {
+            authority,
+            behind,
+            hashing: Arc::new(Semaphore::new(AT_ONCE)),
+            listing: Arc::new(Semaphore::new(LISTS)),
+        }
+    }
+
     /// What may walk over everything that there is: few at a time.
     async fn listing(
         self: &Arc<Self>,
@@ -342,10 +349,13 @@ impl Api {
                 .hint("try again in some seconds")
                 .after(2)
         };
-        let place = timeout(PATIENCE, self.listing.acquire()).await;
-        let _place = place.map_err(|_| busy())?.map_err(|_| busy())?;
+        let place = place(&self.listing).await.ok_or_else(busy)?;
         let api = Arc::clone(self);
-        blocking(move || work(&api)).await
+        blocking(move || {
+            let _place = place;
+            work(&api)
+        })
+        .await
     }
 
     /// What takes long and much memory: few at a time.
@@ -358,11 +368,21 @@ impl Api {
                 .hint("try again in some seconds")
                 .after(5)
         };
-        let place = timeout(PATIENCE, self.hashing.acquire()).await;
-        let _place = place.map_err(|_| busy())?.map_err(|_| busy())?;
+        let place = place(&self.hashing).await.ok_or_else(busy)?;
         let authority = Arc::clone(&self.authority);
-        blocking(move || work(&authority)).await
+        blocking(move || {
+            let _place = place;
+            work(&authority)
+        })
+        .await
     }
+}
+
+/// One of few places; none when all stay taken. It belongs to the work, and not to who waits for it: whoever goes away leaves
+/// the work behind, and its memory with it.
+async fn place(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    let place = timeout(PATIENCE, Arc::clone(places).acquire_owned()).await;
+    place.ok()?.ok()
 }
 
 /// Off the threads that carry sessions.

@@ -3,6 +3,7 @@
 mod browser;
 mod databases;
 mod factor;
+mod places;
 mod rotated;
 mod tries;
 
