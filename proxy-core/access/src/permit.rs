@@ -67,6 +67,10 @@ pub enum EndsBy {
     Certificate,
     /// The `max_session_ttl` of this role, counted from when the certificate was made.
     Role(String),
+    /// The user's record is over by itself then.
+    UserExpires(String),
+    /// This role's record is over by itself then, and no other that allows it lasts longer.
+    RoleExpires(String),
 }
 
 impl<'a> Ask<'a> {

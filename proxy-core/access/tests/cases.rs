@@ -206,6 +206,8 @@ fn outcome(decision: &Result<muster_access::Permit, Denial>, wanted: &Expect) ->
             is.ends_by = wanted.ends_by.as_ref().map(|_| match &options.ends_by {
                 muster_access::EndsBy::Certificate => "certificate".to_owned(),
                 muster_access::EndsBy::Role(role) => format!("role {role}"),
+                muster_access::EndsBy::UserExpires(user) => format!("expires of user {user}"),
+                muster_access::EndsBy::RoleExpires(role) => format!("expires of role {role}"),
             });
             is.idle = options.idle.map(|idle| idle.as_secs());
             is.max_connections = options.max_connections;

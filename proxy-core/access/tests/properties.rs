@@ -242,6 +242,29 @@ proptest! {
         prop_assert!(policy.without_user("alice").permit(&who, &target, &ask, NOW).is_err());
     }
 
+    /// What is over by itself ends a permit at the time that it says, neither later nor before.
+    #[test]
+    fn a_permit_says_when_it_is_over(
+        roles in roles(), target in target(), (user, name) in asked(),
+        ends in prop::collection::vec(prop::option::of(1_i64..700), 5), after in 0_i64..700,
+    ) {
+        let ask = Ask::new(&user, &name);
+        let end = |index: usize| ends[index].map(|seconds| NOW.plus(seconds));
+        let roles: Vec<Role> = roles.into_iter().enumerate().map(|(index, mut role)| {
+            role.meta.expires = end(index);
+            role
+        }).collect();
+        let policy = policy(&roles, &ALL);
+        let mut alice = (**policy.user("alice").unwrap()).clone();
+        alice.meta.expires = end(4);
+        let policy = policy.with_user(alice);
+        let who = identity(&ALL);
+        let Ok(permit) = policy.permit(&who, &target, &ask, NOW) else { return Ok(()); };
+        let then = NOW.plus(after);
+        let holds = policy.permit(&who, &target, &ask, then).is_ok();
+        prop_assert_eq!(holds, then < permit.options().ends_at);
+    }
+
     /// A role that is written down and read again is the same role.
     #[test]
     fn a_role_that_is_written_is_read(

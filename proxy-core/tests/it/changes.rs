@@ -3,7 +3,7 @@
 use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use muster_access::{Lock, LockTarget, Rules, Words};
-use muster_model::ResourceId;
+use muster_model::{ResourceId, Timestamp};
 use muster_proxy::{Changed, Settings, Trust};
 
 use crate::{
@@ -216,6 +216,55 @@ fn what_changes_while_a_session_is_being_opened_counts_for_it() {
         bed.ahead.fetch_add(600, Relaxed);
         let said = session.end().await;
         assert!(said.contains("the longest session of role"), "{said}");
+    });
+    bed.door.stop();
+}
+
+#[test]
+fn a_session_ends_with_its_user_and_with_the_last_of_its_roles() {
+    // A door of its own, as above.
+    let bed = Bed::new(Settings::default(), None);
+    let [one, two, three] = [(); 3].map(|()| bed.person(|_| {}));
+    let at = |seconds: i64| Some(Timestamp::from_unix(bed.now() + seconds));
+    let mut leaving = crate::bed::user(&one, &[&one]);
+    leaving.meta.expires = at(3600);
+    bed.policy.rcu(|policy| policy.with_user(leaving.clone()));
+    let [first, last] = [(&two, 3600), (&three, 7200)].map(|(name, seconds)| {
+        let mut role = crate::bed::role(name);
+        role.meta.expires = at(seconds);
+        role
+    });
+    let both = crate::bed::user(&three, &[&two, &three]);
+    bed.policy.rcu(|policy| {
+        policy
+            .with_role(first.clone())
+            .with_role(last.clone())
+            .with_user(both.clone())
+    });
+    run(async {
+        let leaving = bed.connect(&bed.login(&one, "app"), "alice").await;
+        let first = bed.connect(&bed.login(&two, "app"), "alice").await;
+        let mut who = bed.identity(&three, Some("app"));
+        who.roles = vec![two.clone(), three.clone()];
+        let papers = bed.certificate(&bed.users, &bed.params(&who));
+        let both = bed.connect(&papers, "alice").await;
+        bed.ahead.fetch_add(3600 - 120, Relaxed);
+        leaving.client.batch_execute("select 1").await.unwrap();
+        first.client.batch_execute("select 1").await.unwrap();
+        bed.ahead.fetch_add(120, Relaxed);
+        let said = leaving.end().await;
+        let expected = format!("the user `{one}` has expired");
+        assert!(
+            said.starts_with("57P0") && said.contains(&expected),
+            "{said}"
+        );
+        let said = first.end().await;
+        assert!(said.contains(&format!("the role `{two}`")), "{said}");
+        // Another role allows it for an hour more.
+        both.client.batch_execute("select 1").await.unwrap();
+        bed.ahead.fetch_add(3600, Relaxed);
+        let said = both.end().await;
+        assert!(said.contains(&format!("the role `{three}`")), "{said}");
     });
     bed.door.stop();
 }

@@ -59,7 +59,7 @@ impl Policy {
             bound,
             carried,
         } = &standing;
-        let (ends_at, ends_by) = end(who, bound, now)?;
+        let end = end(who, bound, now)?;
         on_route(who, target, ask)?;
         if ask.db_user.is_empty() {
             return Err(Denial::NoDbUser);
@@ -90,6 +90,9 @@ impl Policy {
             let asked = asked();
             return Err(Denial::NotAllowed { missing, asked });
         }
+        let (ends_at, ends_by) = over(user, &allowing)
+            .filter(|(at, _)| *at < end.0)
+            .unwrap_or(end);
         let options = SessionOptions {
             ends_at,
             ends_by,
@@ -254,6 +257,23 @@ fn end(who: &Identity, bound: &[&Role], now: Timestamp) -> Result<(Timestamp, En
     } else {
         Ok((who.expires, EndsBy::Certificate))
     }
+}
+
+/// When it is no longer allowed because records are over by themselves: the user's, or the last of the roles that allow it.
+/// Nobody announces that, so the permit says it beforehand. A role that ends before takes nothing away with it but what it
+/// denied and limited.
+fn over(user: &User, allowing: &[&Role]) -> Option<(Timestamp, EndsBy)> {
+    let roles = allowing
+        .iter()
+        .map(|role| Some((role.meta.expires?, &role.name)));
+    let roles: Option<Vec<_>> = roles.collect();
+    let last = roles.and_then(|roles| roles.into_iter().max());
+    let last = last.map(|(at, role)| (at, EndsBy::RoleExpires(role.clone())));
+    let user = user
+        .meta
+        .expires
+        .map(|at| (at, EndsBy::UserExpires(user.name.clone())));
+    user.into_iter().chain(last).min_by_key(|(at, _)| *at)
 }
 
 fn options(user: &User, target: &Target, allowing: &[&Role], bound: &[&Role]) -> SessionOptions {

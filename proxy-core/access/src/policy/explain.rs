@@ -106,7 +106,7 @@ pub struct SessionTerms {
     pub roles: Vec<String>,
     /// When it would end at the latest.
     pub ends_at: Timestamp,
-    /// What sets that: `certificate`, or a role.
+    /// What sets that: `certificate`, a role, or the `expires` of a user or a role.
     pub ends_by: String,
     /// After how many idle seconds it would end.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -210,6 +210,8 @@ fn terms(permit: &Permit) -> SessionTerms {
         ends_by: match &options.ends_by {
             EndsBy::Certificate => "certificate".to_owned(),
             EndsBy::Role(role) => format!("role `{role}`"),
+            EndsBy::UserExpires(user) => format!("`expires` of user `{user}`"),
+            EndsBy::RoleExpires(role) => format!("`expires` of role `{role}`"),
         },
         idle_seconds: options.idle.map(|idle| idle.as_secs()),
         max_connections: options.max_connections,

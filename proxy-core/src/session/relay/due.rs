@@ -37,11 +37,9 @@ impl Relaying {
         let ends_at = options.ends_at.min(not_after);
         self.limits = Limits {
             ends_at: Micros::from_seconds(ends_at.unix()),
-            ends_by: match &options.ends_by {
-                EndsBy::Role(role) if options.ends_at < not_after => {
-                    format!("the longest session of role `{role}` is over")
-                }
-                _ => "the certificate has expired".to_owned(),
+            ends_by: match options.ends_by {
+                by if options.ends_at < not_after => by,
+                _ => EndsBy::Certificate,
             },
             idle: options
                 .idle
@@ -85,9 +83,22 @@ impl Relaying {
             self.rested = now;
         }
         if self.limits.ends_at <= now {
-            let why = self.limits.ends_by.clone();
+            const AGAIN: &str = "Log in again with `muster login`.";
+            const ASK: &str = "Ask whoever administers muster.";
+            let (why, hint) = match &self.limits.ends_by {
+                EndsBy::Certificate => ("the certificate has expired".to_owned(), AGAIN),
+                EndsBy::Role(role) => (
+                    format!("the longest session of role `{role}` is over"),
+                    AGAIN,
+                ),
+                EndsBy::UserExpires(user) => (format!("the user `{user}` has expired"), ASK),
+                EndsBy::RoleExpires(role) => (
+                    format!("the role `{role}` that allowed it has expired"),
+                    ASK,
+                ),
+            };
             let mut farewell = Farewell::new(End::Expired, format!("the session has ended: {why}"));
-            farewell.hint = Some("Log in again with `muster login`.".to_owned());
+            farewell.hint = Some(hint.to_owned());
             self.give(now, Order::now(farewell, why));
         } else if let Some(limit) = self.limits.idle
             && self.engine.idle()

@@ -17,6 +17,7 @@ use std::{
     time::Duration,
 };
 
+use muster_access::EndsBy;
 use muster_audit::{Event, Subject};
 use tokio::time::Sleep;
 
@@ -76,7 +77,7 @@ pub(crate) struct Relaying {
 
 struct Limits {
     ends_at: Micros,
-    ends_by: String,
+    ends_by: EndsBy,
     idle: Option<i64>,
 }
 
@@ -159,7 +160,7 @@ impl Relaying {
             to_client: 0,
             limits: Limits {
                 ends_at: Micros(i64::MAX),
-                ends_by: String::new(),
+                ends_by: EndsBy::Certificate,
                 idle: None,
             },
             order: None,
