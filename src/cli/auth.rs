@@ -225,7 +225,7 @@ impl Sign {
         })?;
         drop(reached);
         if let Some(name) = database
-            && is_unknown(common, &name) == Some(true)
+            && is_unknown(common, |target| target.name == name) == Some(true)
         {
             let warning = format!(
                 "there is no database `{name}`: the certificate opens nothing until there is one; `muster db ls` lists them"

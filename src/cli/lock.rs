@@ -1,6 +1,7 @@
 //! `muster lock add|ls|rm`: keeps somebody or something out, at once.
 
 use clap::{ArgGroup, Args, Subcommand};
+use muster_access::LockTarget;
 use muster_model::Timestamp;
 use serde_json::{Value, json};
 
@@ -44,7 +45,7 @@ pub struct Add {
     /// Everybody who has this role.
     #[arg(long, value_name = "NAME")]
     role: Option<String>,
-    /// An enrolled database.
+    /// A database: its name, short name or id.
     #[arg(long, value_name = "NAME", alias = "database")]
     target: Option<String>,
     /// A node.
@@ -131,7 +132,7 @@ fn is_nobody(common: &Common, reached: Reached, word: &str, who: &str) -> Option
         "target" => {
             // The store has one owner at a time.
             drop(reached);
-            return is_unknown(common, who);
+            return is_unknown(common, |target| LockTarget::names_of(target).contains(&who));
         }
         _ => return None,
     };

@@ -39,10 +39,9 @@ pub(super) fn targets_with(common: &Common, records: Vec<Target>) -> Result<Vec<
     Ok(by_hand(configured, records).beside(found(common)?))
 }
 
-/// Whether nothing has this name; `None` where that cannot be found out.
-pub(super) fn is_unknown(common: &Common, name: &str) -> Option<bool> {
-    let all = targets(common).ok()?;
-    Some(!all.iter().any(|target| target.name == name))
+/// Whether none of them is meant; `None` where that cannot be found out.
+pub(super) fn is_unknown(common: &Common, is_meant: impl Fn(&Target) -> bool) -> Option<bool> {
+    Some(!targets(common).ok()?.iter().any(is_meant))
 }
 
 /// A state whose targets are all of them.

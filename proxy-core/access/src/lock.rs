@@ -1,6 +1,6 @@
 //! [`Lock`]: keeps somebody or something out, at once, also out of sessions that are open.
 
-use muster_model::Timestamp;
+use muster_model::{Target, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::user::Meta;
@@ -61,6 +61,11 @@ impl LockTarget {
             Self::Target(_) => "target",
             Self::Node(_) => "node",
         }
+    }
+
+    /// What a lock may call this target by: its name, short name or id.
+    pub fn names_of(target: &Target) -> [&str; 3] {
+        [&target.name, &target.short_name, target.id.as_str()]
     }
 
     /// Its name.

@@ -338,10 +338,7 @@ impl Registry {
             Changed::Lock(LockTarget::Target(name)) => {
                 let is_meant = |live: &&Arc<Live>| {
                     let inner = live.lock();
-                    let target = inner.permit.target();
-                    target.name == *name
-                        || target.short_name == *name
-                        || target.id.to_string() == *name
+                    LockTarget::names_of(inner.permit.target()).contains(&&**name)
                 };
                 index.all.values().filter(is_meant).cloned().collect()
             }

@@ -354,3 +354,25 @@ fn the_enrolled_databases_are_exported_as_records_that_can_be_created() {
         .done();
     assert_eq!(fs::read_to_string(file).expect("written"), ended.out);
 }
+
+#[test]
+fn a_lock_on_a_database_by_any_of_its_names_is_taken_for_one_on_it() {
+    let world = World::demo();
+    world.run(&["apply"]).done();
+    let databases = world.json(&["db", "ls", "-o", "json"]);
+    let text = |database: &serde_json::Value, key: &str| database[key].as_str().unwrap().to_owned();
+    let one = databases
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["name"] != one["short_name"])
+        .unwrap();
+    for key in ["name", "short_name", "id"] {
+        let name = text(one, key);
+        let meant = world.run(&["lock", "add", "--target", &name]).done();
+        assert!(!meant.err.contains("warning"), "{key}: {}", meant.err);
+    }
+    let part = &text(one, "name")[1..];
+    let other = world.run(&["lock", "add", "--target", part]).done();
+    assert!(other.err.contains("there is no database"), "{}", other.err);
+}

@@ -263,7 +263,7 @@ impl Policy {
         if self.locked.targets.is_empty() {
             return None;
         }
-        [&*target.name, &target.short_name, target.id.as_str()]
+        LockTarget::names_of(target)
             .into_iter()
             .find_map(|name| first(&self.locked.targets, name, now))
     }
