@@ -175,7 +175,7 @@ impl Authority {
                 "the cluster keeps the name that it was given at its first start"
             );
         }
-        let (policy, _) = records::policy(journal.records(), now)?;
+        let policy = records::policy(journal.records(), now)?;
         let failures = people::restore_silences(&journal);
         let limiter = |(burst, seconds)| Limiter::new(burst, seconds);
         Ok(Self {

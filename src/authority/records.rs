@@ -1,7 +1,7 @@
 //! Records as files say them: what is checked before one is kept, and how one is found again.
 
 use muster_access::{Policy, Record};
-use muster_model::{Target, Timestamp};
+use muster_model::Timestamp;
 use serde_json::Value;
 
 use super::{
@@ -13,9 +13,6 @@ use crate::service::handle::{Refused, RefusedKind};
 
 /// The most bytes of one record.
 const MAX_RECORD: usize = 1 << 20;
-
-/// The most characters of a record's name.
-const MAX_NAME: usize = 256;
 
 /// A record that may be kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +42,6 @@ pub(super) fn check(body: &Value, now: Timestamp) -> Result<Checked, Refused> {
         })
     })?;
     let name = record.name().to_owned();
-    check_name(&name).map_err(|why| wrong().because(format!("its name {why}")))?;
     let body = record.to_value();
     let size = serde_json::to_vec(&body).map_or(usize::MAX, |bytes| bytes.len());
     if size > MAX_RECORD {
@@ -58,22 +54,6 @@ pub(super) fn check(body: &Value, now: Timestamp) -> Result<Checked, Refused> {
         body,
         warnings: problems.iter().map(ToString::to_string).collect(),
     })
-}
-
-/// Whether a record may be called so.
-///
-/// # Errors
-/// Why not, to go behind `its name`.
-fn check_name(name: &str) -> Result<(), &'static str> {
-    match () {
-        () if name.is_empty() => Err("is missing: `metadata.name`"),
-        () if name.chars().count() > MAX_NAME => Err("has more than 256 characters"),
-        () if name.chars().any(|c| c.is_control() || c == '/') => {
-            Err("holds a character that no name may hold")
-        }
-        () if name.trim() != name => Err("begins or ends with a space"),
-        () => Ok(()),
-    }
 }
 
 const fn kind(record: &Record) -> Kind {
@@ -118,25 +98,18 @@ pub(super) fn of_kind(records: &Records, kind: Kind) -> impl Iterator<Item = Doc
     table(records, kind.as_str()).map(move |(name, stored)| document(kind, name, stored))
 }
 
-/// Roles, users and locks as a whole, and the databases that people wrote down.
+/// Roles, users and locks as a whole. The databases that people wrote down are read as well, so that none is missing later.
 ///
 /// # Errors
 /// For a record that cannot be read: what a policy leaves out could be what restricts somebody.
-pub(super) fn policy(
-    records: &Records,
-    now: Timestamp,
-) -> Result<(Policy, Vec<Target>), OpenError> {
-    let (mut policy, mut targets) = (Policy::new(), Vec::new());
+pub(super) fn policy(records: &Records, now: Timestamp) -> Result<Policy, OpenError> {
+    let mut policy = Policy::new();
     for kind in [Kind::Role, Kind::User, Kind::Lock, Kind::Db] {
         for document in of_kind(records, kind) {
-            let record = read(&document, now)?;
-            match &record {
-                Record::Db(db) => targets.push(db.to_target()),
-                other => policy = with(&policy, other),
-            }
+            policy = with(&policy, &read(&document, now)?);
         }
     }
-    Ok((policy, targets))
+    Ok(policy)
 }
 
 /// A policy with one record more, or with another in its place.

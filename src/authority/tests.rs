@@ -67,6 +67,19 @@ fn records_are_written_read_and_removed_and_told() {
 }
 
 #[test]
+fn a_record_is_called_only_what_a_file_and_a_command_can_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = authority(dir.path());
+    let long = "é".repeat(256);
+    put(&made, lock(&long, "m"), How::Create).unwrap();
+    for name in ["", " l", "l ", "a/b", "a\u{7}b", &format!("{long}é")] {
+        let refused = put(&made, lock(name, "m"), How::Create).unwrap_err();
+        assert_eq!(refused.kind, RefusedKind::Invalid, "{name:?}");
+        assert!(refused.why[0].contains("metadata.name"), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_batch_is_written_wholly_or_not_at_all() {
     let dir = tempfile::tempdir().unwrap();
     let made = authority(dir.path());
