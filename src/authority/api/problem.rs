@@ -1,4 +1,5 @@
-//! Why something was not done: `application/problem+json` of RFC 9457. Never a secret, and nothing of a request.
+//! Why something was not done: `application/problem+json` of RFC 9457. Never a secret; of a request at most a name, a `ttl` or a
+//! filter, encoded as JSON, to whoever has sent it.
 
 use axum::{
     body::Body,
