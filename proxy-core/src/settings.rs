@@ -16,7 +16,8 @@ pub struct Settings {
     pub host: Option<String>,
     /// Threads that carry sessions. Zero: one for each processor.
     pub workers: usize,
-    /// Connections of people who are in, at the same time: sessions, and logins that go on.
+    /// Connections of people who are in, at the same time: sessions, those that are being opened, and connections for HTTP
+    /// with a certificate. Those are served also where no place is left, and go on counting as on their way then.
     pub connections: usize,
     /// Connections that have not become a session yet, in total.
     pub handshakes: usize,

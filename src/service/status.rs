@@ -77,7 +77,7 @@ pub struct ProxyStatus {
 pub struct ProxyNumbers {
     /// Connections that were taken.
     pub accepted: u64,
-    /// Those that were closed at once because a limit was reached.
+    /// Those that were turned away at a limit of the proxy: closed at once, or told that it is full.
     pub turned_away: u64,
     /// Those whose certificate did not say who it is.
     pub not_identified: u64,

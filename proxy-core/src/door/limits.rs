@@ -6,7 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// What is counted. Shared by the acceptor and all sessions; locked once when a connection comes and twice later.
+/// What is counted. Shared by the acceptor and all sessions; locked once when a connection comes, and for a session three
+/// times later: when it takes its place, when it is in, and when it has ended.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     counts: Mutex<Counts>,

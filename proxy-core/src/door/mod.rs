@@ -164,7 +164,7 @@ pub(crate) struct Tally {
 pub struct Numbers {
     /// Connections that were taken.
     pub accepted: u64,
-    /// Connections that were closed at once because a limit was reached.
+    /// Connections that were turned away at a limit of the door: closed at once, or told that it is full.
     pub turned_away: u64,
     /// Times that the system could not give a connection: no file descriptors, no memory.
     pub accept_errors: u64,

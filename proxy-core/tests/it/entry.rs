@@ -299,8 +299,12 @@ impl HttpService for Hold {
 }
 
 #[test]
-fn http_is_answered_on_the_same_port() {
-    let bed = Bed::new(Settings::default(), Some(Arc::new(Hello)));
+fn http_is_answered_on_the_same_port_also_where_no_place_is_left() {
+    let settings = Settings {
+        connections: 0,
+        ..Settings::default()
+    };
+    let bed = Bed::new(settings, Some(Arc::new(Hello)));
     bed.policy
         .rcu(|policy| policy.with_user(user("ann", &["dev"])));
     let certificate = bed.login("ann", "app");

@@ -260,6 +260,7 @@ fn who_finds_the_door_full_reads_that_it_is_and_who_is_in_can_cancel() {
             && said.contains("proxy.max_connections"),
         "{said}"
     );
+    assert_eq!(bed.door.numbers().turned_away, 1);
     interrupt(child);
     until("there is room again", || bed.sessions_of(&user) == 0);
     assert_eq!(bed.sql(&certificate, &["select 'in'"]), "in\n");

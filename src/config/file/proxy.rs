@@ -30,8 +30,9 @@ pub struct Proxy {
     /// Threads that serve sessions, from 1 to 256. Without it, one for each processor.
     #[schemars(range(min = 1, max = 256))]
     pub workers: Option<u64>,
-    /// Connections of people who are in that may be open at once. Whoever comes then reads that there are no more; a query
-    /// can still be cancelled.
+    /// Connections of people who are in that may be open at once: sessions, and connections to the API with a certificate.
+    /// Whoever wants a session then reads that there are no more; the API goes on answering, and a query can still be
+    /// cancelled.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = super::super::MAX_CONNECTIONS))]
     pub max_connections: Option<u64>,
     /// Connections that one address may be opening at once: those that have not said yet who they are.

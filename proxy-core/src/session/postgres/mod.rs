@@ -167,6 +167,10 @@ async fn linked(
     let options = permit.options().clone();
     let most = shared.parts.settings.connections;
     if !context.ticket.reserve(most) {
+        shared
+            .tally
+            .turned_away
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         return Err(Refusal::new(
             Kind::TooMany,
             format!("this muster has all connections open that it takes, which are {most}"),
