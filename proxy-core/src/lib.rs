@@ -10,6 +10,7 @@
 //! A session goes through stages that consume each other: accepted, identified, routed, permitted, linked, and then the
 //! relay. A stage holds only what is known by then, and a connection to a database is made with a permit in hand.
 
+mod address;
 pub mod catalog;
 pub mod door;
 pub mod engine;

@@ -2,9 +2,11 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
+
+use crate::address::network;
 
 /// What is counted. Shared by the acceptor and all sessions; locked once when a connection comes, and for a session three
 /// times later: when it takes its place, when it is in, and when it has ended.
@@ -135,19 +137,11 @@ impl Drop for Ticket {
     }
 }
 
-/// What one host can take for itself: an address, or with version 6 its network of 64 bits.
-fn network(from: IpAddr) -> IpAddr {
-    match from.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
-            address.to_bits() & !u128::from(u64::MAX),
-        )),
-        other => other,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::net::Ipv6Addr;
 
     use super::*;
 

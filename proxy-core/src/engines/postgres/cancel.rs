@@ -8,10 +8,7 @@
 //!
 //! There is never an answer, so that nobody learns which numbers exist. Keys are compared in constant time.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
-};
+use std::{collections::HashMap, net::IpAddr};
 
 use subtle::ConstantTimeEq;
 
@@ -19,6 +16,7 @@ use super::{
     codec::{Version, code, put, put_packet},
     start::{CancelRequest, Channel},
 };
+use crate::address::network;
 
 /// Random bytes that a new key needs.
 pub const RANDOM: usize = 36;
@@ -257,16 +255,6 @@ impl Tries {
         }
         let at = self.forgiven_at.entry(network(from)).or_insert(now);
         *at = (*at).max(now) + REFILL;
-    }
-}
-
-/// What one host can take for itself: an address, or with version 6 its whole network of 64 bits.
-fn network(from: IpAddr) -> IpAddr {
-    match from {
-        IpAddr::V4(_) => from,
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
-            address.to_bits() & !u128::from(u64::MAX),
-        )),
     }
 }
 

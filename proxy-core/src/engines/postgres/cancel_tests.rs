@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::net::Ipv6Addr;
+
 use super::*;
 
 const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -152,4 +154,24 @@ fn keys_are_as_long_as_the_version_says_and_their_numbers_positive() {
     }
     .put_request(&mut out);
     assert_eq!(out, b"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\x05\x01\x02\x03\x04");
+}
+
+/// What the page says of them, counted.
+#[test]
+fn nobody_guesses_as_many_bits_as_the_page_says() {
+    let bits = |version| {
+        let key = ClientKey::mint(version, &[0xff; RANDOM]);
+        let secret: u32 = key.secret().iter().map(|byte| byte.count_ones()).sum();
+        (key.pid().count_ones(), secret)
+    };
+    let ((number, secret), (_, long)) = (bits(Version::V30), bits(Version::V32));
+    let page = include_str!("../../../../docs/proxy.md");
+    for said in [
+        format!("a key of its own with {} bits", number + secret),
+        format!(
+            "number, of {number} bits, is as random as the secret of {secret}; with protocol 3.2 that has {long}"
+        ),
+    ] {
+        assert!(page.contains(&said), "{said}");
+    }
 }
