@@ -9,6 +9,7 @@ use muster_model::{Target, Timestamp};
 use muster_proxy::Signer;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{
     Answer, Authority, By, Ca, Changed, Document, Kind, RouteAsked, Signed, State,
@@ -251,6 +252,7 @@ impl Authority {
         let ends = made.status(now).overlap_ends;
         *state.ca_mut(ca) = made;
         self.users.store(Arc::new(state.user.clone()));
+        self.databases.store(Arc::new(state.db.clone()));
         drop(state);
         tracing::info!(%ca, phase, by = by.who, "exchanged an authority for certificates");
         let mut event = tell::event(&kinds::AUTHORITY_ROTATED, now, by)
@@ -291,6 +293,11 @@ impl Authority {
 }
 
 impl DatabaseCa for Authority {
+    fn signer(&self) -> [u8; 32] {
+        let signing = self.databases.load().signing(self.now());
+        signing.map_or([0; 32], |certificate| Sha256::digest(certificate).into())
+    }
+
     fn issue(&self, db_user: &str, _: &Target) -> Result<Issued, String> {
         let now = self.now();
         let expires = now.plus(DB_LIFE);

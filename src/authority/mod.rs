@@ -104,6 +104,8 @@ pub struct Authority {
     state: Mutex<State>,
     /// The authority of users as it is in `state`, for those who cannot wait for the disk.
     users: ArcSwap<ca::Authority>,
+    /// The same of the one for databases.
+    databases: ArcSwap<ca::Authority>,
     policy: Arc<ArcSwap<Policy>>,
     changed: broadcast::Sender<Changed>,
     teller: Teller,
@@ -182,6 +184,7 @@ impl Authority {
             cluster,
             nobody: Totp::create(&chance)?,
             users: ArcSwap::from_pointee(user.clone()),
+            databases: ArcSwap::from_pointee(db.clone()),
             state: Mutex::new(State {
                 journal,
                 user,

@@ -128,11 +128,16 @@ pub struct Advice {
 
 /// The certificate authority whose client certificates self-hosted databases accept.
 pub trait DatabaseCa: Send + Sync {
-    /// A new client certificate whose CN is `db_user`. It is kept and used again until shortly before it expires.
+    /// A new client certificate whose CN is `db_user`. It is kept and used again until shortly before it expires, or until
+    /// another key [signs](Self::signer).
     ///
     /// # Errors
     /// Why there is none, in one line without a secret.
     fn issue(&self, db_user: &str, target: &Target) -> Result<Issued, String>;
+
+    /// Which key signs now: any bytes, as long as two keys have not the same. What another key has signed is not shown to
+    /// databases any more. Asked for each connection, so it hands out what it holds.
+    fn signer(&self) -> [u8; 32];
 
     /// The authority's own certificates, old and new while it is rotated: servers that are no cloud's may show
     /// certificates that it signed. Asked for each connection, so it hands out what it holds.

@@ -49,6 +49,7 @@ pub struct Leg {
     ended: bool,
     /// The peer said so by TLS, so that nothing was cut off.
     ended_cleanly: bool,
+    alerted: Option<u8>,
     close_sent: bool,
     shut: bool,
     empty: u8,
@@ -103,6 +104,7 @@ impl Leg {
             outbox: Outbox::default(),
             ended: leftover.ended,
             ended_cleanly: leftover.ended,
+            alerted: None,
             close_sent: false,
             shut: false,
             empty: 0,
@@ -142,6 +144,12 @@ impl Leg {
     /// Whether the peer said in TLS that it has ended; otherwise the end may have been cut off.
     pub const fn ended_cleanly(&self) -> bool {
         self.ended_cleanly
+    }
+
+    /// The alert by which the peer has ended it (RFC 8446 6.2): with TLS 1.3 a server refuses a client's certificate only
+    /// when the client has long begun.
+    pub const fn alerted(&self) -> Option<u8> {
+        self.alerted
     }
 
     /// Whether everything that was given to [`send`](Self::send) has been written.
@@ -254,7 +262,10 @@ impl Leg {
                 self.ended_cleanly = true;
             }
             USER_CANCELED | NO_RENEGOTIATION => {}
-            _ => self.ended = true,
+            _ => {
+                self.ended = true;
+                self.alerted = Some(what);
+            }
         }
         Ok(())
     }

@@ -46,6 +46,10 @@ impl DatabaseCa for Signed {
         Err("nobody logs in here".to_owned())
     }
 
+    fn signer(&self) -> [u8; 32] {
+        [0; 32]
+    }
+
     fn roots(&self) -> Arc<[CertificateDer<'static>]> {
         Arc::clone(&self.0)
     }

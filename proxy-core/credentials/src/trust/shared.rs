@@ -68,8 +68,16 @@ enum Source {
 struct ConfigKey {
     source: Source,
     mode: TlsMode,
-    /// Whose client certificate, and for which target.
-    client: Option<(String, ResourceId)>,
+    client: Option<Client>,
+}
+
+/// A client certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Client {
+    db_user: String,
+    target: ResourceId,
+    /// Who signed it: with another authority it is another certificate.
+    signer: [u8; 32],
 }
 
 struct Kept {
@@ -148,7 +156,11 @@ impl Trust {
         let key = ConfigKey {
             source: self.source(&plan.by),
             mode: plan.mode,
-            client: certificate.then(|| (db_user.to_owned(), target.id.clone())),
+            client: certificate.then(|| Client {
+                db_user: db_user.to_owned(),
+                target: target.id.clone(),
+                signer: self.ca.as_ref().map_or([0; 32], |ca| ca.signer()),
+            }),
         };
         let config = match self.kept(&key) {
             Some(config) => config,

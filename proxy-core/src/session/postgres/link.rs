@@ -104,7 +104,13 @@ pub(super) async fn link(
             way.verified,
         )
         .await
-        .map_err(|error| refused(error, &explain))?;
+        .map_err(|error| match leg.alerted() {
+            Some(alert) if matches!(error, NoLogin::Broken) => explain(&Failure::Tls {
+                error: &rustls::Error::AlertReceived(alert.into()),
+                leaf: None,
+            }),
+            _ => refused(error, &explain),
+        })?;
         Ok((leg, ready))
     };
     let (leg, ready) = match timeout_at(deadline, rest).await {

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU8, AtomicUsize, Ordering},
 };
 
 use muster_model::{Kind, Target, Timestamp};
@@ -24,6 +24,8 @@ use crate::{
 struct Issuer {
     authority: Authority,
     issued: AtomicUsize,
+    /// How often its key was exchanged.
+    exchanged: AtomicU8,
 }
 
 impl DatabaseCa for Issuer {
@@ -43,6 +45,10 @@ impl DatabaseCa for Issuer {
         })
     }
 
+    fn signer(&self) -> [u8; 32] {
+        [self.exchanged.load(Ordering::SeqCst); 32]
+    }
+
     fn roots(&self) -> Arc<[CertificateDer<'static>]> {
         Arc::from([self.authority.der.clone()])
     }
@@ -53,6 +59,7 @@ fn client_certificates_name_the_database_user_and_are_used_again() {
     let ca = Arc::new(Issuer {
         authority: Authority::new("databases"),
         issued: AtomicUsize::new(0),
+        exchanged: AtomicU8::new(0),
     });
     let server = Authority::new("servers");
     let hand = Hand::at(NOW);
@@ -73,6 +80,12 @@ fn client_certificates_name_the_database_user_and_are_used_again() {
     hand.set(NOW + 3600 - 300);
     assert_eq!(cn("alice"), "alice");
     assert_eq!(ca.issued.load(Ordering::SeqCst), 3);
+    // What another key has signed is not shown any more.
+    ca.exchanged.fetch_add(1, Ordering::SeqCst);
+    for _ in 0..2 {
+        assert_eq!(cn("alice"), "alice");
+    }
+    assert_eq!(ca.issued.load(Ordering::SeqCst), 4);
     // Who needs none shows none, whatever the server asks for.
     let tls = trust.tls(&target, "alice", false).unwrap();
     let met = meet(&tls, &server.server(HOST), Some(&ca.authority));
@@ -90,6 +103,7 @@ fn servers_of_ones_own_may_show_certificates_of_the_database_authority() {
     let ca = Arc::new(Issuer {
         authority: Authority::new("databases"),
         issued: AtomicUsize::new(0),
+        exchanged: AtomicU8::new(0),
     });
     let trust = Trust::new(
         &Settings::default(),
