@@ -195,8 +195,7 @@ fn main() {
         .with_user(User {
             name: "bench".into(),
             roles: vec!["bench".into()],
-            traits: Default::default(),
-            meta: Default::default(),
+            ..User::default()
         });
     let settings = Settings {
         listen: format!("{}:{}", var("BENCH_LISTEN_HOST"), var("BENCH_LISTEN_PORT"))

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     command::{Document, Kind},
-    journal::{Id, Records, Stored},
+    journal::{Id, Op, Records, Stored},
     settings::OpenError,
 };
 use crate::service::handle::{Refused, RefusedKind};
@@ -106,10 +106,30 @@ pub(super) fn policy(records: &Records, now: Timestamp) -> Result<Policy, OpenEr
     let mut policy = Policy::new();
     for kind in [Kind::Role, Kind::User, Kind::Lock, Kind::Db] {
         for document in of_kind(records, kind) {
-            policy = with(&policy, &read(&document, now)?);
+            let mut record = read(&document, now)?;
+            if let Record::User(user) = &mut record {
+                let since = records.get(&since_id(&user.name));
+                user.since = since
+                    .and_then(|since| since.value.as_i64())
+                    .map(Timestamp::from_unix);
+            }
+            policy = with(&policy, &record);
         }
     }
     Ok(policy)
+}
+
+/// Where it stands since when there is a user. It is no part of the record, which people write.
+pub(super) fn since_id(user: &str) -> Id {
+    Id::new("user-since", user)
+}
+
+/// Keeps since when there is a user.
+pub(super) fn since(user: &str, now: Timestamp) -> Op {
+    Op::Put {
+        id: since_id(user),
+        value: now.unix().into(),
+    }
 }
 
 /// A policy with one record more, or with another in its place.

@@ -253,10 +253,51 @@ fn what_is_over_is_put_away() {
 }
 
 #[test]
+fn a_certificate_of_before_is_not_of_the_user_who_has_the_name_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let (made, time) = timed(dir.path());
+    let user = |roles: &[&str]| json!({"kind": "user", "version": "v2", "metadata": {"name": "ana"}, "spec": {"roles": roles}});
+    let role = json!({"kind": "role", "version": "v7", "metadata": {"name": "dev"},
+                      "spec": {"allow": {"db_labels": {"*": "*"}, "db_users": ["app"], "db_names": ["*"]}}});
+    put(&made, role, How::Create).unwrap();
+    put(&made, user(&["dev"]), How::Create).unwrap();
+    let life = std::time::Duration::from_secs(12 * 3600);
+    let login = |made: &Authority| {
+        let (policy, now) = (made.policy().load_full(), made.now());
+        policy.as_if_logged_in("ana", life, now).unwrap()
+    };
+    let admitted = |made: &Authority, who| {
+        let admitted = made.policy().load().admits(who, made.now());
+        admitted.map_err(|denial| denial.code())
+    };
+    let old = login(&made);
+    pass(&time, 10);
+    put(&made, user(&["dev", "dev"]), How::Upsert).unwrap();
+    assert_eq!(admitted(&made, &old), Ok(vec!["dev".to_owned()]));
+    let (kind, name, revision) = (Kind::User, "ana".to_owned(), None);
+    let remove = Command::Remove {
+        kind,
+        name,
+        revision,
+    };
+    made.handle(remove, "test").unwrap();
+    put(&made, user(&["dev"]), How::Create).unwrap();
+    assert_eq!(admitted(&made, &old), Err("older-than-user"));
+    let new = login(&made);
+    pass(&time, 10);
+    put(&made, user(&["dev", "dev"]), How::Upsert).unwrap();
+    drop(made);
+    let (made, time) = timed(dir.path());
+    pass(&time, 20);
+    assert_eq!(admitted(&made, &old), Err("older-than-user"));
+    assert_eq!(admitted(&made, &new), Ok(vec!["dev".to_owned()]));
+}
+
+#[test]
 fn databases_are_shown_a_certificate_with_the_users_name() {
     use muster_credentials::DatabaseCa as _;
     let dir = tempfile::tempdir().unwrap();
-    let (made, _time) = timed(dir.path());
+    let (made, time) = timed(dir.path());
     let db = json!({"kind": "db", "version": "v3", "metadata": {"name": "orders", "labels": {"env": "prod"}},
                     "spec": {"protocol": "postgres", "uri": "db.internal:5432"}});
     let mut told = made.subscribe();
@@ -284,6 +325,18 @@ fn databases_are_shown_a_certificate_with_the_users_name() {
     let (_, pem) = x509_parser::pem::parse_x509_pem(signer.pem.as_bytes()).unwrap();
     let signer = pem.parse_x509().unwrap();
     read.verify_signature(Some(signer.public_key())).unwrap();
+    // Another key signs: at once where the old one is worthless at once, else when its grace is over.
+    let (ca, grace) = (Ca::Db, 3600);
+    let first = made.signer();
+    made.handle(Command::Rotate { ca, grace }, "test").unwrap();
+    assert_eq!(made.signer(), first);
+    pass(&time, 3600);
+    let second = made.signer();
+    assert_ne!(second, first);
+    made.tick();
+    let (ca, grace) = (Ca::Db, 0);
+    made.handle(Command::Rotate { ca, grace }, "test").unwrap();
+    assert!(![first, second].contains(&made.signer()));
     // No key of an authority is in any answer.
     let all = made
         .handle(

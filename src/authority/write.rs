@@ -75,15 +75,25 @@ impl Authority {
                     .contains_key(&records::id(*kind, name))
             })
             .collect();
-        let puts = checked.iter().map(|checked| Op::Put {
-            id: records::id(checked.kind, &checked.name),
-            value: checked.body.clone(),
-        });
-        let revision = state.journal.append(puts.chain(beside).collect())?;
+        let mut ops = beside;
         let mut policy = (**self.policy.load()).clone();
-        for checked in checked {
-            policy = records::with(&policy, &checked.record);
+        for (checked, was_there) in checked.iter().zip(&was_there) {
+            ops.push(Op::Put {
+                id: records::id(checked.kind, &checked.name),
+                value: checked.body.clone(),
+            });
+            let mut record = checked.record.clone();
+            if let Record::User(user) = &mut record {
+                if *was_there {
+                    user.since = policy.user(&user.name).and_then(|before| before.since);
+                } else {
+                    user.since = Some(now);
+                    ops.push(records::since(&user.name, now));
+                }
+            }
+            policy = records::with(&policy, &record);
         }
+        let revision = state.journal.append(ops)?;
         self.policy.store(policy.into());
         let mut documents = Vec::new();
         for (checked, was_there) in checked.iter().zip(was_there) {
@@ -260,7 +270,13 @@ fn belonging(state: &State, kind: Kind, name: &str) -> Vec<Op> {
                 .records()
                 .contains_key(&login)
                 .then_some(login);
-            invites.chain(login).map(remove).collect()
+            let since = records::since_id(name);
+            let since = state
+                .journal
+                .records()
+                .contains_key(&since)
+                .then_some(since);
+            invites.chain(login).chain(since).map(remove).collect()
         }
         Kind::Token => {
             let secret = super::journal::Id::new(super::people::SECRETS, name);

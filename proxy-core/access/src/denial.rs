@@ -22,6 +22,14 @@ pub enum Denial {
         /// The user.
         user: String,
     },
+    /// The certificate is of somebody who had the name before.
+    #[error("the certificate is older than the user `{user}`, who is there since {since}")]
+    OlderThanUser {
+        /// The user.
+        user: String,
+        /// Since when.
+        since: Timestamp,
+    },
     /// The certificate is not for opening databases.
     #[error("the certificate of `{user}` is one of a service, which opens no database")]
     WrongUse {
@@ -143,7 +151,10 @@ impl Denial {
     /// there are.
     pub fn person(&self) -> String {
         match self {
-            Self::UnknownUser { .. } | Self::WrongUse { .. } | Self::NoRoles { .. } => {
+            Self::UnknownUser { .. }
+            | Self::OlderThanUser { .. }
+            | Self::WrongUse { .. }
+            | Self::NoRoles { .. } => {
                 "your certificate opens no database here: log in again with `muster login`".to_owned()
             }
             Self::Expired { at } => {
@@ -206,6 +217,7 @@ impl Denial {
         match self {
             Self::UnknownTarget { .. } => "unknown-target",
             Self::UnknownUser { .. } => "unknown-user",
+            Self::OlderThanUser { .. } => "older-than-user",
             Self::WrongUse { .. } => "wrong-use",
             Self::Expired { .. } => "expired",
             Self::NotYet { .. } => "not-yet",

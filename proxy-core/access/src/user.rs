@@ -18,6 +18,9 @@ pub struct User {
     pub traits: Traits,
     /// What else the record says.
     pub meta: Meta,
+    /// Since when there is this user, where that is known; no part of the record. A certificate of before is of another one, who
+    /// had the name.
+    pub since: Option<Timestamp>,
 }
 
 /// What any record may say of itself.

@@ -191,8 +191,7 @@ pub fn user(name: &str, roles: &[&str]) -> User {
     User {
         name: name.to_owned(),
         roles: roles.iter().map(|&role| role.to_owned()).collect(),
-        traits: Default::default(),
-        meta: Default::default(),
+        ..User::default()
     }
 }
 

@@ -186,6 +186,12 @@ impl Policy {
             return Err(Denial::NotYet { at: who.issued });
         }
         let user = self.find_user(&who.user, now)?;
+        if let Some(since) = user.since.filter(|since| who.issued < *since) {
+            return Err(Denial::OlderThanUser {
+                user: who.user.clone(),
+                since,
+            });
+        }
         if let Some(lock) = self.lock_on(user, target, now) {
             return Err(locked(lock));
         }

@@ -88,6 +88,7 @@ pub(super) fn read(
         roles: names,
         traits,
         meta,
+        since: None,
     })
 }
 
