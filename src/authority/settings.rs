@@ -48,6 +48,13 @@ pub enum OpenError {
     Chance(#[from] NoChance),
 }
 
+impl OpenError {
+    /// Whether another process is at it, which may be done in a moment.
+    pub const fn is_in_use(&self) -> bool {
+        matches!(self, Self::Journal(JournalError::InUse { .. }))
+    }
+}
+
 impl Settings {
     /// The name that a client connects with: the one that it used, where the proxy's certificate has it.
     pub(super) fn server_name(&self, used: Option<&str>) -> String {

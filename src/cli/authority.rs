@@ -19,9 +19,7 @@ use super::{
     service,
 };
 use crate::{
-    authority::{
-        Answer, Authority, Command, DIR, Document, OpenError, Settings, journal::JournalError,
-    },
+    authority::{Answer, Authority, Command, DIR, Document, OpenError, Settings},
     config::{AuditSettings, AuditSink, CLUSTER, words},
     control::{Client, own_name},
     proxy,
@@ -124,7 +122,7 @@ impl Reached {
                         log: OnceCell::new(),
                     })));
                 }
-                Err(error @ OpenError::Journal(JournalError::InUse { .. })) => error,
+                Err(error) if error.is_in_use() => error,
                 Err(error) => return Err(Refused::from(error).into()),
             };
             match Client::connect(store) {

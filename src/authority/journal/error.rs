@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use super::files::LOCK;
+
 /// Why the journal cannot be opened or written.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum JournalError {
@@ -62,6 +64,10 @@ impl JournalError {
             Self::Damaged { path, .. } => Some(format!(
                 "put back a copy of {}; the file was changed by something other than muster, or the disk fails",
                 path.display()
+            )),
+            Self::InUse { dir } => Some(format!(
+                "wait until it ends, or stop it: `fuser {}` says which it is",
+                dir.join(LOCK).display()
             )),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("run this as the user whom the store belongs to, or as root".to_owned())

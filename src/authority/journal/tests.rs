@@ -78,10 +78,10 @@ fn one_process_has_it_and_others_cannot_read_it() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().join("authority");
     let journal = open(&at);
-    assert!(matches!(
-        Journal::open(&at),
-        Err(JournalError::InUse { .. })
-    ));
+    let Err(in_use @ JournalError::InUse { .. }) = Journal::open(&at) else {
+        panic!("it was opened twice");
+    };
+    assert!(in_use.hint().is_some_and(|hint| hint.contains("fuser")));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&at), 0o700);
     assert_eq!(mode(&journal.path()), 0o600);

@@ -4,7 +4,13 @@
 //! things are; then the engine, for what the store remembers; then the clouds. A cloud that is down keeps nothing of
 //! that from working.
 
-use std::{collections::VecDeque, num::NonZeroUsize, path::Path, sync::Arc};
+use std::{
+    collections::VecDeque,
+    num::NonZeroUsize,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use muster_cloud::Observed;
 use muster_model::Timestamp;
@@ -42,6 +48,10 @@ use crate::{
         status::{ConfigStatus, ServiceState, Status, StoreStatus},
     },
 };
+
+/// How long a command that is at the authority is waited for, and how often it is looked whether it is done.
+const COMMAND: Duration = Duration::from_secs(15);
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Runs the service until somebody asks it to end. A second signal ends the process from within.
 ///
@@ -304,7 +314,7 @@ impl Service {
             cluster_name: cluster.to_owned(),
             public: public.unwrap_or_default(),
         };
-        let authority = Arc::new(Authority::open(dir, wanted, clock)?);
+        let authority = Arc::new(open_authority(dir, &wanted, &clock).await?);
         let log = proxy::open_log(&self.config.audit, dir, authority.cluster_name())?;
         authority.record(log.clone(), muster_audit::Micros::now);
         self.handle.set_authority(Arc::clone(&authority));
@@ -343,5 +353,26 @@ fn cannot(what: &str, error: &(dyn std::error::Error + 'static)) -> Refused {
         what: format!("cannot {what}"),
         why: lines(error),
         hint: None,
+    }
+}
+
+/// Opens the authority. A command that is just at it is waited for: the longest writes to an audit log whose disk is full.
+async fn open_authority(
+    dir: &Path,
+    wanted: &authority::Settings,
+    clock: &authority::Clock,
+) -> Result<Authority, authority::OpenError> {
+    let until = Instant::now() + COMMAND;
+    let mut told = false;
+    loop {
+        match Authority::open(dir, wanted.clone(), Arc::clone(clock)) {
+            Err(error) if error.is_in_use() && Instant::now() < until => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::info!("another process is at the authority: waiting until it is done");
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            opened => return opened,
+        }
     }
 }

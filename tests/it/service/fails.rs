@@ -3,6 +3,7 @@
 use std::fs;
 
 use muster::service::status::ServiceState;
+use rustix::fs::{FlockOperation, flock};
 
 use super::World;
 
@@ -42,6 +43,21 @@ fn a_deleted_store_stops_it_and_a_restored_one_lets_it_go_on() {
         targets,
         "nothing was enrolled twice: {text}"
     );
+}
+
+#[test]
+fn a_command_that_is_at_the_authority_is_waited_for() {
+    let world = World::demo();
+    let service = world.start();
+    service.shows("a start", |status| status.state != ServiceState::Starting);
+    service.stop();
+    let lock = fs::File::open(world.store().join("authority/lock")).expect("the lock");
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).expect("nobody has it");
+    let service = world.start();
+    service.says("another process is at the authority: waiting until it is done");
+    drop(lock);
+    service.shows("a start", |status| status.state != ServiceState::Starting);
+    service.stop();
 }
 
 #[test]
