@@ -79,6 +79,11 @@ impl Token {
 impl Add {
     fn run(self, common: &Common) -> Result<Exit, Failure> {
         let Self { types, ttl, name } = self;
+        if ttl.0 == 0 {
+            return Err(Failure::new("a token that lives for 0 s is over at once")
+                .hint("say how long it is to be good: `--ttl 1h`")
+                .exits(Exit::Usage));
+        }
         let name = match name {
             Some(name) => name,
             None => {

@@ -254,6 +254,7 @@ fn traits(body: &Value) -> String {
 fn pair(text: &str) -> Result<(String, Vec<String>), String> {
     let (key, values) = text
         .split_once('=')
+        .filter(|(key, _)| !key.is_empty())
         .ok_or("write KEY=VALUE, or KEY=VALUE,VALUE")?;
     Ok((
         key.to_owned(),

@@ -27,7 +27,7 @@ impl HttpService for Http {
     async fn serve(&self, connection: Leg, caller: Caller) {
         let caller = authority::Caller {
             address: caller.address,
-            login: caller.identity.ok().map(|who| authority::Login {
+            login: caller.identity.map(|who| authority::Login {
                 identity: Arc::clone(who.identity()),
                 signer: who.signer(),
             }),

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use muster_access::{Identity, Usage};
-use muster_proxy::Signer;
+use muster_proxy::{NotIdentified, Signer};
 
 use super::{super::Authority, Problem};
 
@@ -12,8 +12,8 @@ use super::{super::Authority, Problem};
 pub struct Caller {
     /// From where.
     pub address: SocketAddr,
-    /// Who, where a certificate was shown that was checked.
-    pub login: Option<Login>,
+    /// Who, where a certificate was shown that was checked; otherwise why not.
+    pub login: Result<Login, NotIdentified>,
 }
 
 /// A certificate that was shown and checked.
@@ -30,8 +30,10 @@ impl Caller {
     pub(super) fn logged_in(self, authority: &Authority) -> Result<Login, Problem> {
         let without =
             |why: &str| Problem::new(401, "certificate", why).hint("log in with `muster login`");
-        let login = self.login;
-        let login = login.ok_or_else(|| without("show the certificate of a login"))?;
+        let login = self.login.map_err(|why| match why {
+            NotIdentified::Missing => without("show the certificate of a login"),
+            why => without(&why.to_string()),
+        })?;
         if login.identity.usage != Usage::User {
             return Err(without("this is not the certificate of a login"));
         }

@@ -166,7 +166,7 @@ impl Door {
     ) -> (StatusCode, Value) {
         let caller = Caller {
             address: format!("{from}:4711").parse().unwrap(),
-            login,
+            login: login.ok_or(muster_proxy::NotIdentified::Missing),
         };
         let router = Arc::clone(&self.authority)
             .router(self.behind.clone())

@@ -281,7 +281,8 @@ fn a_leaked_key_opens_nothing_after_its_exchange_also_where_a_connection_is_kept
     let town = Town::new("");
     let (_service, proxy) = town.open();
     let web = Web::of(&town, &proxy);
-    let mut kept = Kept::open(&proxy, &town.sign("ana", &[]));
+    let shown = town.sign("ana", &[]);
+    let mut kept = Kept::open(&proxy, &shown);
     let (_, key) = web.key("ana-orders");
     let wanted = json!({"key": key, "route": {"target": "orders", "db_user": "alice"}}).to_string();
     let (code, answer) = kept.ask("POST /v1/certificates", &wanted);
@@ -297,4 +298,9 @@ fn a_leaked_key_opens_nothing_after_its_exchange_also_where_a_connection_is_kept
         assert_eq!(code, 401, "{answer}");
         assert!(answer.to_string().contains("no longer trusted"), "{answer}");
     }
+    // Who comes with it now is told what is wrong with it, and not that there is none.
+    let (code, answer) = Kept::open(&proxy, &shown).ask("GET /v1/whoami", "");
+    assert_eq!(code, 401, "{answer}");
+    let why = "was not made by this cluster's authority for users";
+    assert!(answer.to_string().contains(why), "{answer}");
 }

@@ -154,8 +154,21 @@ impl<'n> Fields<'n> {
 
     /// A span of time; zero counts as none.
     pub fn span(&mut self, key: &'static str, found: &mut Findings) -> Option<Duration> {
+        self.span_unless(key, "", found)
+    }
+
+    /// The same, where a word also says that there is none.
+    pub fn span_unless(
+        &mut self,
+        key: &'static str,
+        none: &str,
+        found: &mut Findings,
+    ) -> Option<Duration> {
         let field = self.get(key)?;
         let text = field.text(found)?;
+        if !none.is_empty() && *text == *none {
+            return None;
+        }
         let span = span::parse(&text);
         if span.is_none() {
             found.wrong_hint(

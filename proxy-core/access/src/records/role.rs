@@ -263,7 +263,8 @@ fn read_words(
 fn read_options(mut map: Fields<'_>, found: &mut Findings) -> Options {
     let mut options = Options {
         max_session_ttl: map.span("max_session_ttl", found),
-        client_idle_timeout: map.span("client_idle_timeout", found),
+        // The word of older role files.
+        client_idle_timeout: map.span_unless("client_idle_timeout", "never", found),
         max_connections: map
             .get("max_connections")
             .and_then(|field| field.count(found)),

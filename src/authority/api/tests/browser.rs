@@ -9,7 +9,7 @@ async fn whoever_has_only_a_browser_chooses_a_password_there() {
     let ask = async |method: &str, token: &str, body: &str| {
         let caller = Caller {
             address: "10.0.0.1:4711".parse().unwrap(),
-            login: None,
+            login: Err(muster_proxy::NotIdentified::Missing),
         };
         let router = Arc::clone(&door.authority)
             .router(door.behind.clone())
