@@ -10,7 +10,7 @@
 use std::{
     env, fs,
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -23,6 +23,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const DIR: &str = "MUSTER_AUDIT_TEST_DIR";
+const SIZE: &str = "MUSTER_AUDIT_TEST_SIZE";
 
 fn subject() -> Subject {
     Subject::new(&SubjectParts {
@@ -88,13 +89,7 @@ fn a_line_that_was_cut_off_is_taken_out_and_told_of() {
             .unwrap();
     }
     log.close(LIMIT);
-    let entries = fs::read_dir(&dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let path = entries
-        .into_iter()
-        .find(|path| path.extension().is_some_and(|end| end == "jsonl"))
-        .unwrap();
+    let path = files(&dir).remove(0);
     let text = fs::read(&path).unwrap();
     // Without the line that says that the log was closed: that of a process that was killed is not there.
     let end = text[..text.len() - 1]
@@ -283,11 +278,65 @@ fn a_directory_that_is_taken_is_told_of_until_it_is_back() {
     whole(&dir);
 }
 
-/// A log that cannot be written to its end says how much it lost, and in time.
+/// A log that cannot be written to its end says how much it lost, and in time. Wherever the disk ended, in a line or between
+/// two, nobody is accused afterwards of having taken away what never was there.
 #[test]
 fn a_log_that_cannot_be_finished_says_what_is_lost() {
+    for size in (520..3000).step_by(310) {
+        for new in [true, false] {
+            let temp = tempfile::tempdir().unwrap();
+            let dir = temp.path().join("log");
+            if !new {
+                Log::open(Settings::new(&dir, "acme")).unwrap().close(LIMIT);
+            }
+            ends_at(&dir, size);
+            whole(&dir);
+            let log = Log::open(Settings::new(&dir, "acme")).unwrap();
+            assert_eq!(log.close(LIMIT), Ended::Whole);
+            let report = whole(&dir);
+            assert_eq!(report.last_seq, report.lines);
+        }
+    }
+}
+
+/// What was taken away is still told of when there was no room to say so at first.
+#[test]
+fn a_full_disk_hides_no_damage() {
     let temp = tempfile::tempdir().unwrap();
-    let out = child("child_that_ends_on_a_full_disk", &temp.path().join("log"))
+    let dir = temp.path().join("log");
+    Log::open(Settings::new(&dir, "acme")).unwrap().close(LIMIT);
+    let text = written(&dir);
+    let end = memchr::memrchr(b'\n', &text[..text.len() - 1]).unwrap() + 1;
+    fs::write(&files(&dir)[0], &text[..end]).unwrap();
+    for more in [10, 300] {
+        ends_at(&dir, end as u64 + more);
+        assert!(!verify(&dir, &[]).unwrap().is_whole());
+    }
+    let log = Log::open(Settings::new(&dir, "acme")).unwrap();
+    assert_eq!(log.close(LIMIT), Ended::Whole);
+    let text = String::from_utf8(written(&dir)).unwrap();
+    assert!(text.contains("\"code\":\"MAU03E\""), "{text}");
+}
+
+/// The log's files, from the oldest on.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|end| end == "jsonl"));
+    paths.sort();
+    paths
+}
+
+/// What is in them.
+fn written(dir: &Path) -> Vec<u8> {
+    let read = |path| fs::read(path).unwrap();
+    files(dir).into_iter().flat_map(read).collect()
+}
+
+/// Opens a log, writes three events and closes it, on a disk that ends at such a size of the file.
+fn ends_at(dir: &Path, size: u64) {
+    let out = child("child_that_ends_on_a_full_disk", dir)
+        .env(SIZE, size.to_string())
         .output()
         .unwrap();
     assert!(
@@ -300,22 +349,19 @@ fn a_log_that_cannot_be_finished_says_what_is_lost() {
 #[test]
 #[ignore = "a process of another test"]
 fn child_that_ends_on_a_full_disk() {
-    let log = Log::open(Settings::new(env::var(DIR).unwrap(), "acme")).unwrap();
-    assert!(log.flush(LIMIT));
     let limit = Rlimit {
-        current: Some(700),
+        current: Some(env::var(SIZE).unwrap().parse().unwrap()),
         ..getrlimit(Resource::Fsize)
     };
     setrlimit(Resource::Fsize, limit).unwrap();
+    let log = Log::open(Settings::new(env::var(DIR).unwrap(), "acme")).unwrap();
     let mut pen = log.pen();
     let mut subject = subject();
     for _ in 0..3 {
         let _ = pen.write(&mut subject, Micros::now(), &query(&"x".repeat(700)));
     }
-    assert!(matches!(
-        log.close(Duration::from_millis(300)),
-        Ended::Lost(1..=3)
-    ));
+    let ended = log.close(Duration::from_millis(30));
+    assert!(matches!(ended, Ended::Lost(1..)), "{ended:?}");
 }
 
 /// Without files it is the same lines, chained.

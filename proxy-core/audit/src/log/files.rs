@@ -213,6 +213,26 @@ impl Files {
         self.dirty = false;
     }
 
+    /// The same, where not all could be written: `chain` is that of the last line that is written to its end, and `part` bytes
+    /// of another follow it. With no such line in this file, or none that the head may name, the head stays.
+    pub(super) fn sync_part(
+        &mut self,
+        syncer: &Syncer,
+        (chain, part): (Chain, u64),
+        moves: bool,
+        now: Micros,
+    ) {
+        let bytes = self.current.bytes.saturating_sub(part);
+        let head = (moves && bytes > 0)
+            .then(|| Head::new(&self.current.meta.name, bytes, &chain, now))
+            .map(|head| (self.head.clone(), head));
+        syncer.post(Job {
+            file: self.current.file.clone(),
+            head,
+            dir: File::open(&self.dir).ok(),
+        });
+    }
+
     /// Looks whether the file is still the one that is in the directory: what to record when it was not, and why it
     /// could not be set right.
     pub(super) fn check(

@@ -11,10 +11,16 @@ use std::{
 };
 
 use super::{files::Files, sync::Syncer};
-use crate::{chain::Chain, scribe::Scribe, time::Micros};
+use crate::{
+    chain::{self, Chain},
+    scribe::Scribe,
+    time::Micros,
+};
 
 pub(super) struct Output {
     pub(super) chain: Chain,
+    /// The chain when all was written the last time.
+    clear: Chain,
     /// Chained lines, of which `sent` bytes are written.
     out: Vec<u8>,
     sent: usize,
@@ -44,6 +50,7 @@ impl Output {
     pub(super) const fn new(chain: Chain, to: To) -> Self {
         Self {
             chain,
+            clear: chain,
             out: Vec::new(),
             sent: 0,
             events: 0,
@@ -89,6 +96,7 @@ impl Output {
             }
         }
         self.out.clear();
+        self.clear = self.chain;
         self.sent = 0;
         self.events = 0;
         // One flood of long statements is not to be paid for as long as muster runs.
@@ -96,6 +104,28 @@ impl Output {
             self.out.shrink_to(1 << 20);
         }
         Ok(())
+    }
+
+    /// The chain of the last line that is written to its end, and the bytes of another that are written after it.
+    pub(super) fn written(&self) -> (Chain, u64) {
+        let sent = self.out.get(..self.sent).unwrap_or(&[]);
+        let (lines, part) = sent.split_at(memchr::memrchr(b'\n', sent).map_or(0, |at| at + 1));
+        let last = lines.strip_suffix(b"\n").and_then(|lines| {
+            let start = memchr::memrchr(b'\n', lines).map_or(0, |at| at + 1);
+            chain::parts(lines.get(start..)?)
+        });
+        (
+            last.map_or(self.clear, |(_, chain)| chain),
+            part.len() as u64,
+        )
+    }
+
+    /// Chained lines that are not written to their end.
+    pub(super) fn unwritten(&self) -> impl Iterator<Item = &[u8]> {
+        let sent = self.out.get(..self.sent).unwrap_or(&[]);
+        let start = memchr::memrchr(b'\n', sent).map_or(0, |at| at + 1);
+        let lines = self.out.get(start..).unwrap_or(&[]);
+        lines.split_inclusive(|byte| *byte == b'\n')
     }
 
     fn failed(&self, error: &io::Error) -> String {

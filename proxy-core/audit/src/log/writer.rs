@@ -20,7 +20,7 @@ use super::{
     shared::{Shared, lock},
     sync::Syncer,
 };
-use crate::{Actor, AdminEvent, Value, kinds, read::lines, scribe::Scribe};
+use crate::{Actor, AdminEvent, Kind, Value, kinds, read::lines, scribe::Scribe};
 
 /// How long it collects between two writes.
 const COLLECT: Duration = Duration::from_millis(2);
@@ -284,10 +284,16 @@ impl Writer {
             let line = files::line(&mut self.scribe, &event);
             self.output.append(&line);
         }
-        let _ = self.output.write(&mut wrote);
-        let chain = self.output.chain;
+        let whole = self.output.write(&mut wrote).is_ok();
+        let (chain, written) = (self.output.chain, self.output.written());
+        // What could not be said now is to be found again by the next start: the head stays as it was found.
+        let damaged = (self.output.unwritten()).any(|line| is(line, &kinds::LOG_DAMAGED));
         if let To::Files(files) = &mut self.output.to {
-            files.sync(&self.syncer, &chain, self.shared.now(), true);
+            if whole {
+                files.sync(&self.syncer, &chain, self.shared.now(), true);
+            } else {
+                files.sync_part(&self.syncer, written, !damaged, self.shared.now());
+            }
             self.syncer.wait(until.max(Instant::now() + LOOK));
         }
         let mut lost = self.output.events;
@@ -309,6 +315,13 @@ impl Writer {
         drop(self);
         shared.has_ended(lost);
     }
+}
+
+/// Whether a line is an event of this kind. What a user may say stands behind the code, and has its quotes escaped.
+fn is(line: &[u8], kind: &Kind) -> bool {
+    let code = format!("\"code\":\"{}\"", kind.code);
+    let start = line.get(..160).unwrap_or(line);
+    memchr::memmem::find(start, code.as_bytes()).is_some()
 }
 
 /// Takes whole lines from a queue that has so many bytes: how many were taken.
