@@ -81,6 +81,17 @@ pub(crate) struct Head {
     pub(crate) seq: u64,
     pub(crate) chain: String,
     pub(crate) time: String,
+    /// Events that could not be written when the log ended. The next one that opens it says so in it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) lost: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_none(lost: &u64) -> bool {
+    *lost == 0
 }
 
 /// The head's file.
@@ -98,6 +109,7 @@ impl Head {
             seq: chain.seq,
             chain: chain::hex(&chain.link),
             time: at.to_string(),
+            lost: 0,
         }
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Files {
     rotate: Rotate,
     keep: Keep,
     head: Shelf,
+    /// What it says, or soon will; none when it said nothing that could be read.
+    said: Option<Head>,
     /// Held for as long as the log is written.
     lock: File,
     /// Old files that go as soon as the line that says so is written.
@@ -56,6 +58,7 @@ impl Files {
         let Opened {
             lock,
             head,
+            said,
             chain,
             last,
             number,
@@ -81,6 +84,7 @@ impl Files {
             rotate,
             keep,
             head,
+            said,
             lock,
             doomed: Vec::new(),
             look_for_old: true,
@@ -204,6 +208,7 @@ impl Files {
             None
         };
         let head = Head::new(&self.current.meta.name, self.current.bytes, chain, now);
+        self.said = Some(head.clone());
         syncer.post(Job {
             file: self.current.file.clone(),
             head: Some((self.head.clone(), head)),
@@ -213,22 +218,33 @@ impl Files {
         self.dirty = false;
     }
 
-    /// The same, where not all could be written: `chain` is that of the last line that is written to its end, and `part` bytes
-    /// of another follow it. With no such line in this file, or none that the head may name, the head stays.
-    pub(super) fn sync_part(
+    /// The same at the end, where `lost` events could not be written: `chain` is that of the last line that is written to its
+    /// end, and `part` bytes of another follow it, which is one of those that are lost and is taken out. With no such line in
+    /// this file, or none that the head may name, it goes on saying how far the log is what it said.
+    pub(super) fn sync_end(
         &mut self,
         syncer: &Syncer,
         (chain, part): (Chain, u64),
         moves: bool,
+        lost: u64,
         now: Micros,
     ) {
         let bytes = self.current.bytes.saturating_sub(part);
-        let head = (moves && bytes > 0)
-            .then(|| Head::new(&self.current.meta.name, bytes, &chain, now))
-            .map(|head| (self.head.clone(), head));
+        let file = &self.current.file;
+        let there = file.metadata().map_or(0, |there| there.len());
+        if part > 0 && there == self.current.bytes && file.set_len(bytes).is_ok() {
+            self.current.bytes = bytes;
+        }
+        if moves && bytes > 0 {
+            self.said = Some(Head::new(&self.current.meta.name, bytes, &chain, now));
+        }
+        let said = self.said.as_mut().map(|said| {
+            said.lost = lost;
+            (self.head.clone(), said.clone())
+        });
         syncer.post(Job {
             file: self.current.file.clone(),
-            head,
+            head: said,
             dir: File::open(&self.dir).ok(),
         });
     }

@@ -323,6 +323,11 @@ fn start((output, notes): &mut (Output, Vec<Note>), scribe: &mut Scribe, now: Mi
                 }
                 files::line(scribe, &event)
             }
+            Note::Lost(count) => {
+                let event = AdminEvent::new(&kinds::LOG_SKIPPED, now, Actor::default())
+                    .with("count", Value::Number(*count));
+                files::line(scribe, &event)
+            }
         };
         output.append(&line);
     }

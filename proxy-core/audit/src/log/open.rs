@@ -12,6 +12,7 @@ use super::AuditError;
 use crate::{
     chain::{self, Chain},
     files::{self, HEAD, Head, LOCK, LogFile},
+    kinds,
     read::lines::{self, Lines},
     time::{Micros, TIME_LEN},
 };
@@ -20,6 +21,8 @@ use crate::{
 pub(super) struct Opened {
     pub(super) lock: File,
     pub(super) head: Arc<File>,
+    /// What the head says.
+    pub(super) said: Option<Head>,
     pub(super) chain: Chain,
     /// The file to go on with; none when the next one must be a new one.
     pub(super) last: Option<Current>,
@@ -55,6 +58,8 @@ pub(super) enum Note {
         expected: Option<(u64, String)>,
         found: Option<Chain>,
     },
+    /// So many events could not be written when the log ended.
+    Lost(u64),
 }
 
 /// How long to wait for those who only look.
@@ -175,7 +180,7 @@ pub(super) fn open(dir: &Path) -> Result<Opened, AuditError> {
     let lock = lock(dir)?;
     let mut notes = Vec::new();
     let mut all = files::list(dir).map_err(AuditError::io("list", dir))?;
-    let known = match Head::read(dir) {
+    let mut known = match Head::read(dir) {
         Ok(known) => known,
         Err(error) if error.kind() == io::ErrorKind::InvalidData || error.get_ref().is_some() => {
             notes.push(damage(HEAD, "the head cannot be read", None, None));
@@ -201,6 +206,12 @@ pub(super) fn open(dir: &Path) -> Result<Opened, AuditError> {
     let newest = all.last().cloned();
     let mut chain = Chain::default();
     let mut current = None;
+    let told = last.as_ref().is_some_and(|scan| scan.lost_told);
+    if let Some(lost) = (known.as_ref()).map(|known| known.lost).filter(|_| !told)
+        && lost > 0
+    {
+        notes.push(Note::Lost(lost));
+    }
     if let Some(scan) = last {
         compare(dir, &scan, known.as_ref(), &all, &mut notes);
         match scan.last {
@@ -231,13 +242,16 @@ pub(super) fn open(dir: &Path) -> Result<Opened, AuditError> {
         };
     } else if known.is_none() {
         // So that a log without a head is always damage.
-        Head::new("", 0, &chain, Micros::default())
+        let first = Head::new("", 0, &chain, Micros::default());
+        first
             .write(&head)
             .map_err(AuditError::io("write", &head_path))?;
+        known = Some(first);
     }
     Ok(Opened {
         lock,
         head: Arc::new(head),
+        said: known,
         chain,
         last: current,
         number: newest.as_ref().map_or(0, |meta| meta.number),
@@ -264,6 +278,9 @@ struct Scanned {
     tail: u64,
     /// Whether the head's line is where the head says.
     head_found: bool,
+    /// Whether it is recorded how many events were lost when the head was written: who wrote that was killed before the head
+    /// was written again.
+    lost_told: bool,
 }
 
 /// Reads the newest file: where it ends, and what of it is whole.
@@ -277,8 +294,10 @@ fn scan(meta: &LogFile, path: &Path, known: Option<&Head>) -> io::Result<Scanned
         span: None,
     };
     let mut lines = Lines::open(path)?;
+    let lost = known.filter(|head| head.lost > 0).map(|head| head.seq);
     let known = known.filter(|head| head.file == meta.name);
-    let mut last = None;
+    let mut lost_told = false;
+    let mut last: Option<Chain> = None;
     let mut tail = 0;
     let mut head_found = false;
     while let Some((line, whole)) = lines.next()? {
@@ -288,6 +307,8 @@ fn scan(meta: &LogFile, path: &Path, known: Option<&Head>) -> io::Result<Scanned
         }
         current.saw(line);
         last = chain::parts(line).map(|(_, chain)| chain);
+        let new = last.zip(lost).is_some_and(|(last, lost)| last.seq > lost);
+        lost_told |= new && lines::is(line, &kinds::LOG_SKIPPED);
         current.bytes = lines.at;
         if let (Some(known), Some(chain)) = (known, &last)
             && known.bytes == lines.at
@@ -306,6 +327,7 @@ fn scan(meta: &LogFile, path: &Path, known: Option<&Head>) -> io::Result<Scanned
         last,
         tail,
         head_found,
+        lost_told,
     })
 }
 

@@ -24,8 +24,6 @@ pub(super) struct Output {
     /// Chained lines, of which `sent` bytes are written.
     out: Vec<u8>,
     sent: usize,
-    /// Events among them.
-    pub(super) events: u64,
     pub(super) to: To,
 }
 
@@ -53,7 +51,6 @@ impl Output {
             clear: chain,
             out: Vec::new(),
             sent: 0,
-            events: 0,
             to,
         }
     }
@@ -64,7 +61,6 @@ impl Output {
             files.current.saw(object);
         }
         self.chain.append(object, &mut self.out);
-        self.events += 1;
     }
 
     /// Whether all is written.
@@ -98,7 +94,6 @@ impl Output {
         self.out.clear();
         self.clear = self.chain;
         self.sent = 0;
-        self.events = 0;
         // One flood of long statements is not to be paid for as long as muster runs.
         if self.out.capacity() > (4 << 20) {
             self.out.shrink_to(1 << 20);

@@ -13,6 +13,7 @@ use std::{
 };
 
 use rtrb::Consumer;
+use serde_json::{Map, Value as Json};
 
 use super::{
     files,
@@ -277,51 +278,74 @@ impl Writer {
     /// Ends the log, as well as it can be until then.
     fn finish(mut self, until: Instant) {
         let mut wrote = Wrote::default();
-        if self.output.is_clear() {
+        if self.output.write(&mut wrote).is_ok() {
+            self.take();
+        }
+        let waiting = self.waiting();
+        if self.output.write(&mut wrote).is_ok() && waiting == 0 {
             let pid = u64::from(std::process::id());
             let event = AdminEvent::new(&kinds::LOG_STOP, self.shared.now(), Actor::default())
                 .with("pid", Value::Number(pid));
             let line = files::line(&mut self.scribe, &event);
             self.output.append(&line);
         }
-        let whole = self.output.write(&mut wrote).is_ok();
-        let (chain, written) = (self.output.chain, self.output.written());
+        let whole = self.output.write(&mut wrote).is_ok() && waiting == 0;
+        let lost = waiting + self.output.unwritten().map(events).sum::<u64>();
         // What could not be said now is to be found again by the next start: the head stays as it was found.
-        let damaged = (self.output.unwritten()).any(|line| is(line, &kinds::LOG_DAMAGED));
+        let damaged = (self.output.unwritten()).any(|line| lines::is(line, &kinds::LOG_DAMAGED));
+        let (chain, written) = (self.output.chain, self.output.written());
         if let To::Files(files) = &mut self.output.to {
+            let now = self.shared.now();
             if whole {
-                files.sync(&self.syncer, &chain, self.shared.now(), true);
+                files.sync(&self.syncer, &chain, now, true);
             } else {
-                files.sync_part(&self.syncer, written, !damaged, self.shared.now());
+                files.sync_end(&self.syncer, written, !damaged, lost, now);
             }
             self.syncer.wait(until.max(Instant::now() + LOOK));
-        }
-        let mut lost = self.output.events;
-        if !self.output.is_clear() {
-            self.taken.clear();
-            self.pens.append(&mut lock(&self.shared.new_pens));
-            for pen in &mut self.pens {
-                if let Ok(chunk) = pen.read_chunk(pen.slots()) {
-                    let (one, two) = chunk.as_slices();
-                    lost += [one, two]
-                        .map(|part| memchr::memchr_iter(b'\n', part).count() as u64)
-                        .iter()
-                        .sum::<u64>();
-                }
-            }
         }
         // Whoever is told that it has ended may open it again.
         let shared = self.shared.clone();
         drop(self);
         shared.has_ended(lost);
     }
+
+    /// How many events are queued that nobody will take any more.
+    fn waiting(&mut self) -> u64 {
+        let lines = |part: &[u8]| memchr::memchr_iter(b'\n', part).count() as u64;
+        let mut waiting = self.shared.skipped.swap(0, Ordering::Relaxed);
+        let mut admin = lock(&self.shared.admin);
+        admin.over = true;
+        waiting += lines(&admin.waiting);
+        drop(admin);
+        self.pens.append(&mut lock(&self.shared.new_pens));
+        for pen in &mut self.pens {
+            if let Ok(chunk) = pen.read_chunk(pen.slots()) {
+                let (one, two) = chunk.as_slices();
+                waiting += lines(one) + lines(two);
+            }
+        }
+        waiting
+    }
 }
 
-/// Whether a line is an event of this kind. What a user may say stands behind the code, and has its quotes escaped.
-fn is(line: &[u8], kind: &Kind) -> bool {
-    let code = format!("\"code\":\"{}\"", kind.code);
-    let start = line.get(..160).unwrap_or(line);
-    memchr::memmem::find(start, code.as_bytes()).is_some()
+/// How many events are lost with a line that is not written. What the log says of its own beginning, end and files is none,
+/// and of its damage it says again.
+fn events(line: &[u8]) -> u64 {
+    const OWN: [&Kind; 7] = [
+        &kinds::LOG_START,
+        &kinds::LOG_STOP,
+        &kinds::LOG_DAMAGED,
+        &kinds::LOG_RECOVERED,
+        &kinds::FILE_START,
+        &kinds::FILE_END,
+        &kinds::FILES_REMOVED,
+    ];
+    if lines::is(line, &kinds::LOG_SKIPPED) {
+        let event: Option<Map<String, Json>> = serde_json::from_slice(line).ok();
+        let count = event.and_then(|event| event.get("count")?.as_u64());
+        return count.unwrap_or(1);
+    }
+    u64::from(!OWN.iter().any(|kind| lines::is(line, kind)))
 }
 
 /// Takes whole lines from a queue that has so many bytes: how many were taken.

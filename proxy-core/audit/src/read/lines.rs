@@ -6,6 +6,8 @@ use std::{
     path::Path,
 };
 
+use crate::Kind;
+
 /// The longest line that is read as one; what is longer is damage, and is read in pieces of this size.
 pub(crate) const LONGEST: u64 = 64 << 20;
 
@@ -52,4 +54,17 @@ pub(crate) fn time(line: &[u8]) -> Option<&[u8]> {
         .strip_prefix(b"{\"time\":\"")?
         .get(..crate::time::TIME_LEN)?;
     text.ends_with(b"Z").then_some(text)
+}
+
+/// The code of a line's event. What a user may say stands behind it, and has its quotes escaped.
+pub(crate) fn code(line: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = b"\"code\":\"";
+    let start = line.get(..160).unwrap_or(line);
+    let (_, code) = start.split_at_checked(memchr::memmem::find(start, NAME)? + NAME.len())?;
+    code.split(|byte| *byte == b'"').next()
+}
+
+/// Whether a line is an event of this kind.
+pub(crate) fn is(line: &[u8], kind: &Kind) -> bool {
+    code(line) == Some(kind.code.as_bytes())
 }

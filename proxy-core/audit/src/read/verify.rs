@@ -173,6 +173,7 @@ pub fn verify(dir: &Path, noted: &[String]) -> io::Result<Report> {
         begins: None,
         head: head.as_ref().ok().cloned().flatten(),
         head_seen: false,
+        lost_told: false,
         own: memchr::memmem::Finder::new(b"\"code\":\"MAU"),
     };
     for (index, file) in files.iter().enumerate() {
@@ -201,6 +202,8 @@ struct Walk {
     begins: Option<(String, Chain)>,
     head: Option<Head>,
     head_seen: bool,
+    /// Whether the log says by now how many events the head says were lost.
+    lost_told: bool,
     /// What is in events of the log about itself.
     own: memchr::memmem::Finder<'static>,
 }
@@ -326,10 +329,11 @@ impl Walk {
                 self.report.wrong(name, number, Wrong::Recorded { said });
                 return;
             }
-            "MAU04W" => format!(
-                "{} events of sessions were not recorded while the log could not be written",
-                count("count")
-            ),
+            "MAU04W" => {
+                let before = self.head.as_ref().map(|head| head.seq);
+                self.lost_told |= before.is_some_and(|before| before < self.report.last_seq);
+                lost(count("count"))
+            }
             "MAU05W" => format!(
                 "the log could not be written from {} to {}: {}",
                 text("start_time"),
@@ -383,6 +387,10 @@ impl Walk {
             }
             Some(_) => {}
         }
+        let count = self.head.as_ref().map_or(0, |head| head.lost);
+        if count > 0 && !self.lost_told {
+            self.note(files::HEAD, 1, &lost(count));
+        }
         let mut noted: Vec<String> = self.noted.drain().collect();
         noted.sort();
         for chain in noted {
@@ -394,6 +402,10 @@ impl Walk {
             .unwrap_or_default();
         self.report
     }
+}
+
+fn lost(count: u64) -> String {
+    format!("{count} events were not recorded, as the log could not be written")
 }
 
 /// What was before the first line of a file, as it says.
