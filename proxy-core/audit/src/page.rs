@@ -360,6 +360,65 @@ fn a_statement_says_what_it_was_when_it_is_cut() {
     );
 }
 
+#[test]
+fn a_connection_string_that_is_bound_is_redacted_as_one_that_is_written() {
+    let temp = tempfile::tempdir().unwrap();
+    let values = [
+        Parameter::Text(b"host=h user=x password=hunter1"),
+        Parameter::Text(b"postgresql://u:hunter2@h:1/d"),
+        Parameter::Binary(b"host=h password=hunter3"),
+        Parameter::Cut {
+            binary: false,
+            prefix: b"postgresql://u:hunt",
+            length: 99,
+        },
+        Parameter::Text(b"bob"),
+    ];
+    let bound = Some(Parameters {
+        values: &values,
+        sensitive: Sensitive::No,
+    });
+    let failure = Failure {
+        code: b"08001",
+        message: b"could not connect with host=h password=hunter4",
+    };
+    let events = [
+        Event::Bind {
+            portal: b"",
+            statement: b"",
+            parameters: bound,
+        },
+        Event::Query {
+            query: "select dblink_connect($1)".into(),
+            parameters: bound,
+            outcome: Some(Outcome {
+                error: Some(failure),
+                ..Outcome::default()
+            }),
+        },
+        Event::Function {
+            oid: 1,
+            arguments: bound,
+            outcome: None,
+        },
+    ];
+    let lines = written(&temp.path().join("log"), false, &events);
+    let masked = serde_json::json!([
+        "host=h user=x password=***",
+        "postgresql://u:***@h:1/d",
+        "***",
+        "postgresql://u:***",
+        "bob"
+    ]);
+    assert_eq!(lines[0]["parameters"], masked);
+    assert_eq!(lines[1]["db_query_parameters"], masked);
+    assert_eq!(
+        lines[1]["error"],
+        "could not connect with host=h password=***"
+    );
+    assert_eq!(lines[2]["function_args"], masked);
+}
+
 const LONG_SHA256: &str = "662c0e422990aaa6a93c2d744e876103b44fbce80b75f98239eb6336f13f4e8d";
 
 /// The program of the page, as it stands there.

@@ -114,7 +114,7 @@ pub const MEANINGS: &[(&str, &str)] = &[
     ("name", "the name of that which the event is about"),
     (
         "parameters",
-        "what was bound, which PostgreSQL has in the event of the Bind alone: texts as they are, binary values in base64, `null` for NULL; `***` where the statement takes a secret",
+        "what was bound, which PostgreSQL has in the event of the Bind alone: texts as they are but for secrets in them, binary values in base64, `null` for NULL; `***` where the statement takes a secret",
     ),
     (
         "payload",

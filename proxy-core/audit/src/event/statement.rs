@@ -1,5 +1,7 @@
 //! Statements and what is bound to them: cut, redacted, and masked where that is wished.
 
+use std::borrow::Cow;
+
 use ring::digest;
 
 use super::{Limits, Parameter, Parameters, Statement};
@@ -138,13 +140,21 @@ pub(super) fn bound(
                 if length > shown.len() as u64 {
                     cuts.push((index, length));
                 }
-                to.out.push(b'"');
-                if binary {
-                    json::base64(to.out, shown);
-                } else {
-                    json::inner(to.out, shown);
+                // A connection string can be bound as well as written.
+                match redact::value(shown, length > shown.len() as u64) {
+                    // The bytes in front of a secret say how long it is, and clients bind texts in this form too.
+                    Cow::Owned(_) if binary => json::string(to.out, MASK.as_bytes()),
+                    Cow::Owned(without) => json::string(to.out, &without),
+                    Cow::Borrowed(shown) => {
+                        to.out.push(b'"');
+                        if binary {
+                            json::base64(to.out, shown);
+                        } else {
+                            json::inner(to.out, shown);
+                        }
+                        to.out.push(b'"');
+                    }
                 }
-                to.out.push(b'"');
             }
         }
         index += 1;

@@ -250,7 +250,9 @@ fn ended(to: &mut Members<'_>, outcome: Option<Outcome<'_>>, sensitive: Sensitiv
             to.text("error", MASK);
         } else {
             let text = short_bytes(failure.message);
-            to.bytes("error", &redact::statement(text, false, false).text);
+            let text = redact::statement(text, false, false).text;
+            // It quotes connection strings too.
+            to.bytes("error", &redact::value(&text, false));
         }
     }
 }

@@ -95,6 +95,18 @@ pub(crate) fn statement(text: &[u8], cut: bool, mask_literals: bool) -> Redacted
     }
 }
 
+/// Takes the secrets out of a value that is bound to a statement, or of a message. `cut` says that it is only the
+/// beginning of one.
+pub(crate) fn value(text: &[u8], cut: bool) -> Cow<'_, [u8]> {
+    match look(text) {
+        Look::Nothing => Cow::Borrowed(text),
+        seen => {
+            let found = rules::find_in_value(text, cut, seen == Look::Words);
+            masked(text, found.masks, MASK)
+        }
+    }
+}
+
 /// Puts `mask` in place of the parts.
 fn masked<'t>(text: &'t [u8], mut parts: Vec<Range<usize>>, mask: &str) -> Cow<'t, [u8]> {
     if parts.is_empty() {

@@ -44,6 +44,23 @@ pub(super) fn find(text: &[u8], cut: bool, words: bool) -> Found {
     found
 }
 
+/// Looks for secrets in a value that is bound, as in a literal: it may be a connection string, or SQL that is run.
+pub(super) fn find_in_value(text: &[u8], cut: bool, words: bool) -> Found {
+    let mut found = Found::default();
+    urls(text, cut, &mut found.masks);
+    if words {
+        pairs(text, 0..text.len(), &mut found.masks);
+        Search {
+            text,
+            dialect: Dialect::Standard,
+            found: &mut found,
+            without_blank: 0..0,
+        }
+        .quoted_sql(0..text.len());
+    }
+    found
+}
+
 struct Search<'t, 'f> {
     text: &'t [u8],
     dialect: Dialect,

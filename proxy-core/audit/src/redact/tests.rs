@@ -1,6 +1,6 @@
 //! The table of `fixtures/audit/redaction`: a file is a case. `case.sql` holds the statement, a line `-- =>` and what may
 //! be read of it; a first line `-- cut` says that the statement is only the beginning of one, `-- bound` that what is
-//! bound to it is masked though nothing in it is. Every secret in the files has `hunter` in it.
+//! bound to it is masked though nothing in it is, `-- value` that it is bound itself. Every secret in the files has `hunter` in it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -32,6 +32,22 @@ struct Case<'a> {
     expected: &'a str,
     cut: bool,
     bound: bool,
+    value: bool,
+}
+
+impl Case<'_> {
+    /// What may be read of the beginning of it, and whether it is sensitive.
+    fn read(&self, text: &str, cut: bool) -> (String, bool) {
+        let (shown, sensitive) = if self.value {
+            let shown = value(text.as_bytes(), cut);
+            let masked = matches!(shown, Cow::Owned(_));
+            (shown, masked)
+        } else {
+            let redacted = statement(text.as_bytes(), cut, false);
+            (redacted.text, redacted.sensitive == Sensitive::Yes)
+        };
+        (String::from_utf8_lossy(&shown).into_owned(), sensitive)
+    }
 }
 
 fn case(file: &str) -> Case<'_> {
@@ -43,12 +59,13 @@ fn case(file: &str) -> Case<'_> {
         }
         None => false,
     };
-    let (cut, bound) = (flag("-- cut\n"), flag("-- bound\n"));
+    let (cut, bound, value) = (flag("-- cut\n"), flag("-- bound\n"), flag("-- value\n"));
     Case {
         text,
         expected: expected.trim_end_matches('\n'),
         cut,
         bound,
+        value,
     }
 }
 
@@ -57,13 +74,12 @@ fn secrets_are_taken_out_and_nothing_else() {
     let mut wrong = String::new();
     for (name, file) in cases() {
         let case = case(&file);
-        let redacted = statement(case.text.as_bytes(), case.cut, false);
-        let shown = String::from_utf8_lossy(&redacted.text).into_owned();
+        let (shown, said) = case.read(case.text, case.cut);
         let sensitive = case.bound || case.text != case.expected;
-        if shown != case.expected || (redacted.sensitive == Sensitive::Yes) != sensitive {
+        if shown != case.expected || said != sensitive {
             wrong += &format!(
-                "== {name}\nexpected {}\ngot      {shown} ({:?})\n",
-                case.expected, redacted.sensitive
+                "== {name}\nexpected {} ({sensitive})\ngot      {shown} ({said})\n",
+                case.expected
             );
         }
     }
@@ -83,8 +99,7 @@ fn a_statement_that_is_cut_anywhere_keeps_its_secret() {
             if name == "postgres-concatenated.sql" && !part.contains("PASSWORD") {
                 continue;
             }
-            let redacted = statement(part.as_bytes(), true, false);
-            let shown = String::from_utf8_lossy(&redacted.text);
+            let (shown, _) = case.read(part, true);
             assert!(!shown.contains("hunter"), "{name}, cut at {end}: {shown}");
         }
     }
@@ -104,6 +119,7 @@ fn growth(start: &str, first: &str, between: &str, second: &str) -> u64 {
         let text = [start, &many(first), between, &many(second)].concat();
         scan::take_seen();
         statement(text.as_bytes(), true, true);
+        value(text.as_bytes(), true);
         scan::take_seen().max(1)
     };
     let short = cost(1);
@@ -242,6 +258,7 @@ proptest! {
         mask: bool,
     ) {
         let text = bytes.concat();
+        prop_assert!(value(&text, cut).len() <= text.len() * 3 + 3);
         let redacted = statement(&text, cut, mask);
         prop_assert!(redacted.text.len() <= text.len() * 3 + 3);
         if look(&text) == Look::Nothing {
