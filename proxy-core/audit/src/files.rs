@@ -2,11 +2,12 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io,
+    io::{self, Read as _},
     os::unix::fs::{FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -73,6 +74,35 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<LogFile>> {
     Ok(files)
 }
 
+/// Opens a file of the log, which has to be a regular one: a pipe, a socket or a device under its name is an error that names it,
+/// and is not waited for.
+pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    #[expect(clippy::cast_possible_wrap, reason = "flags are bits")]
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let foreign = || {
+        io::Error::other(format!(
+            "`{}` is no regular file, and does not belong there",
+            path.display()
+        ))
+    };
+    let opened = options.custom_flags(flags).open(path);
+    // A pipe that nobody reads cannot be opened to be written, and a socket not at all.
+    let file = opened.map_err(|error| match fs::metadata(path) {
+        Ok(there) if !there.is_file() => foreign(),
+        _ => error,
+    })?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(foreign())
+    }
+}
+
+/// The same, to read it.
+pub(crate) fn read(path: &Path) -> io::Result<File> {
+    open(path, OpenOptions::new().read(true))
+}
+
 /// How far the log must go: written when all up to there is on the disk.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -115,20 +145,20 @@ impl Head {
 
     /// Reads it: none when there is no file.
     pub(crate) fn read(dir: &Path) -> io::Result<Option<Self>> {
-        match fs::read(dir.join(HEAD)) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let mut file = match read(&dir.join(HEAD)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(Some(serde_json::from_slice(&bytes)?))
     }
 
     pub(crate) fn open(dir: &Path) -> io::Result<File> {
-        OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(dir.join(HEAD))
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true).mode(0o600);
+        open(&dir.join(HEAD), &mut options)
     }
 
     pub(crate) fn write(&self, file: &File) -> io::Result<()> {

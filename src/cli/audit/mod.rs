@@ -67,6 +67,8 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(cannot(&dir, &error).hint(
                 "`muster run` makes it when people may enter (`proxy` in the configuration); --dir names another",
             )),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(cannot(&dir, &error)
+                .hint("name the directory that the log's files (`audit-START-NUMBER.jsonl`, `head.json`) are in")),
             Err(error) => Err(cannot(&dir, &error)),
         }
     }

@@ -11,8 +11,11 @@ use std::{path::Path, time::Duration};
 use muster_audit::{Event, Log, Micros, Outcome, Query, Settings, Subject, SubjectParts, search};
 use muster_model::Timestamp;
 
-use super::{filter::When, row};
-use crate::report::table::{ListFormat, table};
+use super::{Place, filter::When, row};
+use crate::{
+    cli::Common,
+    report::table::{ListFormat, table},
+};
 
 fn written(dir: &Path) {
     let log = Log::open(Settings::new(dir, "acme")).unwrap();
@@ -78,4 +81,15 @@ fn times_are_said_in_three_ways() {
     assert_eq!("2026-11-21".parse(), at(1_795_219_200));
     assert_eq!("2h".parse(), Ok(When::Ago(7200)));
     assert!("yesterday".parse::<When>().is_err());
+}
+
+#[test]
+fn a_file_in_place_of_the_directory_is_told_what_to_name() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let place = Place {
+        dir: Some(file.path().to_owned()),
+    };
+    let failure = place.find(&Common::default()).unwrap_err();
+    let hint = failure.next().unwrap();
+    assert!(hint.starts_with("name the directory"), "{hint}");
 }

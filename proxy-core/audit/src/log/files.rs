@@ -357,7 +357,7 @@ pub(super) fn line(scribe: &mut Scribe, event: &AdminEvent<'_>) -> Vec<u8> {
 
 /// The place in the log of a file's last whole line.
 fn last_chain(path: &std::path::Path) -> Option<Chain> {
-    let mut file = File::open(path).ok()?;
+    let mut file = files::read(path).ok()?;
     let len = file.metadata().ok()?.len();
     let mut tail = Vec::new();
     file.seek(io::SeekFrom::Start(len.saturating_sub(64 << 10)))

@@ -138,14 +138,14 @@ fn for_its_owner(dir: &Path) -> Result<(), AuditError> {
 /// Takes the lock, which this process then has for as long as the file is open.
 pub(super) fn lock(dir: &Path) -> Result<File, AuditError> {
     let path = dir.join(LOCK);
-    let mut file = OpenOptions::new()
+    let mut options = OpenOptions::new();
+    options
         .create(true)
         .truncate(false)
         .read(true)
         .write(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(AuditError::io("open", &path))?;
+        .mode(0o600);
+    let mut file = files::open(&path, &mut options).map_err(AuditError::io("open", &path))?;
     let mut locked = file.try_lock();
     for _ in 0..5 {
         // Whoever only looks whether somebody writes has it for a moment.
@@ -287,7 +287,10 @@ struct Scanned {
 fn scan(meta: &LogFile, path: &Path, known: Option<&Head>) -> io::Result<Scanned> {
     let mut current = Current {
         meta: meta.clone(),
-        file: Arc::new(OpenOptions::new().read(true).append(true).open(path)?),
+        file: Arc::new(files::open(
+            path,
+            OpenOptions::new().read(true).append(true),
+        )?),
         bytes: 0,
         lines: 0,
         began: Micros::default(),
@@ -336,7 +339,7 @@ fn repair(scan: Scanned, notes: &mut Vec<Note>) -> io::Result<Option<Scanned>> {
     let whole = scan.current.bytes;
     if scan.tail > 0 {
         let mut payload = Vec::new();
-        let mut file = File::open(&scan.path)?;
+        let mut file = files::read(&scan.path)?;
         io::Seek::seek(&mut file, io::SeekFrom::Start(whole))?;
         file.take(KEPT).read_to_end(&mut payload)?;
         scan.current.file.set_len(whole)?;

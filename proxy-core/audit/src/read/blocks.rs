@@ -3,6 +3,7 @@
 use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path};
 
 use super::{lines::LONGEST, search::Order};
+use crate::files;
 
 /// Bytes that are read at once. A longer line is read in a longer block.
 const BLOCK: u64 = 1 << 20;
@@ -17,7 +18,7 @@ pub(super) struct Blocks {
 
 impl Blocks {
     pub(super) fn open(path: &Path, order: Order) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = files::read(path)?;
         let end = file.metadata()?.len();
         Ok(Self {
             file,

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use crate::Kind;
+use crate::{Kind, files};
 
 /// The longest line that is read as one; what is longer is damage, and is read in pieces of this size.
 pub(crate) const LONGEST: u64 = 64 << 20;
@@ -24,7 +24,7 @@ pub(crate) struct Lines {
 impl Lines {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
-            file: BufReader::with_capacity(256 << 10, File::open(path)?),
+            file: BufReader::with_capacity(256 << 10, files::read(path)?),
             line: Vec::new(),
             at: 0,
             count: 0,

@@ -42,7 +42,7 @@ pub fn follow(dir: &Path, query: Query) -> io::Result<Follow> {
         part: Vec::new(),
     };
     if let Some(file) = files::list(dir)?.pop() {
-        let open = File::open(file.path(dir))?;
+        let open = files::read(&file.path(dir))?;
         follow.at = open.metadata()?.len();
         follow.open = Some((file, open));
     }
@@ -67,7 +67,7 @@ impl Follow {
                 return Ok(found.into());
             };
             self.read(&mut found)?;
-            let open = File::open(next.path(&self.dir))?;
+            let open = files::read(&next.path(&self.dir))?;
             self.open = Some((next, open));
             self.at = 0;
             self.part.clear();

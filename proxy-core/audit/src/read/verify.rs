@@ -4,7 +4,7 @@
 //! written anew. Whoever may write the directory can write all of it anew, and there is no key that would stop that;
 //! against it helps a link of the chain that was noted down elsewhere, which must still be in the log.
 
-use std::{collections::HashSet, fs::File, io, path::Path};
+use std::{collections::HashSet, io, path::Path};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -188,7 +188,7 @@ pub fn verify(dir: &Path, noted: &[String]) -> io::Result<Report> {
 
 /// Whether another process writes the log.
 fn is_running(dir: &Path) -> bool {
-    let locked = File::open(dir.join(LOCK)).map(|file| file.try_lock_shared().is_err());
+    let locked = files::read(&dir.join(LOCK)).map(|file| file.try_lock_shared().is_err());
     locked.unwrap_or(false)
 }
 

@@ -1,9 +1,10 @@
 //! What is done to a log is found.
 
 use proptest::prelude::*;
+use rustix::fs::{CWD, Mode, mkfifoat};
 
 use super::*;
-use crate::{Order, Query, Wrong, script, search, verify};
+use crate::{Order, Problem, Query, Wrong, script, search, verify};
 
 /// Changes the lines of one file.
 fn edit(path: &Path, change: impl FnOnce(&mut Vec<String>)) {
@@ -117,6 +118,55 @@ fn an_end_that_is_gone_is_missed_and_so_is_the_head() {
     let log = Log::open(Settings::new(&path, "acme")).unwrap();
     assert_eq!(log.close(LIMIT), Ended::Whole);
     assert!(matches!(problems(&path)[..], [(_, Wrong::Recorded { .. })]));
+}
+
+/// A pipe, a socket and a directory under the name of a file of the log: whoever reads or writes it names them, and waits for
+/// nobody.
+#[test]
+fn what_is_no_file_is_named_and_not_waited_for() {
+    type Make = fn(&Path);
+    let makes: [Make; 3] = [
+        |path| mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).unwrap(),
+        |path| drop(std::os::unix::net::UnixListener::bind(path).unwrap()),
+        |path| fs::create_dir(path).unwrap(),
+    ];
+    for make in makes {
+        let dir = tempfile::tempdir().unwrap();
+        let path = written(dir.path());
+        let follow = crate::follow(&path, Query::default());
+        let foreign = path.join("audit-20270101T000000Z-999999.jsonl");
+        make(&foreign);
+        let named = |error: String| assert!(error.contains("999999.jsonl"), "{error}");
+        let found = verify(&path, &[]).unwrap().problems;
+        assert!(
+            matches!(&found[..], [Problem { file, wrong: Wrong::Unreadable { why }, .. }]
+                if file.ends_with("999999.jsonl") && why.contains("does not belong there")),
+            "{found:?}"
+        );
+        let searched: Result<Vec<_>, _> = search(&path, Query::default()).unwrap().collect();
+        named(searched.unwrap_err().to_string());
+        named(crate::play(&path, SESSIONS[2].0).unwrap_err().to_string());
+        named(follow.unwrap().poll().unwrap_err().to_string());
+        named(
+            crate::follow(&path, Query::default())
+                .err()
+                .unwrap()
+                .to_string(),
+        );
+        let error = Log::open(Settings::new(&path, "acme")).unwrap_err();
+        named(error.to_string());
+        fs::rename(&foreign, dir.path().join("elsewhere")).unwrap();
+        for (name, wrong) in [("lock", vec![]), ("head.json", vec![(0, Wrong::NoHead)])] {
+            let (own, aside) = (path.join(name), dir.path().join(name));
+            fs::rename(&own, &aside).unwrap();
+            make(&own);
+            assert_eq!(problems(&path), wrong);
+            let error = Log::open(Settings::new(&path, "acme")).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+            fs::rename(&own, dir.path().join("foreign")).unwrap();
+            fs::rename(&aside, &own).unwrap();
+        }
+    }
 }
 
 #[test]
