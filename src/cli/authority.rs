@@ -31,8 +31,9 @@ use crate::{
 /// starting or ending, or another command is just done.
 const AGAIN: (u32, Duration) = (20, Duration::from_millis(50));
 
-/// How long a command waits until what it has done is written to the audit log.
-const LAST_EVENTS: Duration = Duration::from_secs(10);
+/// How long a command waits until what it has done is written to the audit log, and how long it tries again where that cannot be
+/// written: nobody makes room on a disk meanwhile.
+const LAST_EVENTS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(500));
 
 /// The authority, from wherever it can be had.
 pub enum Reached {
@@ -66,7 +67,8 @@ impl Own {
 
 impl Drop for Own {
     fn drop(&mut self) {
-        let ended = self.log.get().map(|log| log.close(LAST_EVENTS));
+        let (limit, again) = LAST_EVENTS;
+        let ended = self.log.get().map(|log| log.close_trying(limit, again));
         if let Some(Ended::Lost(_) | Ended::Unknown) = ended {
             let warning = "what was done could not be written to the audit log".to_owned();
             warn_of(&[warning]);

@@ -212,7 +212,13 @@ impl Log {
     /// Writes what is queued, brings it to the disk and ends. Pens and clones that are left are told that the log has
     /// ended.
     pub fn close(&self, limit: Duration) -> Ended {
-        match self.owner.shared.end(limit) {
+        self.close_trying(limit, limit)
+    }
+
+    /// The same, for who does not wait for somebody to make room: since it could not be written, it is tried `again` for so
+    /// long only.
+    pub fn close_trying(&self, limit: Duration, again: Duration) -> Ended {
+        match self.owner.shared.end(limit, again) {
             Some(0) => Ended::Whole,
             Some(lost) => Ended::Lost(lost),
             None => Ended::Unknown,
@@ -222,7 +228,8 @@ impl Log {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.shared.ask_to_end(Duration::from_secs(1));
+        let limit = Duration::from_secs(1);
+        self.shared.ask_to_end(limit, limit);
     }
 }
 

@@ -60,10 +60,17 @@ pub(super) struct Counts {
 pub(super) struct Progress {
     /// The last question to which all that was queued before is written.
     pub(super) answered: u64,
-    /// When to have ended.
-    pub(super) stop: Option<Instant>,
+    /// When to end.
+    pub(super) stop: Option<Stop>,
     /// It has ended, and so many events could not be written.
     pub(super) ended: Option<u64>,
+}
+
+/// When to end: at the latest, and how long a log that cannot be written is tried again.
+#[derive(Clone, Copy)]
+pub(super) struct Stop {
+    pub(super) until: Instant,
+    pub(super) again: Duration,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -199,8 +206,8 @@ impl Shared {
     }
 
     /// Has the writer end, and waits for it: how many events could not be written, if it ended in time.
-    pub(super) fn end(&self, limit: Duration) -> Option<u64> {
-        self.ask_to_end(limit);
+    pub(super) fn end(&self, limit: Duration, again: Duration) -> Option<u64> {
+        self.ask_to_end(limit, again);
         let progress = lock(&self.progress);
         let waited = self.moved.wait_timeout_while(
             progress,
@@ -211,15 +218,16 @@ impl Shared {
         progress.ended
     }
 
-    pub(super) fn ask_to_end(&self, limit: Duration) {
+    pub(super) fn ask_to_end(&self, limit: Duration, again: Duration) {
+        let until = Instant::now() + limit;
         lock(&self.progress)
             .stop
-            .get_or_insert(Instant::now() + limit);
+            .get_or_insert(Stop { until, again });
         self.is_awake();
         self.unpark();
     }
 
-    pub(super) fn stop(&self) -> Option<Instant> {
+    pub(super) fn stop(&self) -> Option<Stop> {
         lock(&self.progress).stop
     }
 

@@ -18,7 +18,7 @@ use serde_json::{Map, Value as Json};
 use super::{
     files,
     output::{Output, To, Wrote, object},
-    shared::{Shared, lock},
+    shared::{Shared, Stop, lock},
     sync::Syncer,
 };
 use crate::{Actor, AdminEvent, Kind, Value, kinds, read::lines, scribe::Scribe};
@@ -85,19 +85,25 @@ impl Writer {
 
     pub(super) fn run(mut self) {
         self.shared.is_written_by(thread::current());
+        let mut failing = None;
         loop {
             let question = self.shared.asked.load(Ordering::SeqCst);
             let stop = self.shared.stop();
             let took = self.round();
+            let now = Instant::now();
+            failing = took.is_err().then(|| failing.unwrap_or(now));
+            let given_up = |stop: Stop| {
+                now >= stop.until || failing.is_some_and(|since| now - since >= stop.again)
+            };
             match (took, stop) {
                 (Ok(true), _) if self.more => {}
                 (Ok(true), _) => thread::park_timeout(COLLECT),
-                (Ok(false), Some(until)) => return self.finish(until),
+                (Ok(false), Some(stop)) => return self.finish(stop.until),
                 (Ok(false), None) => {
                     self.shared.answer(question);
                     self.sleep();
                 }
-                (Err(()), Some(until)) if Instant::now() >= until => return self.finish(until),
+                (Err(()), Some(stop)) if given_up(stop) => return self.finish(stop.until),
                 (Err(()), _) => {
                     thread::park_timeout(self.retry);
                     self.retry = (self.retry * 2).min(LOOK);
