@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use muster_audit::{Actor, AdminEvent, Kind as Event, Log, Micros, Value, kinds};
+use muster_audit::{Actor, AdminEvent, Kind as Event, Log, Micros, NotWritten, Value, kinds};
 use muster_model::Timestamp;
 
 use super::{command::Kind, records::refused};
@@ -27,8 +27,30 @@ pub type Exact = fn() -> Micros;
 #[derive(Default)]
 pub(super) struct Teller {
     log: OnceLock<(Log, Exact)>,
-    /// The last failure, so that the service's log is not filled with it.
-    failing: Mutex<bool>,
+    /// What became of the last event, so that the service's log is not filled with it.
+    last: Mutex<Fate>,
+}
+
+/// What becomes of an event of something that is done already: from good to bad.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    /// It is recorded.
+    #[default]
+    Recorded,
+    /// It is recorded as soon as the log can be written again, if muster runs then.
+    Waits,
+    /// It is not recorded.
+    Lost,
+}
+
+impl Fate {
+    const fn of(told: &Result<(), NotWritten>) -> Self {
+        match told {
+            Ok(()) => Self::Recorded,
+            Err(NotWritten::Failing { kept: true, .. }) => Self::Waits,
+            Err(NotWritten::Failing { kept: false, .. } | NotWritten::Busy) => Self::Lost,
+        }
+    }
 }
 
 impl Teller {
@@ -57,12 +79,25 @@ impl Teller {
         let Some((log, exact)) = self.log.get() else {
             return;
         };
-        let failed = log.emit(&event.exactly(exact())).err();
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(why) = failed.as_ref().filter(|_| !*failing) {
-            tracing::error!(%why, "an event of the authority could not be written to the audit log");
+        let told = log.emit(&event.exactly(exact()));
+        let news = self.news(Fate::of(&told));
+        match (news, told.err()) {
+            (Some(Fate::Waits), Some(why)) => tracing::warn!(
+                %why,
+                "events of the authority wait until the audit log can be written again; they are kept as long as muster runs"
+            ),
+            (Some(Fate::Lost), Some(why)) => {
+                tracing::error!(%why, "an event of the authority is not in the audit log");
+            }
+            _ => {}
         }
-        *failing = failed.is_some();
+    }
+
+    /// What is to be said of an event: nothing when the one before had it no better.
+    fn news(&self, fate: Fate) -> Option<Fate> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *last, fate);
+        (fate > before).then_some(fate)
     }
 }
 
@@ -97,5 +132,34 @@ pub(super) const fn of_record(kind: Kind, was_there: bool, removed: bool) -> &'s
         (Kind::Db, true, _) => &kinds::DB_UPDATE,
         (Kind::Db, false, _) => &kinds::DB_CREATE,
         (Kind::CertAuthority, _, _) => &kinds::AUTHORITY_ROTATED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_waits_is_not_called_lost_and_what_is_lost_is() {
+        let failing = |kept| {
+            let why = Arc::from("cannot write");
+            Err(NotWritten::Failing { why, kept })
+        };
+        let teller = Teller::default();
+        let news = [
+            (Ok(()), None),
+            (failing(true), Some(Fate::Waits)),
+            (failing(true), None),
+            (failing(false), Some(Fate::Lost)),
+            (Err(NotWritten::Busy), None),
+            (failing(true), None),
+            (Ok(()), None),
+            (failing(true), Some(Fate::Waits)),
+        ];
+        for (told, said) in news {
+            assert_eq!(teller.news(Fate::of(&told)), said, "{told:?}");
+        }
     }
 }
