@@ -1,4 +1,5 @@
-//! `INSERT INTO users (name, password) VALUES ('bob', 'secret')`: a value whose column says that it is a secret.
+//! `INSERT INTO users (name, password) VALUES ('bob', 'secret')`: a value whose column says that it is a secret. With a
+//! SELECT in place of VALUES, which one that is is not looked for: all literals of it go.
 
 use std::ops::Range;
 
@@ -22,14 +23,16 @@ pub(super) fn values(text: &[u8], tokens: &[Token], masks: &mut Vec<Range<usize>
         .filter(|token| token.kind != Kind::Comment)
         .peekable();
     let mut bound = false;
-    while rest
-        .by_ref()
-        .any(|token| is(token, &[b"insert", b"replace"]))
-    {
+    while let Some(verb) = rest.find(|token| is(token, &[b"insert", b"replace"])) {
+        // CREATE OR REPLACE FUNCTION, and the function replace().
+        let inserts =
+            is(verb, &[b"insert"]) || rest.peek().is_some_and(|token| is(token, &[b"into"]));
         // The table's name, and the list of columns if there is one.
-        let list = rest
-            .by_ref()
-            .take_while(|token| !is(token, &[b"values", b"value", b"select", b"default"]));
+        let mut selects = false;
+        let list = rest.by_ref().take_while(|token| {
+            selects = is(token, &[b"select"]);
+            !selects && !is(token, &[b"values", b"value", b"default"])
+        });
         let mut depth = 0_usize;
         let mut column = 0_usize;
         let mut secret = Vec::new();
@@ -45,6 +48,17 @@ pub(super) fn values(text: &[u8], tokens: &[Token], masks: &mut Vec<Range<usize>
             }
         }
         if secret.is_empty() {
+            continue;
+        }
+        if selects && inserts {
+            for token in rest.by_ref() {
+                match token.kind {
+                    Kind::Punct(b';') => break,
+                    Kind::Placeholder => bound = true,
+                    Kind::Text | Kind::Dollar => masks.push(token.inner.clone()),
+                    _ => {}
+                }
+            }
             continue;
         }
         // They are in order. A list of thousands must not be gone through for each of thousands of values.

@@ -3,6 +3,7 @@
 //! Almost every statement has none. A look for the few letters that all of the rules need tells that, in some
 //! nanoseconds; only what does not pass it is read.
 
+mod expressions;
 mod insert;
 mod lex;
 mod literals;

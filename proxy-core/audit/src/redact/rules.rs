@@ -6,10 +6,11 @@
 use std::ops::Range;
 
 use super::{
+    expressions::{Expressions, Role},
     insert,
     lex::{Dialect, Kind, Token, is_word, lex},
     scan::{self, contains, position, seen, span},
-    strings::{pairs, urls},
+    strings::{Elsewhere, pairs, urls},
 };
 
 /// What was found.
@@ -107,6 +108,7 @@ impl Search<'_, '_> {
         let about_users = self.is_about_users(&tokens);
         let mut identified = false;
         let mut assignment = 0;
+        let mut expressions = Expressions::default();
         self.found.bound |= insert::values(self.text, &tokens, &mut self.found.masks);
         for (index, token) in tokens.iter().enumerate() {
             let before = index.checked_sub(1).and_then(|at| tokens.get(at));
@@ -129,21 +131,30 @@ impl Search<'_, '_> {
             if identified && literal && !is_host(before) && !is_host(after) {
                 self.found.masks.push(token.inner.clone());
             }
+            let mut elsewhere = Elsewhere::default();
             match token.kind {
                 Kind::Dollar if depth < DEEPEST && is_suspicious(self.bytes(&token.inner)) => {
-                    pairs(self.text, token.inner.clone(), &mut self.found.masks);
+                    elsewhere = pairs(self.text, token.inner.clone(), &mut self.found.masks);
                     pieces |= self.sql(token.inner.clone(), depth + 1);
                 }
                 Kind::Text | Kind::Quoted | Kind::Dollar | Kind::Comment
                     if is_suspicious(self.bytes(&token.inner)) =>
                 {
-                    pairs(self.text, token.inner.clone(), &mut self.found.masks);
+                    elsewhere = pairs(self.text, token.inner.clone(), &mut self.found.masks);
                     if token.kind != Kind::Comment {
                         pieces |= self.quoted_sql(token.inner.clone());
                     }
                 }
                 _ => {}
             }
+            let role = self.role(token, elsewhere);
+            expressions.see(self.text, token, role, after);
+        }
+        expressions.end();
+        self.found.masks.append(&mut expressions.masks);
+        self.found.bound |= expressions.bound;
+        if self.found.bound {
+            self.executed(&tokens);
         }
         if pieces {
             let literals = tokens.iter().filter(|token| token.kind == Kind::Text);
@@ -156,6 +167,37 @@ impl Search<'_, '_> {
             self.found.bound = true;
         }
         pieces
+    }
+
+    /// `PREPARE p AS UPDATE users SET password = $1; EXECUTE p('secret')`: values of a statement that takes a secret.
+    fn executed(&mut self, tokens: &[Token]) {
+        let (mut prepared, mut executes) = (false, false);
+        for token in tokens {
+            seen(1);
+            let is = |word: &[u8]| self.bytes(&token.all).eq_ignore_ascii_case(word);
+            match token.kind {
+                Kind::Word if is(b"prepare") => prepared = true,
+                Kind::Word if is(b"execute") => executes = prepared,
+                Kind::Punct(b';') => executes = false,
+                Kind::Text | Kind::Dollar | Kind::Number if executes => {
+                    self.found.masks.push(token.inner.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What a token is to the expression that it is in.
+    fn role(&self, token: &Token, elsewhere: Elsewhere) -> Role {
+        let bytes = self.bytes(&token.inner);
+        match token.kind {
+            Kind::Word | Kind::Quoted if is_secret(bytes) => Role::Name,
+            Kind::Text | Kind::Dollar if elsewhere.all => Role::Open,
+            Kind::Text | Kind::Dollar if elsewhere.rest => Role::Tail,
+            Kind::Text | Kind::Dollar if is_name(bytes) && is_secret(bytes) => Role::Key,
+            Kind::Text | Kind::Dollar | Kind::Quoted => Role::Literal,
+            _ => Role::Other,
+        }
     }
 
     fn is_about_users(&self, tokens: &[Token]) -> bool {
@@ -343,6 +385,11 @@ pub(super) fn is_secret(name: &[u8]) -> bool {
         || ends(b"secret_access_key")
         || ends(b"secret_key")
         || ends(b"session_token")
+}
+
+/// Whether a literal could be the name of something, or a path of names: `{user,password}`.
+fn is_name(text: &[u8]) -> bool {
+    span(text, |byte| is_word(byte) || b".,{}\"-$".contains(&byte)) == text.len()
 }
 
 fn is_suspicious(text: &[u8]) -> bool {

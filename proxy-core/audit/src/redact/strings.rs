@@ -7,8 +7,18 @@ use super::{
     scan::{find, position, seen, span},
 };
 
+/// Where the value of a pair may be, besides in the pair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Elsewhere {
+    /// There is none in it, or a placeholder: it comes from another literal.
+    pub(super) all: bool,
+    /// It ends where the text ends: there may be more of it in the next literal.
+    pub(super) rest: bool,
+}
+
 /// Masks the values of `password=secret` and `"password": "secret"` in what may be a connection string.
-pub(super) fn pairs(text: &[u8], range: Range<usize>, masks: &mut Vec<Range<usize>>) {
+pub(super) fn pairs(text: &[u8], range: Range<usize>, masks: &mut Vec<Range<usize>>) -> Elsewhere {
+    let mut elsewhere = Elsewhere::default();
     let get = |range: Range<usize>| text.get(range).unwrap_or(&[]);
     for word in [&b"passw"[..], b"pwd", b"secret_", b"session_token"] {
         let mut from = range.start;
@@ -45,10 +55,22 @@ pub(super) fn pairs(text: &[u8], range: Range<usize>, masks: &mut Vec<Range<usiz
             } else {
                 find(rest, &end).unwrap_or(rest.len())
             };
+            let value = rest.get(..end).unwrap_or(rest);
+            // SQL in a literal, with a call or a list of values.
+            let end = if quote == 0 && memchr::memchr(b'(', value).is_some() {
+                rest.len()
+            } else {
+                end
+            };
+            seen(value.len());
+            elsewhere.all |=
+                value.is_empty() || value.first().is_some_and(|byte| b"%$?:@".contains(byte));
+            elsewhere.rest |= start + end == range.end;
             masks.push(start..start + end);
             from = start + end;
         }
     }
+    elsewhere
 }
 
 /// The length of a value without quotes in a connection string: to the next blank that is not escaped.
