@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::{
     lex::{Kind, Token},
-    rules::is_secret,
+    names::is_secret_name,
     scan::seen,
 };
 
@@ -41,7 +41,7 @@ pub(super) fn values(text: &[u8], tokens: &[Token], masks: &mut Vec<Range<usize>
                 Kind::Punct(b'(') => depth += 1,
                 Kind::Punct(b')') => depth = depth.saturating_sub(1),
                 Kind::Punct(b',') if depth == 1 => column += 1,
-                Kind::Word | Kind::Quoted if depth == 1 && is_secret(bytes(token)) => {
+                Kind::Word | Kind::Quoted if depth == 1 && is_secret_name(text, token) => {
                     secret.push(column)
                 }
                 _ => {}

@@ -7,8 +7,10 @@ mod expressions;
 mod insert;
 mod lex;
 mod literals;
+mod names;
 mod rules;
 mod scan;
+mod spelled;
 mod strings;
 #[cfg(test)]
 mod tests;
@@ -141,8 +143,36 @@ enum Look {
     Words,
 }
 
-/// A look at the letters that are in every word of the rules and in few others.
+/// A look at the text, and at what it may be another spelling of.
 fn look(text: &[u8]) -> Look {
+    match look_plainly(text) {
+        Look::Words => Look::Words,
+        // A password that another literal or a value has.
+        Look::Address
+            if [&b":%"[..], b":'", b":$"]
+                .iter()
+                .any(|part| has(text, part)) =>
+        {
+            Look::Words
+        }
+        seen => {
+            let readings = spelled::readings_of_statement(text);
+            let hidden = |text: &Vec<u8>| look_plainly(text) != Look::Nothing;
+            if readings.iter().any(hidden) {
+                Look::Words
+            } else {
+                seen
+            }
+        }
+    }
+}
+
+fn has(text: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(text, part).is_some()
+}
+
+/// A look at the letters that are in every word of the rules and in few others.
+fn look_plainly(text: &[u8]) -> Look {
     let is = |start: Option<usize>, word: &[u8]| {
         start
             .and_then(|start| text.get(start..start + word.len()))

@@ -9,8 +9,10 @@ use super::{
     expressions::{Expressions, Role},
     insert,
     lex::{Dialect, Kind, Token, is_word, lex},
+    names::{count, is_name, is_secret, is_secret_name, is_suspicious, is_unicode},
     scan::{self, contains, position, seen, span},
-    strings::{Elsewhere, pairs, urls},
+    spelled::{join, readings, runs},
+    strings::{Elsewhere, is_open_url, pairs, urls},
 };
 
 /// What was found.
@@ -23,7 +25,7 @@ pub(super) struct Found {
 }
 
 /// Literals within literals that are looked into.
-const DEEPEST: usize = 4;
+pub(super) const DEEPEST: usize = 4;
 
 /// Looks for secrets. `cut` says that the text is only the beginning of one; `words` that there are words in it that
 /// secrets follow, and not just an address.
@@ -38,6 +40,7 @@ pub(super) fn find(text: &[u8], cut: bool, words: bool) -> Found {
             text,
             dialect,
             found: &mut found,
+            cut,
             without_blank: 0..0,
         }
         .sql(0..text.len(), 0);
@@ -55,9 +58,13 @@ pub(super) fn find_in_value(text: &[u8], cut: bool, words: bool) -> Found {
             text,
             dialect: Dialect::Standard,
             found: &mut found,
+            cut,
             without_blank: 0..0,
         }
         .quoted_sql(0..text.len());
+        if readings(text, false).any(|text| count(&text, cut) > 0) {
+            found.masks.push(0..text.len());
+        }
     }
     found
 }
@@ -66,12 +73,14 @@ struct Search<'t, 'f> {
     text: &'t [u8],
     dialect: Dialect,
     found: &'f mut Found,
+    /// The text is only the beginning of one.
+    cut: bool,
     /// The last stretch of the text in which a blank was looked for, up to where there is one.
     without_blank: Range<usize>,
 }
 
 /// Words that may stand between the word and its secret.
-const BETWEEN: [&[u8]; 16] = [
+const BETWEEN: [&[u8]; 17] = [
     b"encrypted",
     b"unencrypted",
     b"as",
@@ -88,6 +97,7 @@ const BETWEEN: [&[u8]; 16] = [
     b"password",
     b"concat",
     b"quote_literal",
+    b"uescape",
 ];
 
 /// Words after PASSWORD that are none.
@@ -119,7 +129,7 @@ impl Search<'_, '_> {
                     identified = true;
                     self.found.bound = true;
                 }
-                Kind::Word | Kind::Quoted if !identified && is_secret(self.bytes(&token.inner)) => {
+                Kind::Word | Kind::Quoted if !identified && is_secret_name(self.text, token) => {
                     self.value(&tokens, index + 1, about_users, &mut assignment);
                 }
                 _ => {}
@@ -133,7 +143,8 @@ impl Search<'_, '_> {
             }
             let mut elsewhere = Elsewhere::default();
             match token.kind {
-                Kind::Dollar if depth < DEEPEST && is_suspicious(self.bytes(&token.inner)) => {
+                // What is spelled in another way is found in it alone.
+                Kind::Dollar if depth < DEEPEST => {
                     elsewhere = pairs(self.text, token.inner.clone(), &mut self.found.masks);
                     pieces |= self.sql(token.inner.clone(), depth + 1);
                 }
@@ -147,9 +158,12 @@ impl Search<'_, '_> {
                 }
                 _ => {}
             }
-            let role = self.role(token, elsewhere);
+            let role = self
+                .hidden(token)
+                .unwrap_or_else(|| self.role(token, elsewhere));
             expressions.see(self.text, token, role, after);
         }
+        self.runs(&tokens);
         expressions.end();
         self.found.masks.append(&mut expressions.masks);
         self.found.bound |= expressions.bound;
@@ -191,12 +205,52 @@ impl Search<'_, '_> {
     fn role(&self, token: &Token, elsewhere: Elsewhere) -> Role {
         let bytes = self.bytes(&token.inner);
         match token.kind {
-            Kind::Word | Kind::Quoted if is_secret(bytes) => Role::Name,
+            Kind::Word | Kind::Quoted if is_secret_name(self.text, token) => Role::Name,
             Kind::Text | Kind::Dollar if elsewhere.all => Role::Open,
+            Kind::Text if is_open_url(bytes) => Role::Open,
             Kind::Text | Kind::Dollar if elsewhere.rest => Role::Tail,
             Kind::Text | Kind::Dollar if is_name(bytes) && is_secret(bytes) => Role::Key,
             Kind::Text | Kind::Dollar | Kind::Quoted => Role::Literal,
             _ => Role::Other,
+        }
+    }
+
+    /// Masks a literal in which a word is spelled in another way. What it is to its expression then.
+    fn hidden(&mut self, token: &Token) -> Option<Role> {
+        if !token.is_literal() && token.kind != Kind::Quoted {
+            return None;
+        }
+        let unicode = is_unicode(self.text, token);
+        let at_end = self.cut && token.inner.end == self.text.len();
+        let reading = readings(self.bytes(&token.inner), unicode);
+        let reading = { reading }.find(|text| count(text, at_end) > 0)?;
+        self.found.masks.push(token.inner.clone());
+        if token.kind == Kind::Quoted {
+            return None;
+        }
+        let elsewhere = pairs(&reading, 0..reading.len(), &mut Vec::new());
+        Some(if elsewhere.all {
+            Role::Open
+        } else if elsewhere.rest {
+            Role::Tail
+        } else if is_name(&reading) {
+            Role::Key
+        } else {
+            Role::Literal
+        })
+    }
+
+    /// Masks literals where a word or an address goes from one into the next.
+    fn runs(&mut self, tokens: &[Token]) {
+        let unicode = tokens.iter().any(|token| is_unicode(self.text, token));
+        for run in runs(tokens) {
+            let joined = join(self.text, &run);
+            let at_end = self.cut && run.last().is_some_and(|last| last.end == self.text.len());
+            let apart: usize = run.iter().map(|part| count(self.bytes(part), false)).sum();
+            let more = |text: &[u8]| count(text, at_end) > apart;
+            if more(&joined) || readings(&joined, unicode).any(|text| more(&text)) {
+                self.found.masks.extend(run);
+            }
         }
     }
 
@@ -368,38 +422,4 @@ impl Search<'_, '_> {
         }
         pieces
     }
-}
-
-/// Whether the name of a column, an option or a setting says that its value is a secret.
-pub(super) fn is_secret(name: &[u8]) -> bool {
-    let name = name.to_ascii_lowercase();
-    let ends = |end: &[u8]| name.ends_with(end);
-    if [&b"password_encryption"[..], b"passwords"]
-        .iter()
-        .any(|end| ends(end))
-    {
-        return false;
-    }
-    contains(&name, b"passw")
-        || ends(b"pwd")
-        || ends(b"secret_access_key")
-        || ends(b"secret_key")
-        || ends(b"session_token")
-}
-
-/// Whether a literal could be the name of something, or a path of names: `{user,password}`.
-fn is_name(text: &[u8]) -> bool {
-    span(text, |byte| is_word(byte) || b".,{}\"-$".contains(&byte)) == text.len()
-}
-
-fn is_suspicious(text: &[u8]) -> bool {
-    [
-        &b"passw"[..],
-        b"pwd",
-        b"identified",
-        b"secret_",
-        b"session_token",
-    ]
-    .iter()
-    .any(|word| contains(text, word))
 }

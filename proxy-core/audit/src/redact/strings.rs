@@ -88,6 +88,23 @@ fn bare_len(rest: &[u8]) -> usize {
     rest.len()
 }
 
+/// Whether the password of an address in a literal comes from elsewhere: `scheme://user:%s@host`, `scheme://user:`.
+pub(super) fn is_open_url(text: &[u8]) -> bool {
+    let Some(start) = memchr::memmem::rfind(text, b"://") else {
+        return false;
+    };
+    let rest = text.get(start + 3..).unwrap_or(&[]);
+    let len = span(rest, |byte| {
+        byte != b':' && byte != b'/' && !byte.is_ascii_whitespace()
+    });
+    match rest.get(len..) {
+        Some([b':', password @ ..]) => {
+            password.is_empty() || password.first().is_some_and(|byte| b"%$?{".contains(byte))
+        }
+        _ => false,
+    }
+}
+
 /// Masks the password of `scheme://user:password@host`, wherever it is.
 pub(super) fn urls(text: &[u8], cut: bool, masks: &mut Vec<Range<usize>>) {
     // Where what may be a URL ends, and the last `@` in it: the same for every `://` up to there.
