@@ -271,7 +271,8 @@ kinds! {
         "the log is not as it was left: something was taken away or changed while nobody wrote it",
         ["file", "error", "expected_seq", "expected_chain", "found_seq", "found_chain"];
     LOG_SKIPPED = "MAU04W" "audit.log.skipped",
-        "events that are not in the log, as it could not be written: of sessions of best effort, of others at their end, and what still waited when muster ended", ["count"];
+        "events that are not in the log, as it could not be written: of sessions of best effort, of others at their end, \
+         and what still waited when muster ended", ["count"];
     LOG_RECOVERED = "MAU05W" "audit.log.recovered", "the log could be written again; what was queued follows",
         ["error", "start_time", "end_time"];
     FILE_START = "MAU10I" "audit.file.start", "the first line of every file",

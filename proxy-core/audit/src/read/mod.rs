@@ -5,6 +5,7 @@
 mod blocks;
 pub(crate) mod lines;
 mod play;
+mod report;
 mod search;
 mod tail;
 mod text;
@@ -15,7 +16,8 @@ mod tests;
 
 pub use self::{
     play::{Scene, play, script},
+    report::{Note, Problem, Report, Wrong},
     search::{Found, Matches, Order, Query, search},
     tail::{Follow, follow},
-    verify::{Note, Problem, Report, Wrong, verify},
+    verify::verify,
 };
