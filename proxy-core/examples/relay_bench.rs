@@ -13,7 +13,7 @@ use muster_proxy::{
     engine::{Record, Relay as _},
     engines::postgres::{
         codec::put,
-        relay::{Relay, Settings},
+        relay::{Encoding, Relay, Settings},
     },
 };
 
@@ -69,6 +69,7 @@ fn relay() -> Relay {
         max_statement: 64 * 1024,
         replication: false,
         transaction: b'I',
+        encoding: Encoding::Plain,
     })
 }
 

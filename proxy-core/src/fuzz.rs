@@ -11,7 +11,7 @@ use muster_model::Timestamp;
 use crate::{
     engine::{Record, Relay as _},
     engines::postgres::{
-        relay::{Relay, Settings},
+        relay::{Encoding, Relay, Settings},
         start::{Channel, MAX_PACKET, Next, Start},
     },
     trust,
@@ -84,6 +84,7 @@ pub fn messages(data: &[u8]) {
         max_statement: usize::from(*how) * 64,
         replication: how & 1 == 1,
         transaction: b'I',
+        encoding: Encoding::Plain,
     });
     let mut lines = Lines {
         busy: *busy,

@@ -67,6 +67,44 @@ fn psql_runs_statements_and_reads_errors() {
     }
 }
 
+/// The second byte of a character is a backslash here, and not the escape of the quote behind it.
+#[test]
+fn what_is_said_in_an_encoding_that_cannot_be_read_is_not_recorded() {
+    let bed = bed();
+    let user = bed.person(|_| {});
+    let certificate = bed.login(&user, "app");
+    let mut script = tempfile::NamedTempFile::new().unwrap();
+    script
+        .write_all(
+            b"create temp table acc (note text, password text);\n\
+              insert into acc (note, password) values (E'\x83\x5c', 'hunter2');\n\
+              set client_encoding to utf8;\n\
+              select password, 'shown' from acc;\n",
+        )
+        .unwrap();
+    let output = bed
+        .psql(Some(&certificate), "")
+        .env("PGCLIENTENCODING", "SJIS")
+        .arg("-f")
+        .arg(script.path())
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "hunter2|shown\n",
+        "{output:?}"
+    );
+    let events = bed.events_of(&user);
+    let statements: Vec<_> = events
+        .iter()
+        .filter_map(|event| event["db_query"].as_str())
+        .collect();
+    assert_eq!(
+        statements,
+        ["***", "***", "***", "select password, 'shown' from acc;"]
+    );
+}
+
 #[test]
 fn prepared_statements_pipelines_and_transactions_work() {
     let bed = bed();

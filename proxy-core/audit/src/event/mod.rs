@@ -13,7 +13,10 @@ pub use self::{
     admin::{Actor, AdminEvent},
     kinds::{KINDS, Kind},
 };
-use crate::{redact::Sensitive, time::Micros};
+use crate::{
+    redact::{MASK, Sensitive},
+    time::Micros,
+};
 
 /// One thing that happened in a session. It borrows everything: it is made, written and forgotten.
 ///
@@ -162,9 +165,18 @@ pub struct Statement<'a> {
     pub(crate) text: &'a [u8],
     pub(crate) length: u64,
     pub(crate) digest: Option<[u8; 32]>,
+    pub(crate) hidden: bool,
 }
 
 impl<'a> Statement<'a> {
+    /// A statement of which cannot be told what in it is a secret: nothing of it is recorded.
+    pub const fn hidden() -> Self {
+        Self {
+            hidden: true,
+            ..Self::whole(MASK.as_bytes())
+        }
+    }
+
     /// A statement that is there as a whole. What is longer than the log's limit is cut by it, and gets its length
     /// and SHA-256.
     pub const fn whole(text: &'a [u8]) -> Self {
@@ -172,6 +184,7 @@ impl<'a> Statement<'a> {
             text,
             length: text.len() as u64,
             digest: None,
+            hidden: false,
         }
     }
 
@@ -182,6 +195,7 @@ impl<'a> Statement<'a> {
             text: prefix,
             length,
             digest,
+            hidden: false,
         }
     }
 

@@ -52,6 +52,11 @@ pub(super) fn statement(
     statement: &Statement<'_>,
     limits: Limits,
 ) -> Sensitive {
+    if statement.hidden {
+        to.bytes(names.text, MASK.as_bytes());
+        to.flag(names.redacted, true);
+        return Sensitive::Yes;
+    }
     let text = cut(statement.text, limits.statement);
     let truncated = statement.length > text.len() as u64;
     let Redacted {

@@ -244,6 +244,7 @@ async fn linked(
         max_statement: shared.parts.audit.settings().max_statement,
         replication: startup.replication != Wire::No,
         transaction: link.ready.transaction,
+        encoding: relay::Encoding::at_start(&link.ready.greeting, &startup.parameters),
     });
     Ok(Linked {
         server: link.leg,

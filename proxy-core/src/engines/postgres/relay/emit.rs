@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use muster_audit::{Direction, Event, Micros, NotWritten, Outcome};
 
 use super::{
-    Copy, Settings,
+    Copy, Encoding, Settings,
     done::{Done, SKIPPED},
     events::{PASSED_OVER, without_text},
     names::Names,
-    queue::{Kind, Queue},
+    queue::{Kind, Queue, Waiting},
 };
 use crate::engine::Record;
 
@@ -66,7 +66,7 @@ impl Core {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
             settings,
-            queue: Queue::default(),
+            queue: Queue::new(settings.encoding),
             names: Names::default(),
             copy: Copy::default(),
             copy_finished: 0,
@@ -150,10 +150,13 @@ impl Core {
                 Ok(())
             }
             Action::Loose => {
-                let outcome = Outcome {
+                let mut outcome = Outcome {
                     duration_us: 0,
                     ..self.done.outcome(self.done.at)
                 };
+                if self.queue.encoding() == Encoding::Ambiguous {
+                    outcome = without_text(outcome);
+                }
                 record.write(
                     self.done.at,
                     &Event::Result {
@@ -193,10 +196,13 @@ impl Core {
             ),
         };
         let since = self.queue.head().map_or(self.done.at, |head| head.at);
-        let outcome = known.then(|| Outcome {
+        let mut outcome = known.then(|| Outcome {
             rows: self.done.last_rows,
             ..self.done.outcome(since)
         });
+        if self.queue.head().is_some_and(Waiting::is_hidden) {
+            outcome = outcome.map(without_text);
+        }
         record.write(
             self.done.at,
             &Event::CopyEnd {
@@ -236,8 +242,9 @@ impl Core {
             return Ok(());
         };
         let mut outcome = self.done.outcome(waiting.at);
-        if matches!(waiting.kind, Kind::Query | Kind::Execute | Kind::Bind)
-            && self.is_sensitive(waiting)
+        if waiting.is_hidden()
+            || matches!(waiting.kind, Kind::Query | Kind::Execute | Kind::Bind)
+                && self.is_sensitive(waiting)
         {
             outcome = without_text(outcome);
         }

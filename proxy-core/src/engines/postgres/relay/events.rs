@@ -19,6 +19,9 @@ pub(super) const PASSED_OVER: usize = usize::MAX;
 impl Core {
     /// Whether an error of this one may quote what nobody may read. One of Bind quotes a value, so that has to be known.
     pub(super) fn is_sensitive(&self, waiting: &Waiting) -> bool {
+        if waiting.is_hidden() {
+            return true;
+        }
         let (name, text) = self.queue.texts(waiting);
         let sensitive = match waiting.kind {
             Kind::Query if waiting.shed => waiting.sensitive,
@@ -44,6 +47,12 @@ impl Core {
         record: &mut dyn Record,
     ) -> Result<u64, NotWritten> {
         let (name, text) = self.queue.texts(waiting);
+        // The database's errors are in the client's encoding as well.
+        let outcome = if waiting.is_hidden() {
+            outcome.map(without_text)
+        } else {
+            outcome
+        };
         let write = |record: &mut dyn Record, event: Event<'_>| record.write(waiting.at, &event);
         match waiting.kind {
             Kind::Query => {
@@ -70,7 +79,11 @@ impl Core {
             }
             Kind::Bind => {
                 let (portal, statement, values) = bind(text).unwrap_or_default();
-                let sensitive = self.sensitivity(index, statement);
+                let sensitive = if waiting.is_hidden() {
+                    Sensitive::Yes
+                } else {
+                    self.sensitivity(index, statement)
+                };
                 let bound = Bound::read(values, waiting.cut).filter(Bound::fits);
                 let parameters = bound.as_ref().map(|bound| Parameters {
                     values: bound,
@@ -121,7 +134,11 @@ impl Core {
                 let bound = Bound::read(text, waiting.cut).filter(Bound::fits);
                 let arguments = bound.as_ref().map(|bound| Parameters {
                     values: bound,
-                    sensitive: Sensitive::No,
+                    sensitive: if waiting.is_hidden() {
+                        Sensitive::Yes
+                    } else {
+                        Sensitive::No
+                    },
                 });
                 write(
                     record,
@@ -152,7 +169,9 @@ impl Core {
             };
             let (name, text) = self.queue.texts(waiting);
             if name == statement {
-                return if waiting.shed {
+                return if waiting.is_hidden() {
+                    Sensitive::Yes
+                } else if waiting.shed {
                     waiting.sensitive
                 } else {
                     Redaction::of(text)

@@ -18,6 +18,7 @@
 mod client;
 mod done;
 mod emit;
+mod encoding;
 mod events;
 mod frames;
 mod long;
@@ -30,6 +31,8 @@ mod values;
 pub(crate) mod tests;
 
 use muster_audit::{Direction, Micros, NotWritten};
+
+pub use self::encoding::Encoding;
 
 use self::{client::ClientSide, emit::Emit, frames::Frames, long::Long, server::ServerSide};
 use super::{
@@ -47,6 +50,8 @@ pub struct Settings {
     pub replication: bool,
     /// What the database said of the transaction when it was [ready](super::server::Ready).
     pub transaction: u8,
+    /// How the client's bytes are to be read when it begins.
+    pub encoding: Encoding,
 }
 
 /// The relay of one session.

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, ops::Range};
 
 use muster_audit::{Micros, Redaction, Sensitive, Statement};
 
-use super::client::bind;
+use super::{client::bind, encoding::Encoding};
 
 /// The most messages that may wait for their answers before no more are taken from the client. Well above the 1,638 that
 /// a server answers before it sends the first answer out (its buffer has 8 KiB, an answer at least five bytes), so that
@@ -67,6 +67,8 @@ pub(super) struct Waiting {
     pub(super) shed: bool,
     /// What was said of the statement that was let go of.
     pub(super) sensitive: Sensitive,
+    /// How its texts are to be read.
+    encoding: Encoding,
     /// The event's number.
     pub(super) ei: u64,
     /// How many rows are asked for; a function's number.
@@ -77,9 +79,18 @@ pub(super) struct Waiting {
     name: u32,
 }
 
+impl Waiting {
+    /// Whether nobody can tell what of its texts is a secret, so that nothing of them is recorded.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.encoding == Encoding::Ambiguous
+    }
+}
+
 /// The queue.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
+    /// How what the client sends now is to be read.
+    encoding: Encoding,
     waiting: VecDeque<Waiting>,
     /// How many went before the first one that waits.
     popped: u64,
@@ -91,6 +102,27 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    pub(super) fn new(encoding: Encoding) -> Self {
+        Self {
+            encoding,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// The client's encoding is another one from somewhere in what waits on. What was read before stays what it was.
+    pub(super) fn change_encoding(&mut self, encoding: Encoding) {
+        if encoding == Encoding::Ambiguous && self.encoding != encoding {
+            for waiting in &mut self.waiting {
+                waiting.encoding = encoding;
+            }
+        }
+        self.encoding = encoding;
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= MAX_WAITING
     }
@@ -123,7 +155,11 @@ impl Queue {
                     } else {
                         text
                     };
-                    waiting.sensitive = Redaction::of(text);
+                    waiting.sensitive = if waiting.is_hidden() {
+                        Sensitive::Yes
+                    } else {
+                        Redaction::of(text)
+                    };
                 }
                 Kind::Bind => {
                     let names = bind(text).map_or(0, |(_, _, values)| text.len() - values.len());
@@ -208,6 +244,7 @@ impl Queue {
             shed: false,
             sensitive: Sensitive::No,
             started: false,
+            encoding: self.encoding,
             cut,
             ei: 0,
             number,
@@ -253,6 +290,9 @@ impl Queue {
 
     /// The statement of a `Query` or `Parse`.
     pub(super) fn statement(&self, of: &Waiting) -> Statement<'_> {
+        if of.is_hidden() {
+            return Statement::hidden();
+        }
         let (_, text) = self.texts(of);
         if !of.cut {
             return Statement::whole(text);

@@ -1,6 +1,6 @@
 //! What a database answers, walked by its headers, and which message of the client it answers.
 
-use muster_audit::{Direction, Micros, Redaction};
+use muster_audit::{Direction, Micros, Redaction, Sensitive};
 
 use super::{
     super::{
@@ -10,6 +10,7 @@ use super::{
     Copy,
     client::bind,
     emit::{Action, Core},
+    encoding::{Encoding, MAX_STATUS},
     frames::{Collect, Message, Want},
     names::Prepared,
     queue::{Kind, cut_statement},
@@ -26,7 +27,8 @@ pub(super) struct ServerSide;
 impl Collect for ServerSide {
     fn begin(&mut self, tag: u8, length: usize) -> Result<Want, &'static str> {
         Ok(Want::Prefix(match tag {
-            b'D' | b'd' | b'T' | b't' | b'V' | b'N' | b'S' | b'A' => 0,
+            b'D' | b'd' | b'T' | b't' | b'V' | b'N' | b'A' => 0,
+            b'S' => MAX_STATUS,
             b'C' => MAX_TAG + 1,
             b'E' => MAX_ERROR,
             b'G' | b'H' | b'W' => 1,
@@ -114,6 +116,11 @@ impl Core {
                 _ => self.answered(Kind::Execute, at),
             },
             b'V' => self.runs_on(),
+            b'S' => {
+                if let Some(encoding) = Encoding::of_status(body) {
+                    self.queue.change_encoding(encoding);
+                }
+            }
             b'G' | b'H' | b'W' => self.copy_begins(tag, body, at)?,
             b'E' => self.failed(body, at),
             b'Z' => {
@@ -166,6 +173,10 @@ impl Core {
             return;
         };
         let (name, text) = self.queue.texts(waiting);
+        if waiting.is_hidden() {
+            self.names.prepare(name, &[], 0, None, Sensitive::Yes);
+            return;
+        }
         if waiting.shed {
             self.names.prepare(name, &[], 0, None, waiting.sensitive);
             return;

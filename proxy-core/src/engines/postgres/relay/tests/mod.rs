@@ -9,6 +9,7 @@
 
 mod cases;
 mod copy;
+mod encodings;
 pub(crate) mod fuzz;
 mod limits;
 mod splits;
@@ -20,7 +21,7 @@ use muster_audit::{
     Closed, Event, Micros, NotWritten, Outcome, Parameter, Parameters, Sensitive, Statement,
 };
 
-use super::{Relay, Settings};
+use super::{Encoding, Relay, Settings};
 use crate::engine::{Record, Relay as _, Stop};
 
 /// Remembers events as lines, and may be busy at any write.
@@ -241,6 +242,7 @@ pub(super) const SETTINGS: Settings = Settings {
     max_statement: 64 * 1024,
     replication: false,
     transaction: b'I',
+    encoding: Encoding::Plain,
 };
 
 /// A session: a relay, its record, and its clock in seconds.
