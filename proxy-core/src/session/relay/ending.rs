@@ -166,5 +166,11 @@ impl Relaying {
         let event = Event::Disconnect { reason: &reason };
         self.record.note(now, &event);
         self.close(now, EndReason::Muster(reason));
+        if !self.engine.between_messages()
+            && let Phase::Closing { until, .. } = &mut self.phase
+        {
+            // The client does not read, or what it reads cannot be ended well: there is nothing to wait for.
+            *until = now;
+        }
     }
 }
