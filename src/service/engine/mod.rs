@@ -89,6 +89,9 @@ pub struct Taken {
     pub written: u64,
     /// How many decisions differ from before.
     pub decided: u64,
+    /// Whether a scan saw other databases than the one before may have seen, although nothing is planned about them: what
+    /// an incomplete one did not see is there again, or the other way round.
+    pub sighted: bool,
     /// What happened.
     pub notices: Vec<Notice>,
     /// How the scan went, as it is remembered; none when no scan was taken in.

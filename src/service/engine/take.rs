@@ -17,6 +17,10 @@ impl Engine {
     /// # Errors
     /// Those of the store: then open another engine. What the scan saw is not lost: the next one sees it again.
     pub fn take(&mut self, scan: &Scan, now: Timestamp, run: &str) -> Result<Taken, EngineError> {
+        // Two complete ones in a row differ only in what is planned.
+        let before = self.index.line(&scan.scope);
+        let sighted = !scan.coverage.is_complete()
+            || before.is_none_or(|before| !before.coverage.is_complete());
         let sighting = self.index.see(scan);
         let found: Vec<Database> = sighting
             .touched
@@ -91,7 +95,8 @@ impl Engine {
         }
         let again = sighting.again.into_iter().map(|id| (id, false));
         self.look(&mut work, touched.into_iter().chain(again), now)?;
-        self.finish(work, now, run)
+        let taken = self.finish(work, now, run)?;
+        Ok(Taken { sighted, ..taken })
     }
 
     fn scope_failed(&self, record: &ScopeRecord, now: Timestamp, run: &str) -> Notice {

@@ -379,6 +379,7 @@ impl Engine {
             judgements: work.judgements,
             written: writes.targets.len() as u64,
             decided: writes.decisions.len() as u64,
+            sighted: false,
             notices,
             scope,
         })

@@ -38,10 +38,13 @@ fn fleet() -> Fleet {
     Fleet::new(2, STILL, 0, 1, MORE)
 }
 
-/// Waits until all is well.
-fn well(service: &Service) -> Status {
+/// Waits until all is well, and everything that was found is counted.
+pub fn well(service: &Service) -> Status {
     service.shows("all well", |status| {
-        status.state == ServiceState::Ready && status.counts.targets.values().sum::<u64>() > 0
+        let found: u64 = status.scopes.iter().map(|scope| scope.found).sum();
+        status.state == ServiceState::Ready
+            && found > 0
+            && status.counts.databases.values().sum::<u64>() == found
     })
 }
 

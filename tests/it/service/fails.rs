@@ -5,7 +5,7 @@ use std::fs;
 use muster::service::status::ServiceState;
 use rustix::fs::{FlockOperation, flock};
 
-use super::World;
+use super::{World, disasters, moving::Fleet};
 
 #[test]
 fn a_deleted_store_stops_it_and_a_restored_one_lets_it_go_on() {
@@ -91,5 +91,30 @@ fn a_cloud_that_is_down_at_the_start_takes_nothing_away() {
         let now = down.scopes.iter().find(|now| now.scope == scope.scope);
         assert!(now.is_some_and(|now| now.next.is_some()), "{}", scope.scope);
     }
+    service.stop();
+}
+
+#[test]
+fn a_cloud_that_refuses_for_a_while_leaves_no_trace_in_the_counts() {
+    let more = "schedule: { every: 1s, jitter: 0s }
+requests: { attempts: 1, timeout: 5s }
+service: { listen: off }";
+    let fleet = Fleet::new(2, disasters::STILL, 0, 1, more);
+    let service = fleet.world.start();
+    let before = disasters::well(&service);
+    let all: u64 = before.counts.databases.values().sum();
+
+    fleet.sky.refuse(true);
+    let refused = service.shows("that nothing is seen", |status| {
+        let held = status.counts.held.get("coverage").copied();
+        let unseen = status.counts.skipped.get("not-seen").copied();
+        held.unwrap_or_default() + unseen.unwrap_or_default() == all
+    });
+    assert_eq!(refused.counts.targets, before.counts.targets);
+    // Nothing changed meanwhile, so nothing is planned: what is seen again counts all the same.
+    fleet.sky.refuse(false);
+    service.shows("everything as before", |status| {
+        status.state == ServiceState::Ready && status.counts == before.counts
+    });
     service.stop();
 }

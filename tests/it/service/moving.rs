@@ -28,6 +28,7 @@ pub struct Moving {
     /// Times in a thousand that a call fails.
     faults: usize,
     still: AtomicBool,
+    refusing: AtomicBool,
     calls: AtomicUsize,
 }
 
@@ -109,6 +110,7 @@ impl Moving {
             regions: (0..regions).map(local).collect(),
             faults,
             still: AtomicBool::new(false),
+            refusing: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
         })
     }
@@ -121,6 +123,11 @@ impl Moving {
     /// From now on nothing changes and nothing fails any more.
     pub fn rest(&self) {
         self.still.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether every listing is refused from now on.
+    pub fn refuse(&self, every: bool) {
+        self.refusing.store(every, Ordering::Relaxed);
     }
 
     /// How many calls there were.
@@ -165,6 +172,9 @@ impl Sky for Moving {
         self.calls.fetch_add(1, Ordering::Relaxed);
         if call.service == "sts" {
             return sts(call);
+        }
+        if self.refusing.load(Ordering::Relaxed) {
+            return refusal(403, "AccessDenied", "not allowed to");
         }
         let still = self.still.load(Ordering::Relaxed);
         let mut local = lock(&self.regions[&call.region]);

@@ -87,10 +87,12 @@ impl Desk {
                 now,
                 by,
                 then,
-            } => Did::Configured {
-                outcome: self.write(|engine| engine.configure(*setup, now, &by)),
-                then,
-            },
+            } => {
+                let outcome = self.write(|engine| engine.configure(*setup, now, &by));
+                // What is not asked for any more is not seen any more.
+                self.uncounted = true;
+                Did::Configured { outcome, then }
+            }
             Job::Preview { setup, now, then } => Did::Previewed {
                 outcome: self.with(|engine| engine.preview(&setup, now)),
                 then,
@@ -350,10 +352,12 @@ impl Changed for Taken {
             judged,
             written,
             decided,
+            sighted,
             notices,
             ..
         } = self;
-        *summary != muster_plan::Summary::default()
+        *sighted
+            || *summary != muster_plan::Summary::default()
             || judged.max(written).max(decided) > &0
             || !notices.is_empty()
     }
