@@ -177,7 +177,10 @@ impl Authority {
                 "the cluster keeps the name that it was given at its first start"
             );
         }
-        let policy = records::policy(journal.records(), now)?;
+        let mut policy = records::policy(journal.records(), now)?;
+        if let Some(node) = settings.node() {
+            policy = policy.at_node(&node);
+        }
         let failures = people::restore_silences(&journal);
         let limiter = |(burst, seconds)| Limiter::new(burst, seconds);
         Ok(Self {
@@ -206,6 +209,11 @@ impl Authority {
             chance,
             passwords,
         })
+    }
+
+    /// What locks call this machine, where it has a name.
+    pub fn node_name(&self) -> Option<String> {
+        self.settings.node()
     }
 
     /// The cluster's name, as it was at the first start.

@@ -17,6 +17,8 @@ use crate::service::handle::{Refused, RefusedKind};
 pub struct Settings {
     /// The cluster's name, which stands in all certificates. It counts at the first start, and stays.
     pub cluster_name: String,
+    /// What locks call this machine; none for its own name.
+    pub node_name: Option<String>,
     /// Names and addresses under which people reach the proxy; empty for those of the machine.
     pub public: BTreeSet<String>,
 }
@@ -56,6 +58,11 @@ impl OpenError {
 }
 
 impl Settings {
+    /// What locks call this machine, where it has a name.
+    pub fn node(&self) -> Option<String> {
+        self.node_name.clone().or_else(machine)
+    }
+
     /// The name that a client connects with: the one that it used, where the proxy's certificate has it.
     pub(super) fn server_name(&self, used: Option<&str>) -> String {
         let names = self.names();

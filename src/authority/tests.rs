@@ -127,6 +127,7 @@ fn timed(dir: &Path) -> (Authority, Arc<std::sync::atomic::AtomicI64>) {
     let passwords = Passwords::with(64, 1, 1, chance::system()).unwrap();
     let settings = Settings {
         cluster_name: "test".to_owned(),
+        node_name: None,
         public: ["db.example.com".to_owned()].into(),
     };
     let opened = Authority::open_with(dir, settings, clock, chance::system(), passwords);

@@ -7,7 +7,11 @@ use muster_access::{Ask, Replication};
 use muster_model::Target;
 
 use super::{
-    Common, Failure, authority::Reached, context::now, explain::find, print, records,
+    Common, Failure,
+    authority::{Reached, node_name},
+    context::now,
+    explain::find,
+    print, records,
     targets::targets_with,
 };
 use crate::{
@@ -74,7 +78,10 @@ impl Access {
 impl Explain {
     fn run(self, common: &Common) -> Result<Exit, Failure> {
         let documents = Reached::look(common)?.documents(Command::List { kind: None })?;
-        let (policy, written) = records::policy(&documents)?;
+        let (mut policy, written) = records::policy(&documents)?;
+        if let Some(node) = node_name(common) {
+            policy = policy.at_node(&node);
+        }
         let written = written.iter().map(|db| db.to_target());
         let targets = targets_with(common, written.collect())?;
         let target = self.find(&targets)?;

@@ -173,6 +173,11 @@ fn in_use(error: OpenError) -> Failure {
     )
 }
 
+/// What locks call the machine that the configuration is for.
+pub(super) fn node_name(common: &Common) -> Option<String> {
+    settings(common).0.node()
+}
+
 /// What the configuration says of the authority and of the audit log. Where there is none that can be used, and the store
 /// is named, the authority is as it was made, and the log in the store's directory.
 ///
@@ -190,6 +195,7 @@ fn settings(common: &Common) -> (Settings, AuditSettings) {
         cluster_name: proxy
             .as_ref()
             .map_or_else(|| CLUSTER.to_owned(), |proxy| proxy.cluster_name.clone()),
+        node_name: proxy.as_ref().and_then(|proxy| proxy.node_name.clone()),
         public: proxy.map(|proxy| proxy.public).unwrap_or_default(),
     };
     let audit = AuditSettings {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Common, Failure, ListFormat,
-    authority::{Life, Reached, text_at, warn_of},
+    authority::{Life, Reached, node_name, text_at, warn_of},
     context::now,
     print,
     targets::is_unknown,
@@ -27,7 +27,7 @@ const TARGETS: [&str; 4] = ["user", "role", "target", "node"];
 /// Subcommands of `muster lock`.
 #[derive(Subcommand, Debug)]
 pub enum Lock {
-    /// Keep a user, a role, a database or a node out. Sessions that are open end at once.
+    /// Keep out a user, everybody with a role, or everybody from a database or a node. Sessions that are open end at once.
     Add(Add),
     /// List locks.
     Ls(Ls),
@@ -48,8 +48,8 @@ pub struct Add {
     /// A database: its name, short name or id.
     #[arg(long, value_name = "NAME", alias = "database")]
     target: Option<String>,
-    /// A node.
-    #[arg(long, value_name = "ID")]
+    /// A node: everybody who comes through the proxy on it. By `proxy.node_name`, or the name of its machine.
+    #[arg(long, value_name = "NAME")]
     node: Option<String>,
     /// What the people concerned are told.
     #[arg(long)]
@@ -116,8 +116,16 @@ impl Add {
         // Somebody else may have been meant. The lock is there, whether that can be found out or not.
         if is_nobody(common, reached, word, who) == Some(true) {
             let what = if word == "target" { "database" } else { word };
-            let warning =
+            let mut warning =
                 format!("there is no {what} `{who}`: the lock counts for nothing until there is");
+            if word == "node" {
+                let here = node_name(common);
+                let here = here.map_or_else(
+                    || "this machine has no name that counts: set `proxy.node_name`".to_owned(),
+                    |here| format!("this one is `{here}`"),
+                );
+                warning = format!("{warning}; {here}");
+            }
             warn_of(&[warning]);
         }
         Ok(Exit::Done)
@@ -134,7 +142,7 @@ fn is_nobody(common: &Common, reached: Reached, word: &str, who: &str) -> Option
             drop(reached);
             return is_unknown(common, |target| LockTarget::names_of(target).contains(&who));
         }
-        _ => return None,
+        _ => return Some(node_name(common).as_deref() != Some(who)),
     };
     let kind = Some(kind);
     let there = reached.documents(Command::List { kind }).ok()?;

@@ -145,6 +145,8 @@ pub struct ProxySettings {
     pub public: BTreeSet<String>,
     /// The cluster's name at its first start.
     pub cluster_name: String,
+    /// What locks call this machine; none for its own name.
+    pub node_name: Option<String>,
     /// Threads that serve sessions; none for one for each processor.
     pub workers: Option<NonZeroUsize>,
     /// Connections open at once.

@@ -70,6 +70,7 @@ pub fn config(postgres: Option<&Postgres>) -> String {
 pub fn people(store: &Path, password_file: &Path) -> Result<Entrance, Refused> {
     let settings = Settings {
         cluster_name: CLUSTER.to_owned(),
+        node_name: None,
         public: [HOST.to_owned()].into(),
     };
     let clock = || {

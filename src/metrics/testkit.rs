@@ -139,6 +139,7 @@ pub fn full() -> Status {
     }];
     status.proxy = Some(ProxyStatus {
         cluster_name: "muster".to_owned(),
+        node_name: None,
         listen: vec!["127.0.0.1:7430".to_owned()],
         certificate_expires: at.plus(86_400),
         targets: 6,

@@ -196,6 +196,7 @@ impl Proxy {
         let numbers = self.door.numbers();
         ProxyStatus {
             cluster_name: self.authority.cluster_name().to_owned(),
+            node_name: self.authority.node_name(),
             listen: self
                 .door
                 .addresses()

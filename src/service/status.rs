@@ -58,6 +58,9 @@ pub struct Status {
 pub struct ProxyStatus {
     /// The cluster's name.
     pub cluster_name: String,
+    /// What locks call this machine; none where it has no name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
     /// Where it listens: for every protocol, then for PostgreSQL alone.
     pub listen: Vec<String>,
     /// When the certificate that it shows to people ends.

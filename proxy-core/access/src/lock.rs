@@ -30,7 +30,7 @@ pub enum LockTarget {
     Role(String),
     /// Every session to this target: its name, short name or id.
     Target(String),
-    /// Everything that comes with the certificate of this node.
+    /// Everybody who comes through this node's proxy, and whatever comes with the certificate of a service of this name.
     Node(String),
 }
 

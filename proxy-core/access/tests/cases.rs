@@ -35,6 +35,8 @@ const NOW: &str = "2026-06-01T12:00:00Z";
 struct Case {
     /// What it is about, for people.
     why: String,
+    /// The node that decides.
+    node: Option<String>,
     #[serde(default)]
     target: TargetFile,
     #[serde(default)]
@@ -250,7 +252,10 @@ fn every_case_is_decided_as_its_file_says() {
             .filter(|problem| problem.is_error())
             .collect();
         assert!(errors.is_empty(), "{file}: {errors:?}");
-        let policy = policy(&records);
+        let mut policy = policy(&records);
+        if let Some(node) = &case.node {
+            policy = policy.at_node(node);
+        }
         let target = target(&case.target);
         let who = identity(&case.who, &policy);
         for (index, asked) in case.asks.iter().enumerate() {

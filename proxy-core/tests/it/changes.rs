@@ -103,6 +103,27 @@ fn a_lock_ends_the_sessions_of_whatever_it_is_on_and_lets_nobody_in_there() {
             assert_eq!(bed.door.changed(&Changed::Lock(on)), 0);
             assert_eq!(bed.sql(&certificate, &["select 1"]), "1\n");
         }
+        // On the node all are meant; one that comes through another node is not.
+        bed.policy.rcu(|policy| policy.at_node("gate-1"));
+        let both = [
+            (bed.connect(&bed.login(&one, "app"), "alice").await),
+            (bed.connect(&bed.login(&two, "other"), "alice").await),
+        ];
+        for (node, ends) in [("gate-2", 0), ("gate-1", 2)] {
+            let lock = Lock {
+                message: Some("wait".into()),
+                ..Lock::new("on the node", LockTarget::Node(node.into()))
+            };
+            let on = lock.target.clone();
+            bed.policy.rcu(|policy| policy.with_lock(lock.clone()));
+            assert_eq!(bed.door.changed(&Changed::Lock(on)), ends, "{node}");
+        }
+        for session in both {
+            assert_eq!(session.end().await, "57P01 access is locked: wait");
+        }
+        let said = bed.complaint(Some(&bed.login(&one, "app")), "");
+        assert!(said.contains("access is locked: wait"), "{said}");
+        bed.policy.rcu(|policy| policy.without_lock("on the node"));
         // A user who is gone.
         let session = bed.connect(&bed.login(&one, "app"), "alice").await;
         bed.policy.rcu(|policy| policy.without_user(&one));

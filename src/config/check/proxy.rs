@@ -30,6 +30,7 @@ impl Check<'_> {
             postgres,
             public,
             cluster_name,
+            node_name,
             workers,
             max_connections,
             handshakes_per_address,
@@ -60,7 +61,9 @@ impl Check<'_> {
             );
         }
         let public = self.public(public);
-        let cluster_name = self.cluster_name(cluster_name);
+        let cluster_name = cluster_name.unwrap_or_else(|| CLUSTER.to_owned());
+        let cluster_name = self.plain_name("proxy.cluster_name", cluster_name);
+        let node_name = node_name.map(|name| self.plain_name("proxy.node_name", name));
         let workers =
             workers.map(|workers| self.number("proxy.workers", Some(workers), 1..=256, 1));
         let trust = self.entries("proxy.trust", trust);
@@ -79,6 +82,7 @@ impl Check<'_> {
             postgres,
             public,
             cluster_name,
+            node_name,
             workers: workers.and_then(|workers| NonZeroUsize::new(usize::try_from(workers).ok()?)),
             max_connections: number(
                 self,
@@ -158,9 +162,7 @@ impl Check<'_> {
         names
     }
 
-    fn cluster_name(&mut self, name: Option<String>) -> String {
-        let path = "proxy.cluster_name";
-        let name = name.unwrap_or_else(|| CLUSTER.to_owned());
+    fn plain_name(&mut self, path: &str, name: String) -> String {
         let is_valid = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
         if name.is_empty() || name.len() > 64 || !name.chars().all(is_valid) {
             let hint = "1 to 64 of `a-z A-Z 0-9 . _ -`".to_owned();

@@ -27,6 +27,10 @@ pub struct Proxy {
     /// 1 to 64 of `a-z A-Z 0-9 . _ -`.
     #[schemars(extend("default" = super::super::CLUSTER, "pattern" = "^[A-Za-z0-9._-]{1,64}$"), example = &"production")]
     pub cluster_name: Option<String>,
+    /// This machine's name in locks: `muster lock add --node NAME` keeps everybody out who comes through it. Without it, the
+    /// name that the machine calls itself, in lower case. As `cluster_name`.
+    #[schemars(extend("pattern" = "^[A-Za-z0-9._-]{1,64}$"), example = &"gate-1")]
+    pub node_name: Option<String>,
     /// Threads that serve sessions, from 1 to 256. Without it, one for each processor.
     #[schemars(range(min = 1, max = 256))]
     pub workers: Option<u64>,

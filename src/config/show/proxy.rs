@@ -13,6 +13,7 @@ pub(super) fn proxy(proxy: &ProxySettings) -> Value {
         postgres,
         public,
         cluster_name,
+        node_name,
         workers,
         max_connections,
         handshakes_per_address,
@@ -31,6 +32,11 @@ pub(super) fn proxy(proxy: &ProxySettings) -> Value {
         entries.push(("public", list(public.iter().cloned().collect())));
     }
     entries.push(("cluster_name", cluster_name.as_str().into()));
+    entries.extend(
+        node_name
+            .as_ref()
+            .map(|name| ("node_name", Value::from(name.as_str()))),
+    );
     entries.extend(workers.map(|workers| ("workers", number(workers.get()))));
     entries.extend([
         ("max_connections", number(*max_connections)),

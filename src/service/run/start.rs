@@ -312,6 +312,9 @@ impl Service {
         let public = settings.as_ref().map(|settings| settings.public.clone());
         let wanted = authority::Settings {
             cluster_name: cluster.to_owned(),
+            node_name: settings
+                .as_ref()
+                .and_then(|settings| settings.node_name.clone()),
             public: public.unwrap_or_default(),
         };
         let authority = Arc::new(open_authority(dir, &wanted, &clock).await?);

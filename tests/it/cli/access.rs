@@ -294,11 +294,36 @@ fn access_is_explained_role_by_role() {
     assert_eq!(json["roles"][0]["denies_by"], "db_users: postgres");
 
     place
-        .run(&["lock", "add", "--user", "alice", "--message", "on leave"])
+        .run(&[
+            "lock",
+            "add",
+            "--user",
+            "alice",
+            "--message",
+            "on leave",
+            "--name",
+            "leave",
+        ])
         .done();
     let text = explain(&["--db-user", "app", "--db-name", "shop"]);
     assert!(
         text.starts_with("Denied") && text.contains("on leave"),
+        "{text}"
+    );
+
+    // A lock on the node counts where the configuration says that this is the one.
+    place.run(&["lock", "rm", "leave"]).done();
+    let gate = "version: 1\nstore: store\npolicy: upsert-only\n\
+                proxy: { listen: '127.0.0.1:0', node_name: gate-1 }\n";
+    fs::write(place.0.path().join("gate.yaml"), gate).expect("written");
+    let node = ["lock", "add", "--node", "gate-1", "--config", "gate.yaml"];
+    let locked = place.run(&node).done();
+    assert!(!locked.err.contains("warning"), "{}", locked.err);
+    let asked = ["--db-user", "app", "--db-name", "shop"];
+    assert!(explain(&asked).starts_with("Allowed"));
+    let text = explain(&[&asked[..], &["--config", "gate.yaml"]].concat());
+    assert!(
+        text.starts_with("Denied") && text.contains("on node `gate-1`"),
         "{text}"
     );
 

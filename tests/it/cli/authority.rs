@@ -303,6 +303,7 @@ fn a_lock_of_a_name_that_nobody_has_is_kept_and_warned_of() {
         ("user", "user", "malory"),
         ("role", "role", "nix"),
         ("target", "database", "odrers"),
+        ("node", "node", "gate-9"),
     ] {
         let lock = ["lock", "add", &format!("--{word}"), who, "--name", who];
         let typed = place.run(&lock).done();

@@ -65,7 +65,7 @@ impl Sitting {
 
 #[test]
 fn a_session_ends_when_it_would_no_longer_be_allowed() {
-    let town = Town::new("");
+    let town = Town::new("  node_name: gate-1\n");
     let (service, proxy) = town.open();
     let ana = town.ana();
     let none = || {
@@ -91,6 +91,19 @@ fn a_session_ends_when_it_would_no_longer_be_allowed() {
     let text = super::town::complaint(&ana.sql(&proxy, "select 1"));
     assert!(text.contains("FATAL"), "{text}");
     town.muster(&["lock", "rm", "fishing"]);
+
+    // The whole node, by the name that its status says.
+    let status = none();
+    let node = status.proxy.and_then(|proxy| proxy.node_name);
+    let node = node.as_deref().expect("a name");
+    let sitting = Sitting::down(&ana, &proxy);
+    town.muster(&["lock", "add", "--node", node, "--name", "gate"]);
+    none();
+    let text = sitting.wait_out();
+    assert!(text.contains("access is locked"), "{text}");
+    let text = super::town::complaint(&ana.sql(&proxy, "select 1"));
+    assert!(text.contains("access is locked"), "{text}");
+    town.muster(&["lock", "rm", "gate"]);
 
     let sitting = Sitting::down(&ana, &proxy);
     town.create(

@@ -30,6 +30,8 @@ pub struct Policy {
     locks: HashTrieMapSync<String, Arc<Lock>>,
     /// The names of the locks by what they lock.
     locked: Locked,
+    /// The node that decides by it.
+    node: Option<Arc<str>>,
 }
 
 /// The locks, by what they lock.
@@ -58,6 +60,15 @@ impl Policy {
     /// A policy of nobody and nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The policy as this node decides by it: a lock on the node keeps everybody out who comes through it.
+    #[must_use]
+    pub fn at_node(&self, name: &str) -> Self {
+        Self {
+            node: Some(name.into()),
+            ..self.clone()
+        }
     }
 
     /// With this role, in place of one of the same name.
@@ -223,7 +234,8 @@ impl Policy {
         }
         match self.users.get(&who.user) {
             Some(user) => self.lock_on(user, None, now),
-            None => first(&self.locked.users, &who.user, now),
+            None => first(&self.locked.users, &who.user, now)
+                .or_else(|| first(&self.locked.nodes, self.node.as_deref()?, now)),
         }
     }
 
@@ -256,6 +268,7 @@ impl Policy {
                     .iter()
                     .find_map(|role| first(&self.locked.roles, role, now))
             })
+            .or_else(|| first(&self.locked.nodes, self.node.as_deref()?, now))
             .or_else(|| self.lock_on_target(target?, now))
     }
 
