@@ -177,6 +177,15 @@ impl Sign {
             db_user,
             db_name,
         } = self;
+        let path = |end: &str| {
+            let mut path = out.clone().into_os_string();
+            path.push(end);
+            PathBuf::from(path)
+        };
+        let (key, certificate, ca) = (path(".key"), path(".crt"), path(".ca"));
+        // Before anything is signed, and recorded, that could not be kept.
+        let new_key = NewKey::write(key.clone(), pair.serialize_pem().as_bytes());
+        let new_key = new_key.map_err(cannot_write(&key))?;
         let database = db.clone();
         let route = db.map(|target| RouteAsked {
             target,
@@ -192,13 +201,7 @@ impl Sign {
         let Answer::Signed(signed) = answer else {
             return Err(nonsense());
         };
-        let path = |end: &str| {
-            let mut path = out.clone().into_os_string();
-            path.push(end);
-            PathBuf::from(path)
-        };
-        let (key, certificate, ca) = (path(".key"), path(".crt"), path(".ca"));
-        write_key(&key, pair.serialize_pem().as_bytes()).map_err(cannot_write(&key))?;
+        new_key.put().map_err(cannot_write(&key))?;
         let public = [(&certificate, &signed.certificate), (&ca, &signed.host_ca)];
         for (path, pem) in public {
             write_file(path, pem.as_bytes()).map_err(cannot_write(path))?;
@@ -312,28 +315,55 @@ fn write_lines(lines: &[Line], format: ListFormat, out: &mut dyn Write) -> io::R
     table(&columns, lines, format, out)
 }
 
-/// A file that nobody else could read at any moment.
-fn write_key(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-    // What somebody else has put there is not written into.
-    match std::fs::remove_file(&partial) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// A private key beside the place where it is to be.
+struct NewKey {
+    partial: PathBuf,
+    path: PathBuf,
+}
+
+impl NewKey {
+    /// Readable by its owner alone from the first moment on.
+    fn write(path: PathBuf, bytes: &[u8]) -> io::Result<Self> {
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        // What somebody else has put there is not written into.
+        match std::fs::remove_file(&partial) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&partial)?;
+        let key = Self { partial, path };
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        Ok(key)
     }
-    let mut file = OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&partial, path)
+
+    fn put(&self) -> io::Result<()> {
+        std::fs::rename(&self.partial, &self.path)
+    }
+}
+
+impl Drop for NewKey {
+    fn drop(&mut self) {
+        // It is not there any more when it has been put into its place.
+        let _ = std::fs::remove_file(&self.partial);
+    }
 }
 
 fn cannot_write(path: &Path) -> impl FnOnce(io::Error) -> Failure + use<'_> {
-    move |error| Failure::new(format!("cannot write {}", path.display())).cause(&error)
+    move |error| {
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        let failure = Failure::new(format!("cannot write {}", path.display())).cause(&error);
+        match path.parent() {
+            Some(dir) if missing => failure.hint(format!("make the directory {}", dir.display())),
+            _ => failure,
+        }
+    }
 }
 
 impl From<Which> for Ca {

@@ -112,6 +112,35 @@ fn openssl_takes_what_auth_sign_writes() {
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
+    // Nothing is signed that could not be kept, and what is refused leaves nothing behind.
+    let signed = || {
+        let log = fs::read_dir(place.path().join("store/audit")).expect("the audit log");
+        let texts = log.map(|file| fs::read_to_string(file.unwrap().path()).unwrap_or_default());
+        let events: String = texts.collect();
+        events.matches("cert.create").count()
+    };
+    let before = signed();
+    let nowhere = place.run(&[
+        "auth",
+        "sign",
+        "--user",
+        "alice",
+        "--out",
+        "not/there/alice",
+    ]);
+    assert_eq!(nowhere.code, 1);
+    assert!(
+        nowhere.err.contains("cannot write not/there/alice.key")
+            && nowhere.err.contains("make the directory not/there"),
+        "{}",
+        nowhere.err
+    );
+    assert_eq!((before, signed()), (1, 1));
+    let key = fs::read(place.path().join("alice.key")).expect("a key");
+    let refused = place.run(&["auth", "sign", "--user", "nobody", "--out", "alice"]);
+    assert_eq!(refused.code, 1);
+    assert_eq!(fs::read(place.path().join("alice.key")).unwrap(), key);
+    assert!(!place.path().join("alice.key.partial").exists());
     // The key belongs to the certificate.
     let of_key = said(&place.openssl(&["pkey", "-in", "alice.key", "-pubout"]));
     let of_certificate = said(&place.openssl(&["x509", "-in", "alice.crt", "-noout", "-pubkey"]));
