@@ -52,12 +52,16 @@ impl Place {
     pub(super) fn find(self, common: &Common) -> Result<PathBuf, Failure> {
         let (dir, stdout) = match self.dir {
             Some(dir) => (dir, false),
-            None => {
-                let config = Context::load(common)?.config;
-                let stdout = config.audit.sink == AuditSink::Stdout;
-                let dir = config.audit.dir;
-                (dir.unwrap_or_else(|| config.store.join("audit")), stdout)
-            }
+            None => match (Context::load(common), &common.store) {
+                (Ok(Context { config, .. }), _) => {
+                    let stdout = config.audit.sink == AuditSink::Stdout;
+                    let dir = config.audit.dir;
+                    (dir.unwrap_or_else(|| config.store.join("audit")), stdout)
+                }
+                // Where commands of the authority write it then.
+                (Err(_), Some(store)) => (store.join("audit"), false),
+                (Err(failure), None) => return Err(failure),
+            },
         };
         match dir.read_dir() {
             Ok(_) => Ok(dir),

@@ -120,6 +120,8 @@ fn openssl_takes_what_auth_sign_writes() {
         events.matches("cert.create").count()
     };
     let before = signed();
+    let found = place.run(&["audit", "search", "--event", "cert.create"]);
+    assert_eq!(found.done().out.matches("alice").count(), 1);
     let nowhere = place.run(&[
         "auth",
         "sign",
