@@ -47,4 +47,12 @@ impl Caller {
         }
         Ok(login)
     }
+
+    /// Who has logged in, and may open something now: others have no business here, whatever their certificate says.
+    pub(super) fn admitted(self, authority: &Authority) -> Result<Arc<Identity>, Problem> {
+        let who = self.logged_in(authority)?.identity;
+        let admits = authority.policy.load().admits(&who, authority.now());
+        admits.map_err(|denial| super::refused(&denial))?;
+        Ok(who)
+    }
 }

@@ -79,7 +79,7 @@ pub(super) async fn sessions(
     State(api): Served,
     Extension(caller): From,
 ) -> Result<Response, Problem> {
-    let who = caller.logged_in(&api.authority)?.identity;
+    let who = caller.admitted(&api.authority)?;
     blocking(move || {
         let mine: Vec<Mine> = match api.behind.sessions.get() {
             Some(all) => all.of(&who.user).into_iter().map(Mine::from).collect(),
@@ -95,7 +95,7 @@ pub(super) async fn end(
     Extension(caller): From,
     InPath(id): InPath,
 ) -> Result<Response, Problem> {
-    let who = caller.logged_in(&api.authority)?.identity;
+    let who = caller.admitted(&api.authority)?;
     blocking(move || {
         let sessions: Option<&Arc<dyn Sessions>> = api.behind.sessions.get();
         let ended = sessions.is_some_and(|all| {

@@ -328,6 +328,21 @@ async fn sessions_are_one_s_own() {
             .await;
         assert_eq!(status.as_u16(), expected, "{id}: {answer}");
     }
+    // Somebody else has the name now: that one's sessions are nothing for the certificate of the first.
+    let kind = crate::authority::Kind::User;
+    let (name, revision) = ("ana".to_owned(), None);
+    door.ask(Command::Remove {
+        kind,
+        name,
+        revision,
+    });
+    door.pass(60);
+    door.member("ana", &["blue"], false).await;
+    for (method, path) in [("GET", "/v1/sessions"), ("DELETE", "/v1/sessions/a")] {
+        let who = Some(Arc::clone(&ana));
+        let (status, answer) = door.call(method, "10.0.0.1", who, path, Vec::new()).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{path}: {answer}");
+    }
 }
 
 #[tokio::test]
