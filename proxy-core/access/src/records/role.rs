@@ -204,6 +204,12 @@ fn rules(
             ] {
                 *words = read_words(&mut map, key, denies, found);
             }
+            if !rules.db_roles.is_empty()
+                && let Some(field) = map.get("db_roles")
+            {
+                let message = "it counts for nothing: muster makes no database users, and gives none of them roles";
+                found.odd(&field, message.to_owned());
+            }
             map.refuse(REFUSED_RULES, NOT_FOLLOWED, found);
             map.ignore(OTHER_RULES, "not about access to databases", found);
             map.finish(found);
