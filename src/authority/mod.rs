@@ -126,6 +126,8 @@ struct State {
     user: ca::Authority,
     host: ca::Authority,
     db: ca::Authority,
+    /// Until when it was looked for what is over.
+    swept: Timestamp,
 }
 
 /// How often who has tried.
@@ -193,6 +195,7 @@ impl Authority {
                 user,
                 host,
                 db,
+                swept: now,
             }),
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             changed: broadcast::channel(CHANGES).0,
@@ -226,7 +229,7 @@ impl Authority {
         &self.policy
     }
 
-    /// The databases that people wrote down.
+    /// The databases that people wrote down, but those that are over.
     pub fn databases(&self) -> Vec<Target> {
         let now = self.now();
         let documents =
@@ -234,7 +237,7 @@ impl Authority {
         let targets = documents
             .iter()
             .filter_map(|document| match records::read(document, now) {
-                Ok(Record::Db(db)) => Some(db.to_target()),
+                Ok(Record::Db(db)) => db.meta.holds(now).then(|| db.to_target()),
                 // It was read when the authority was opened, or when it was written.
                 _ => None,
             });

@@ -229,6 +229,15 @@ fn what_is_over_is_put_away() {
     short["spec"]["expires"] = json!(made.now().plus(3600));
     put(&made, short, How::Create).unwrap();
     put(&made, lock("long", "for ever"), How::Create).unwrap();
+    let record = json!({"kind": "token", "version": "v2",
+                        "metadata": {"name": "hour", "expires": made.now().plus(3600)},
+                        "spec": {"roles": ["db"], "join_method": "token"}});
+    made.handle(Command::AddToken { record }, "test").unwrap();
+    let secrets = || {
+        let state = made.state();
+        let ids = state.journal.records().keys();
+        ids.filter(|id| id.table == people::SECRETS).count()
+    };
     pass(&time, 3600);
     made.tick();
     assert!(made.trust_is_old());
@@ -236,6 +245,7 @@ fn what_is_over_is_put_away() {
     assert_ne!(made.trust().unwrap().users, first.users);
     // For a day one can see that there was a lock.
     assert_eq!(made.list(Some(Kind::Lock)).len(), 2);
+    assert_eq!((made.list(Some(Kind::Token)).len(), secrets()), (1, 1));
     pass(&time, 24 * 3600);
     made.tick();
     let left = made.list(Some(Kind::Lock));
@@ -243,6 +253,7 @@ fn what_is_over_is_put_away() {
         left.iter().map(|lock| &*lock.name).collect::<Vec<_>>(),
         ["long"]
     );
+    assert_eq!((made.list(Some(Kind::Token)).len(), secrets()), (0, 0));
     // The proxy's certificate is renewed ten days before its end.
     let expires = made.trust().unwrap().expires;
     pass(&time, 19 * 24 * 3600);
@@ -309,6 +320,21 @@ fn databases_are_shown_a_certificate_with_the_users_name() {
     );
     let targets = made.databases();
     assert_eq!(targets.len(), 1);
+    // One that is over by itself is told of as well.
+    let day = json!({"kind": "db", "version": "v3",
+                     "metadata": {"name": "day", "expires": made.now().plus(86_400)},
+                     "spec": {"protocol": "postgres", "uri": "day.internal:5432"}});
+    put(&made, day, How::Create).unwrap();
+    assert_eq!(made.databases().len(), 2);
+    while told.try_recv().is_ok() {}
+    made.tick();
+    assert!(told.try_recv().is_err());
+    pass(&time, 86_400);
+    assert_eq!(made.databases().len(), 1);
+    made.tick();
+    assert_eq!(told.try_recv().unwrap(), Changed::Target("day".to_owned()));
+    made.tick();
+    assert!(told.try_recv().is_err());
     let issued = made.issue("app", &targets[0]).unwrap();
     assert_eq!(issued.expires, made.now().plus(12 * 3600));
     let (_, read) = x509_parser::parse_x509_certificate(&issued.chain[0]).unwrap();

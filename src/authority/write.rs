@@ -204,18 +204,22 @@ impl Authority {
         });
     }
 
-    /// Removes what is over: invitations, tokens and locks, a day after their end; silences, a day after the last try.
+    /// Removes what is over: invitations, tokens and locks, a day after their end; silences, a day after the last try. Tells of
+    /// databases that are over since it was called last.
     pub(super) fn sweep(&self, now: Timestamp) -> Result<(), Refused> {
         let before = now.plus(-24 * 3600);
-        let over = |value: &Value, part: &str| {
-            let end = value.pointer(part).and_then(Value::as_str);
-            end.and_then(|end| end.parse::<Timestamp>().ok())
-                .is_some_and(|end| end <= before)
-        };
         let mut state = self.state();
+        let since = std::mem::replace(&mut state.swept, now);
         let mut ops = Vec::new();
-        let mut gone = Vec::new();
+        let (mut gone, mut ended) = (Vec::new(), Vec::new());
         for (id, stored) in state.journal.records() {
+            if id.table == "db" {
+                let end = end_of(&stored.value, "/metadata/expires");
+                if end.is_some_and(|end| end > since && end <= now) {
+                    ended.push(id.name.clone());
+                }
+                continue;
+            }
             let part = match id.table.as_str() {
                 INVITES => "/expires",
                 SILENCES => "/last",
@@ -223,8 +227,11 @@ impl Authority {
                 "lock" => "/spec/expires",
                 _ => continue,
             };
-            if over(&stored.value, part) {
+            if end_of(&stored.value, part).is_some_and(|end| end <= before) {
                 ops.push(Op::Remove { id: id.clone() });
+                if id.table == "token" {
+                    ops.extend(belonging(&state, Kind::Token, &id.name));
+                }
                 if id.table == "lock" {
                     gone.push(id.name.clone());
                 }
@@ -244,8 +251,16 @@ impl Authority {
                 .tell(event.clone().with("name", Field::Text(lock)));
         }
         drop(state);
+        for name in ended {
+            self.announce(Changed::Target(name));
+        }
         Ok(())
     }
+}
+
+/// The time that stands there.
+fn end_of(value: &Value, part: &str) -> Option<Timestamp> {
+    value.pointer(part)?.as_str()?.parse().ok()
 }
 
 /// What muster does by itself.

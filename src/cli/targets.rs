@@ -92,7 +92,7 @@ fn records(common: &Common) -> Vec<Target> {
 
 fn of_record(document: &Document) -> Option<Target> {
     match Record::from_value(&document.body, now()) {
-        Ok((Record::Db(record), _)) => Some(record.to_target()),
+        Ok((Record::Db(record), _)) => record.meta.holds(now()).then(|| record.to_target()),
         _ => None,
     }
 }

@@ -33,7 +33,9 @@ pub enum Token {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 The secret is shown once, and only its hash is kept. Tokens for EC2 instances have none: they are records, and are made \
-with `muster create`.")]
+with `muster create`.
+
+So far muster has nothing that joins: a token is kept, and opens nothing.")]
 pub struct Add {
     /// What may join with it: `db`, `node`, `proxy`, `discovery`; several with commas.
     #[arg(
