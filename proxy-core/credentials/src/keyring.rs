@@ -1,10 +1,14 @@
 //! [`Keyring`]: what muster has to log in with, for all targets.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
+};
 
 use async_trait::async_trait;
 use muster_cloud::{CallError, Reason, Secret, aws::AssumeRole};
-use muster_model::{Kind, Target, hint};
+use muster_model::{AccountId, Kind, Target, hint};
 
 use crate::{
     api::{Advice, Clock, Credentials, DatabaseCa, Failure, Login, Proof, UpstreamTls},
@@ -41,6 +45,8 @@ pub struct Parts {
 /// What muster has to log in with. One for the process and configuration.
 pub struct Keyring {
     settings: Settings,
+    /// Those of the settings, or what came after them.
+    aws_roles: RwLock<Arc<BTreeMap<AccountId, AssumeRole>>>,
     aws: Option<Arc<dyn AwsKeys>>,
     azure: Option<Arc<dyn EntraTokens>>,
     trust: Trust,
@@ -65,10 +71,28 @@ impl Keyring {
         Ok(Self {
             trust: Trust::new(&settings, Arc::clone(&clock), database_ca)?,
             tokens: Tokens::new(clock),
+            aws_roles: RwLock::new(Arc::new(settings.aws_roles.clone())),
             settings,
             aws,
             azure,
         })
+    }
+
+    /// The roles to assume from now on, by account. Tokens that were made by others are not used again.
+    pub fn set_aws_roles(&self, roles: BTreeMap<AccountId, AssumeRole>) {
+        let mut held = self
+            .aws_roles
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::new(roles);
+    }
+
+    fn aws_roles(&self) -> Arc<BTreeMap<AccountId, AssumeRole>> {
+        let held = self
+            .aws_roles
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&held)
     }
 
     /// How `target` is logged in to as `db_user`, and why.
@@ -98,8 +122,7 @@ impl Keyring {
                 external_id: hinted(hint::EXTERNAL_ID),
             }],
             None => self
-                .settings
-                .aws_roles
+                .aws_roles()
                 .get(&target.scope.account)
                 .cloned()
                 .into_iter()

@@ -134,7 +134,13 @@ async fn rds_gets_a_token_of_the_accounts_role() {
         }
     }
     // One token, so the keys were asked for once.
-    assert_eq!(*cloud.asked.lock().unwrap(), [vec![scanned]]);
+    assert_eq!(*cloud.asked.lock().unwrap(), [vec![scanned.clone()]]);
+    // Another role of the account counts at once, and no token of the one before is used again.
+    let next = role("next", None);
+    keyring.set_aws_roles([(AccountId::new("111111111111"), next.clone())].into());
+    let (_, got) = token(keyring.login(&found(Kind::Rds, HOST), "alice").await);
+    assert_eq!(got, rds_token("alice", std::slice::from_ref(&next)));
+    assert_eq!(*cloud.asked.lock().unwrap(), [vec![scanned], vec![next]]);
 }
 
 #[tokio::test]
