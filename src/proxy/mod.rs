@@ -18,6 +18,7 @@ mod http;
 pub mod named;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -26,8 +27,9 @@ use std::{
 use arc_swap::ArcSwap;
 use muster_access::DbRecord;
 use muster_audit::{Health, Log};
+use muster_cloud::aws::AssumeRole;
 use muster_credentials::{DatabaseCa, Keyring, SecretRule};
-use muster_model::{Target, Timestamp, selector::Pattern};
+use muster_model::{AccountId, Target, Timestamp, selector::Pattern};
 use muster_proxy::{Door, SessionView, Trust};
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -45,9 +47,6 @@ use crate::{
 
 /// The directory of the audit log in the store's, where the configuration names none.
 pub const AUDIT_DIR: &str = "audit";
-
-/// How long what is queued for the audit log may take to be written at the end.
-const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 /// The door that is open.
 pub struct Proxy {
@@ -228,6 +227,11 @@ impl Proxy {
         follow::tell(&self.door, touched);
     }
 
+    /// These are the sources from now on: in their accounts, databases are logged in to by their roles.
+    pub fn set_sources(&self, config: &Config) {
+        self.keyring.set_aws_roles(aws_roles(config));
+    }
+
     /// The sessions that are open.
     pub fn sessions(&self) -> Vec<SessionView> {
         self.door.sessions()
@@ -258,24 +262,15 @@ impl Proxy {
         &self.door
     }
 
-    /// Ends all sessions, those with nothing under way first, within the time that the configuration allows; then
-    /// closes the door, and the audit log after the last event is written.
+    /// Ends all sessions, those with nothing under way first, within the time that the configuration allows; then closes the
+    /// door. The audit log stays open: others write to it as well.
     pub async fn close(&self) {
         let message = "muster is being stopped; connect again in a moment";
         let broken_off = self.door.drain(self.drain, message).await;
         self.follow.stop();
-        let (door, log) = (self.door.clone(), self.log.clone());
-        let closed = tokio::task::spawn_blocking(move || {
-            door.stop();
-            log.close(LAST_EVENTS)
-        });
-        match closed.await {
-            Ok(muster_audit::Ended::Whole) => tracing::info!(broken_off, "the proxy has ended"),
-            Ok(ended) => tracing::error!(
-                broken_off,
-                ?ended,
-                "the proxy has ended, and not every event of the audit log could be written"
-            ),
+        let door = self.door.clone();
+        match tokio::task::spawn_blocking(move || door.stop()).await {
+            Ok(()) => tracing::info!(broken_off, "the proxy has ended"),
             Err(_) => tracing::error!("the proxy did not end in order"),
         }
     }
@@ -372,18 +367,23 @@ fn has_password(settings: &ProxySettings) -> Arc<dyn Fn(&Target) -> bool + Send 
     })
 }
 
-fn keyring_settings(config: &Config, settings: &ProxySettings) -> muster_credentials::Settings {
+/// The roles to assume, by account.
+fn aws_roles(config: &Config) -> BTreeMap<AccountId, AssumeRole> {
     let accounts = config.aws.iter().flat_map(|source| &source.accounts);
     let roles = accounts.filter_map(|account| match account {
         AwsAccountRef::Ambient => None,
         AwsAccountRef::Role { arn, external_id } => {
-            let role = muster_cloud::aws::AssumeRole {
+            let role = AssumeRole {
                 arn: arn.clone(),
                 external_id: external_id.clone(),
             };
             Some((account.account()?, role))
         }
     });
+    roles.collect()
+}
+
+fn keyring_settings(config: &Config, settings: &ProxySettings) -> muster_credentials::Settings {
     let secrets = settings.secrets.iter().map(|secret| {
         let all = ["*".to_owned()];
         let (users, all) = (secret.db_users.iter().flatten(), all.iter());
@@ -402,7 +402,7 @@ fn keyring_settings(config: &Config, settings: &ProxySettings) -> muster_credent
         }
     });
     muster_credentials::Settings {
-        aws_roles: roles.collect(),
+        aws_roles: aws_roles(config),
         ca_files: settings.trust.clone(),
         secrets: secrets.collect(),
         ..muster_credentials::Settings::default()

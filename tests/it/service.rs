@@ -8,6 +8,7 @@ mod ends;
 mod fails;
 mod keeps;
 mod kills;
+mod late;
 mod moving;
 mod room;
 mod soak;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use muster_audit::Ended;
 use tokio::{
     task::JoinHandle,
     time::{Instant, timeout},
@@ -22,8 +23,11 @@ pub(super) struct Ending {
 /// is over.
 const LAST: Duration = Duration::from_secs(5);
 
-/// How long the proxy may take beside its sessions: for the last events of the audit log.
-const CLOSE: Duration = Duration::from_secs(10);
+/// How long the proxy may take beside its sessions.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// How long what is queued for the audit log may take to be written.
+const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 impl Service {
     /// Begins to end, unless it has.
@@ -69,6 +73,18 @@ impl Service {
         idle || Instant::now() >= ending.until
     }
 
+    /// Closes the audit log after its last event: nobody can be at the authority any more, and the proxy has ended.
+    async fn close_log(&mut self) {
+        let Some(log) = self.log.take() else { return };
+        match tokio::task::spawn_blocking(move || log.close(LAST_EVENTS)).await {
+            Ok(Ended::Whole) => {}
+            Ok(ended) => {
+                tracing::error!(?ended, "not every event of the audit log could be written")
+            }
+            Err(_) => tracing::error!("the audit log did not end in order"),
+        }
+    }
+
     /// Ends.
     pub(super) async fn end(mut self) {
         let broken_off = self.scans.len();
@@ -83,6 +99,7 @@ impl Service {
         let served = async { while self.serving.join_next().await.is_some() {} };
         let on_time = timeout(LAST, served).await.is_ok();
         self.serving.shutdown().await;
+        self.close_log().await;
         self.handle.set_proxy(None);
         self.handle.set_store(Err(ending()));
         self.keeper.send(Job::Close);

@@ -44,6 +44,7 @@ mod time;
 
 use std::{collections::VecDeque, ops::ControlFlow, path::PathBuf, sync::Arc, time::Duration};
 
+use muster_audit::Log;
 use muster_model::Timestamp;
 use muster_schedule::{Clock, Due, Moment, Queue, Ticks, Uptime};
 use tokio::{
@@ -155,6 +156,10 @@ struct Service {
     resolved_at: Option<Moment>,
     /// How often they were asked.
     resolutions: u64,
+    /// How many configurations were in force before this one.
+    configurations: u64,
+    /// What was found out while another configuration is being tried.
+    found_meanwhile: Option<Resolved>,
     /// Whether a scan was refused since, so that credentials are to be looked for again.
     refused: bool,
     later: Vec<Later>,
@@ -184,6 +189,8 @@ struct Service {
     systemd: Systemd,
     /// Where people enter.
     proxy: Option<Arc<Proxy>>,
+    /// Where the authority and the proxy write what is done; none before it is open.
+    log: Option<Log>,
     /// Looks for what is wrong or soon will be.
     findings: Findings,
 }

@@ -372,8 +372,10 @@ impl Service {
         });
         if let Some(proxy) = &self.proxy {
             proxy.set_databases(&config.databases);
+            proxy.set_sources(&config);
         }
         self.config = config;
+        self.configurations = self.configurations.saturating_add(1);
         self.plugins = plugins;
         self.clouds = clouds;
         self.adopt(known, false);

@@ -37,6 +37,8 @@ pub(super) struct Resolved {
     pub(super) expansion: Option<Expansion>,
     clouds: Option<Arc<Clouds>>,
     why: String,
+    /// For which of the configurations that were in force; none when it found out nothing.
+    of: Option<u64>,
 }
 
 impl Resolved {
@@ -45,6 +47,7 @@ impl Resolved {
             expansion: None,
             clouds: None,
             why: format!("it broke off: {error}"),
+            of: None,
         }
     }
 }
@@ -62,10 +65,16 @@ pub(super) async fn expand(
 impl Service {
     /// Asks when it is time.
     pub(super) fn start_resolution(&mut self) {
+        if !self.reload
+            && let Some(resolved) = self.found_meanwhile.take()
+        {
+            self.resolved(resolved);
+        }
         let now = self.uptime.now();
         let due = self.resolve_at.is_some_and(|at| at <= now);
         let idle = self.stuck.is_some() || self.ending.is_some();
-        if !due || !self.resolving.is_empty() || idle {
+        let asked = !self.resolving.is_empty() || self.found_meanwhile.is_some();
+        if !due || asked || idle {
             return;
         }
         self.resolve_at = None;
@@ -74,7 +83,7 @@ impl Service {
             true => Arc::new(self.clouds.anew(&self.config)),
             false => Arc::clone(&self.clouds),
         };
-        let config = self.config.clone();
+        let (config, of) = (self.config.clone(), Some(self.configurations));
         let patience = (self.resolutions == 0).then_some(FIRST_PATIENCE);
         self.resolving.spawn(async move {
             let expansion = expand(&clouds, &config, patience).await;
@@ -82,6 +91,7 @@ impl Service {
                 expansion,
                 clouds: Some(clouds),
                 why: format!("it took longer than {} s", LIMIT.as_secs()),
+                of,
             }
         });
     }
@@ -101,12 +111,28 @@ impl Service {
 
     /// Somebody has answered, or nobody.
     pub(super) fn resolved(&mut self, resolved: Resolved) {
+        if self.ending.is_some() {
+            return;
+        }
+        if self.reload {
+            // Whatever the engine was told now would overtake the configuration that it is on its way to.
+            self.found_meanwhile = Some(resolved);
+            return;
+        }
         let Resolved {
             expansion,
             clouds,
             why,
+            of,
         } = resolved;
-        if self.ending.is_some() {
+        if of.is_some_and(|of| of != self.configurations) {
+            tracing::info!(
+                "which scopes there are was asked for another configuration: it is not heard"
+            );
+            // The one that is in force has asked for itself, maybe before those who wait here.
+            if !self.later.is_empty() {
+                self.resolve_soon();
+            }
             return;
         }
         match (expansion, clouds) {

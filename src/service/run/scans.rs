@@ -109,9 +109,7 @@ impl Service {
         outcome: Result<Taken, Trouble>,
     ) {
         let now = self.uptime.now();
-        if number.is_some() {
-            self.queue.ended(scope, complete, now);
-        }
+        let ended = number.and_then(|_| self.queue.ended(scope, complete, now));
         self.news = true;
         match outcome {
             Ok(mut taken) => {
@@ -132,6 +130,10 @@ impl Service {
             Err(Trouble::Refused(refused)) => {
                 tracing::error!(%scope, %refused, "a scan was not taken in");
             }
+        }
+        if ended.is_some_and(|ended| ended.gone) {
+            // It ran when nobody asked for it any more, and does not run again.
+            self.forget_waiting(std::slice::from_ref(scope));
         }
     }
 

@@ -242,6 +242,8 @@ async fn assemble(
         resolve_pause: FIRST_PAUSE,
         resolved_at: None,
         resolutions: 0,
+        configurations: 0,
+        found_meanwhile: None,
         refused: false,
         later: Vec::new(),
         keeper,
@@ -262,6 +264,7 @@ async fn assemble(
         ending: None,
         systemd: Systemd::new(),
         proxy: None,
+        log: None,
         findings: Findings::default(),
         options,
     };
@@ -320,6 +323,7 @@ impl Service {
         let authority = Arc::new(open_authority(dir, &wanted, &clock).await?);
         let log = proxy::open_log(&self.config.audit, dir, authority.cluster_name())?;
         authority.record(log.clone(), muster_audit::Micros::now);
+        self.log = Some(log.clone());
         self.handle.set_authority(Arc::clone(&authority));
         let Some(settings) = settings else {
             return Ok(());

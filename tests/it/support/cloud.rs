@@ -13,7 +13,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::oneshot,
+    sync::{oneshot, watch},
 };
 
 /// What makes the answers up.
@@ -57,6 +57,13 @@ pub enum Reply {
         keep: usize,
         /// Whether the head promises the whole body, so that the connection breaks off; else what is sent looks whole.
         broken: bool,
+    },
+    /// A whole answer, as soon as it may be given.
+    When {
+        /// Whether it may.
+        open: watch::Receiver<bool>,
+        /// The body.
+        body: String,
     },
     /// The connection stays open, and nothing comes.
     Silence,
@@ -137,6 +144,11 @@ async fn converse(mut stream: TcpStream, sky: Arc<impl Sky>) {
                 let part = &body[..keep];
                 let promised = if broken { body.len() } else { keep };
                 (answer(200, promised, part), !broken)
+            }
+            Reply::When { mut open, body } => {
+                // Who would open it may have gone.
+                let _ = open.wait_for(|open| *open).await;
+                (answer(200, body.len(), &body), true)
             }
             Reply::Silence => {
                 // Until the client goes.
