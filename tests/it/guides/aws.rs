@@ -292,6 +292,28 @@ proxy:
     }
     guide.judge.goes_by(&guide.rule("orders"));
     assert_eq!(town.asks(&proxy, "orders", "alice", "select 6 * 7"), "42");
+    // An account whose role is in the configuration from now on is logged in to by that role, without a restart.
+    let config = fs::read_to_string(world.config()).unwrap();
+    let accounts =
+        "accounts: [{ assume_role: 'arn:aws:iam::123456789012:role/muster' }], types: [rds]";
+    world.write(&config.replace("types: [rds]", accounts));
+    let reloaded = world.command(&["reload"]).output().unwrap();
+    assert!(reloaded.status.success(), "{}", complaint(&reloaded));
+    guide.judge.seen();
+    town.refused(&proxy, "orders", "alice");
+    let judged = guide.judge.seen();
+    assert!(!judged.is_empty());
+    for judged in judged {
+        let why = judged["why"].as_str().unwrap();
+        assert!(
+            why.starts_with("made with the key ") && !why.contains("AKIADEMO"),
+            "{why}"
+        );
+    }
+    world.write(&config);
+    let reloaded = world.command(&["reload"]).output().unwrap();
+    assert!(reloaded.status.success(), "{}", complaint(&reloaded));
+    assert_eq!(town.asks(&proxy, "orders", "alice", "select 6 * 7"), "42");
     drop(silence);
     town.ends_without_a_word(service, &proxy, &guide.postgres);
 }
