@@ -12,32 +12,28 @@
 //! | `configure` | another configuration: what comes out otherwise by it |
 //! | `undecided` | what plugins left undecided, to ask them again |
 //! | `person` | what people do: apply a plan of their own, approve or reject a held one |
+//! | `resumed` | what is known of a target without a plan of it |
 //!
 //! After a failed write the engine no longer knows what the store holds: drop it and open another.
 
 mod configure;
 mod judgements;
 mod person;
+mod resumed;
 mod take;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod undecided;
 mod work;
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    ops::ControlFlow,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
 pub use self::judgements::{JUDGEMENTS, Judgements};
-use self::undecided::Undecided;
+use self::{resumed::Resumed, undecided::Undecided};
 use muster_matchers::Chain;
 use muster_model::{Decision, ResourceId, Scope, ScopeRecord, Timestamp};
 pub use muster_model::{HeldPlan, HeldRemoval, Verdict};
-use muster_plan::{
-    Action, Hold, Index, OpenScopes, Policy, Safety, Settings, Summary, unread_line,
-};
+use muster_plan::{Index, OpenScopes, Settings, Summary, unread_line};
 use muster_store::{Batch, Keep, Order, Revision, Store, StoreError, tables};
 
 use super::{notice::Notice, status::Counts};
@@ -45,7 +41,7 @@ use crate::{
     notify::outbox,
     pipeline::{
         commit::{self, CommitError},
-        held::{self, KEEP_PLANS, RemovedLately, plan_id},
+        held::{KEEP_PLANS, RemovedLately, plan_id},
         state::removed_lately,
     },
     plugins::Plugins,
@@ -317,36 +313,12 @@ fn load(store: &dyn Store, setup: &Setup, now: Timestamp) -> Result<Known, Store
     })?;
     let plans = tables::PLANS.list(store)?.records;
     let plans: Vec<HeldPlan> = plans.into_iter().map(|(_, plan)| plan.value).collect();
-    let group = &setup.settings.group;
-    let approved = held::approved(&plans, group, now);
-    let waiting = held::current(&plans, group).into_iter();
-    let waiting: HashSet<&ResourceId> = waiting
-        .flat_map(HeldPlan::open)
-        .map(|removal| &removal.id)
-        .collect();
+    let resumed = Resumed::of(&plans, &setup.settings, now);
     tables::TARGETS.each(store, "", Order::Ascending, &mut |id, target| {
         match target {
             Ok(target) => {
-                let id = &target.value.id;
                 index.put_target(&target.value);
-                // What a plan would say is known where the target has the name that it should; the rest is
-                // planned with the first scan that sees it.
-                let leaves = |safety| Hold {
-                    would: Action::Remove,
-                    safety,
-                };
-                if !index.is_own(id) || approved.contains(id) {
-                    index.unplan(id);
-                } else if waiting.contains(id) {
-                    index.hold(id, leaves(Safety::Brake));
-                } else if index.is_missing(id) {
-                    // The brake counts it, also before its scope is read again.
-                    index.hold(id, leaves(Safety::Grace));
-                } else if index.has_its_name(id) && setup.settings.policy != Policy::CreateOnly {
-                    index.keep(id);
-                } else {
-                    index.unplan(id);
-                }
+                resumed.stand(&mut index, &target.value.id);
             }
             Err(damaged) => tracing::warn!(id, %damaged, "a target cannot be read"),
         }

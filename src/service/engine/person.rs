@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use muster_model::{Decision, ResourceId, Timestamp};
-use muster_plan::TargetWrite;
+use muster_plan::{Safety, TargetWrite};
 use muster_store::{Revision, tables};
 
-use super::{Engine, EngineError, HeldPlan, Taken};
+use super::{Engine, EngineError, HeldPlan, Taken, resumed::Resumed};
 use crate::{
     pipeline::{
         commit::{self, Tell},
@@ -28,7 +28,7 @@ impl Engine {
         writes: &Writes,
         expected: Revision,
         by: &str,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Taken, EngineError> {
         let mut writes = writes.clone();
         writes.applied_by(by);
@@ -38,7 +38,7 @@ impl Engine {
             also: &[],
         });
         self.revision = commit::commit(&*self.store, &writes, expected, tell)?;
-        self.reread(&writes)?;
+        self.reread(&writes, now)?;
         let mut taken = Taken {
             revision: self.revision,
             written: writes.targets.len() as u64,
@@ -61,7 +61,10 @@ impl Engine {
     }
 
     /// Reads again what somebody else's writes touched.
-    fn reread(&mut self, writes: &Writes) -> Result<(), EngineError> {
+    fn reread(&mut self, writes: &Writes, now: Timestamp) -> Result<(), EngineError> {
+        let plans = tables::PLANS.list(&*self.store)?.records;
+        self.plans = plans.into_iter().map(|(_, plan)| plan.value).collect();
+        self.removed = removed_lately(&*self.store)?;
         let targets = writes.targets.iter().map(|write| match write {
             TargetWrite::Put(target) => &target.id,
             TargetWrite::Delete(id) => id,
@@ -81,15 +84,8 @@ impl Engine {
                 None => self.index.forget(id),
             }
             match self.target(id)? {
-                Some(target) => {
-                    self.index.put_target(&target);
-                    self.index.keep(id);
-                }
-                None => {
-                    self.index.delete_target(id);
-                    // By this configuration it may come out otherwise than by that of the plan.
-                    self.index.unplan(id);
-                }
+                Some(target) => self.index.put_target(&target),
+                None => self.index.delete_target(id),
             }
             let decision = self.decision(id)?.map(|record| record.decision);
             match &decision {
@@ -104,6 +100,16 @@ impl Engine {
             };
             self.index.want(id, name.as_deref());
         }
+        let resumed = Resumed::of(&self.plans, &self.setup.settings, now);
+        // A held plan shows also what nothing else was written about.
+        let shown = resumed.waiting();
+        let shown: Vec<&ResourceId> = shown
+            .filter(|id| self.leaves(id) != Some(Safety::Coverage))
+            .collect();
+        for id in ids.iter().chain(shown) {
+            // What has no target may come out otherwise by this configuration than by that of the plan.
+            resumed.stand(&mut self.index, id);
+        }
         for scope in &writes.scopes {
             let newest = self.scopes.entry(scope.scope.clone());
             let newest = newest.or_insert_with(|| scope.clone());
@@ -111,9 +117,6 @@ impl Engine {
                 newest.clone_from(scope);
             }
         }
-        let plans = tables::PLANS.list(&*self.store)?.records;
-        self.plans = plans.into_iter().map(|(_, plan)| plan.value).collect();
-        self.removed = removed_lately(&*self.store)?;
         Ok(())
     }
 

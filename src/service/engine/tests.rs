@@ -7,8 +7,9 @@
     clippy::panic
 )]
 
+mod applied;
 mod held;
-mod kit;
+pub(in crate::service) mod kit;
 mod own;
 mod same;
 mod work;

@@ -270,6 +270,14 @@ impl Engine {
         plan.changes.iter().filter_map(news).collect()
     }
 
+    /// What holds the removal of a target.
+    pub(super) fn leaves(&self, id: &ResourceId) -> Option<Safety> {
+        match self.index.standing(id) {
+            Standing::Held(hold) if hold.would == Action::Remove => Some(hold.safety),
+            _ => None,
+        }
+    }
+
     /// The plans that wait for a person, after this one.
     fn held_plans(
         &self,
@@ -278,16 +286,15 @@ impl Engine {
         now: Timestamp,
     ) -> Vec<super::HeldPlan> {
         let settings = &self.setup.settings;
-        let leaves = |id: &ResourceId| match self.index.standing(id) {
-            Standing::Held(hold) if hold.would == Action::Remove => Some(hold.safety),
-            _ => None,
-        };
         let held = held::all(&self.plans, &settings.group, braked(&outcome.plan), |id| {
-            matches!(leaves(id), Some(Safety::Brake | Safety::Coverage))
+            matches!(self.leaves(id), Some(Safety::Brake | Safety::Coverage))
         });
         let is_kept = |id: &ResourceId| {
             let planned = matches!(self.index.standing(id), Standing::Kept | Standing::Held(_));
-            planned && leaves(id).is_none() && self.index.is_own(id) && !self.index.is_missing(id)
+            planned
+                && self.leaves(id).is_none()
+                && self.index.is_own(id)
+                && !self.index.is_missing(id)
         };
         let removed = deleted(&outcome.writes);
         held::update(

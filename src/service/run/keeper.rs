@@ -315,3 +315,6 @@ fn hint(error: &OpenError, dir: &Path) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

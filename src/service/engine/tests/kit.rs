@@ -12,7 +12,7 @@ use muster_store::{Changes, Keep, MemoryStore, Revision, Store};
 
 use super::super::{Engine, Setup};
 
-pub(super) const REGIONS: [&str; 3] = ["ap-south-1", "eu-west-1", "us-east-1"];
+pub(in crate::service) const REGIONS: [&str; 3] = ["ap-south-1", "eu-west-1", "us-east-1"];
 
 pub(super) fn scope(region: &str) -> Arc<Scope> {
     Arc::new(Scope::aws("111111111111", region, Service::Rds))
@@ -52,7 +52,7 @@ pub(super) fn database(region: &str, identifier: &str, env: &str, name: &str) ->
     }
 }
 
-pub(super) fn complete(region: &str, found: Vec<Database>) -> Scan {
+pub(in crate::service) fn complete(region: &str, found: Vec<Database>) -> Scan {
     Scan {
         found,
         ..Scan::empty(scope(region))
@@ -124,7 +124,7 @@ fn made(provider: Provider, service: Service, rules: &str, matchers: &Matchers) 
         .0
 }
 
-pub(super) fn setup() -> Setup {
+pub(in crate::service) fn setup() -> Setup {
     Setup {
         chain: chain(RULES),
         plugins: Arc::default(),
@@ -205,7 +205,7 @@ impl World {
 }
 
 /// `count` databases of a region: `db-0`, `db-1` ...
-pub(super) fn fleet(region: &str, count: usize) -> Vec<Database> {
+pub(in crate::service) fn fleet(region: &str, count: usize) -> Vec<Database> {
     (0..count)
         .map(|n| {
             let name = format!("db-{n}");

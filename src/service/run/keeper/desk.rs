@@ -105,6 +105,8 @@ impl Desk {
                 reply,
             } => {
                 let outcome = self.write(|engine| engine.apply(&writes, expected, &by, now));
+                // What it says of databases counts also where it changes no target.
+                self.uncounted = true;
                 let answer = outcome.as_ref().map(|taken| taken.revision);
                 // Who asked may have gone.
                 let _ = reply.send(answer.map_err(|trouble| trouble.refused("apply the plan")));
