@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use muster_model::{HeldPlan, ResourceId, Timestamp};
-use muster_plan::{Action, Hold, Index, Policy, Safety, Settings};
+use muster_plan::{Action, Hold, Index, Policy, Safety, Settings, Unconfigured};
 
 use crate::pipeline::held;
 
@@ -16,6 +16,7 @@ pub(super) struct Resumed<'a> {
     /// What the current plan would remove.
     waiting: HashSet<&'a ResourceId>,
     policy: Policy,
+    unconfigured: Unconfigured,
 }
 
 impl<'a> Resumed<'a> {
@@ -26,6 +27,7 @@ impl<'a> Resumed<'a> {
             approved: held::approved(plans, &settings.group, now),
             waiting: open.map(|removal| &removal.id).collect(),
             policy: settings.policy,
+            unconfigured: settings.unconfigured,
         }
     }
 
@@ -43,8 +45,16 @@ impl<'a> Resumed<'a> {
         } else if self.waiting.contains(id) {
             index.hold(id, leaves(Safety::Brake));
         } else if index.is_missing(id) {
-            // The brake counts it, also before its scope is read again.
-            index.hold(id, leaves(Safety::Grace));
+            // The brake counts it, also before its scope is read again; but where nobody will read that, it stays.
+            let stays = self.unconfigured == Unconfigured::Hold
+                && index.scopes_known()
+                && !index.is_asked_for(id);
+            let safety = if stays {
+                Safety::Coverage
+            } else {
+                Safety::Grace
+            };
+            index.hold(id, leaves(safety));
         } else if index.has_its_name(id) && self.policy != Policy::CreateOnly {
             index.keep(id);
         } else {

@@ -287,6 +287,11 @@ impl Index {
             .collect()
     }
 
+    /// Whether the configuration asks for its scope.
+    pub fn is_asked_for(&self, id: &ResourceId) -> bool {
+        self.entry(id).is_some_and(|entry| self.asks(entry))
+    }
+
     /// Whether the last scan of its scope saw it.
     pub fn is_seen(&self, id: &ResourceId) -> bool {
         self.entry(id).is_some_and(|entry| self.saw(entry))

@@ -18,6 +18,12 @@ impl Index {
                 .is_some_and(|state| state.configured && state.stamp == entry.stamp)
     }
 
+    /// Whether the configuration asks for its scope.
+    pub(super) fn asks(&self, entry: &Entry) -> bool {
+        let state = self.scope_state(entry.scope);
+        state.is_some_and(|state| state.configured)
+    }
+
     /// Another scope whose last scan saw it, and that scan.
     pub(super) fn seen_elsewhere(&self, entry: &Entry) -> Option<(u32, u32)> {
         entry.also.filter(|(scope, stamp)| {

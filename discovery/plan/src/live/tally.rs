@@ -42,6 +42,11 @@ impl Index {
             }
             let unseen = entry.record && !entry.missing && !self.saw(entry);
             match entry.standing {
+                // Nobody asks for its scope any more: no scan says more of it than the plan.
+                Standing::Held(hold) if hold.would == Action::Remove && !self.asks(entry) => {
+                    *held.entry(hold.safety.as_str()).or_default() += 1;
+                    *would.entry(hold.would.as_str()).or_default() += 1;
+                }
                 // The last scan of its scope did not see everything: a plan would hold what there is of it.
                 _ if unseen && entry.own => {
                     *held.entry(Safety::Coverage.as_str()).or_default() += 1;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use muster_plan::Unconfigured;
 use muster_store::Store;
 
 use super::kit::{REGIONS, World, complete, database, failed, fleet, setup};
 use crate::service::notice::NoticeEvent;
 
-fn keys(all: &[(&str, usize)]) -> BTreeMap<String, usize> {
+fn keys<N: Copy>(all: &[(&str, N)]) -> BTreeMap<String, N> {
     all.iter().map(|(key, n)| ((*key).to_owned(), *n)).collect()
 }
 
@@ -84,6 +85,41 @@ fn a_failed_scope_is_told_once_and_changes_nothing() {
     assert_eq!(world.engine.counts().held["coverage"], 5);
     world.take(&complete(REGIONS[0], fleet(REGIONS[0], 5)));
     assert_eq!(world.engine.counts().held.get("coverage"), None);
+}
+
+#[test]
+fn what_is_enrolled_of_a_scope_that_nobody_asks_for_any_more_is_counted_by_what_it_waits_for() {
+    let mut without = setup();
+    without.settings.unconfigured = Unconfigured::Remove;
+    without.settings.brake.percent = 20;
+    without.scopes.pop();
+    let mut world = World::new(setup());
+    for region in REGIONS {
+        world.take(&complete(region, fleet(region, 10)));
+    }
+    let now = world.now;
+    world.engine.configure(without, now, "reload").unwrap();
+    world.engine.sweep(now).unwrap();
+    // A clock that jumps now would have the grace pass: see `service::run::time`.
+    assert_eq!(world.engine.counts().held, keys(&[("grace", 10)]));
+    world.engine.sweep(now.plus(900)).unwrap();
+    assert_eq!(world.engine.counts().held, keys(&[("brake", 10)]));
+}
+
+#[test]
+fn what_went_missing_in_such_a_scope_waits_for_no_grace_where_it_is_to_stay() {
+    let mut without = setup();
+    without.scopes.remove(0);
+    let mut world = World::new(setup());
+    world.take(&complete(REGIONS[0], fleet(REGIONS[0], 5)));
+    world.take(&complete(REGIONS[0], fleet(REGIONS[0], 4)));
+    assert_eq!(world.engine.counts().held, keys(&[("grace", 1)]));
+    let now = world.now;
+    let asked = without.clone();
+    world.engine.configure(asked, now, "reload").unwrap();
+    assert_eq!(world.engine.counts().held, keys(&[("coverage", 5)]));
+    world.restart(without);
+    assert_eq!(world.engine.counts().held, keys(&[("coverage", 5)]));
 }
 
 #[test]
