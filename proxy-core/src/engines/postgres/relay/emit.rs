@@ -243,8 +243,10 @@ impl Core {
         };
         let mut outcome = self.done.outcome(waiting.at);
         if waiting.is_hidden()
-            || matches!(waiting.kind, Kind::Query | Kind::Execute | Kind::Bind)
-                && self.is_sensitive(waiting)
+            || matches!(
+                waiting.kind,
+                Kind::Query | Kind::Parse | Kind::Execute | Kind::Bind
+            ) && self.is_sensitive(waiting)
         {
             outcome = without_text(outcome);
         }

@@ -24,9 +24,7 @@ impl Core {
         }
         let (name, text) = self.queue.texts(waiting);
         let sensitive = match waiting.kind {
-            Kind::Query if waiting.shed => waiting.sensitive,
-            Kind::Query if waiting.cut => Redaction::of(cut_statement(text).2),
-            Kind::Query => Redaction::of(text),
+            Kind::Query | Kind::Parse => judged(waiting, text),
             Kind::Execute => self.names.is_sensitive(name),
             _ => bind(text).map_or(Sensitive::Yes, |(_, statement, _)| {
                 self.names
@@ -169,19 +167,26 @@ impl Core {
             };
             let (name, text) = self.queue.texts(waiting);
             if name == statement {
-                return if waiting.is_hidden() {
-                    Sensitive::Yes
-                } else if waiting.shed {
-                    waiting.sensitive
-                } else {
-                    Redaction::of(text)
-                };
+                return judged(waiting, text);
             }
         }
         match self.names.statement(statement) {
             Some(prepared) if before <= LOOK_BACK => prepared.sensitive,
             _ => Sensitive::Yes,
         }
+    }
+}
+
+/// Whether the statement of a `Query` or `Parse`, of this text, has a secret or a place for one.
+fn judged(waiting: &Waiting, text: &[u8]) -> Sensitive {
+    if waiting.is_hidden() {
+        Sensitive::Yes
+    } else if waiting.shed {
+        waiting.sensitive
+    } else if waiting.cut {
+        Redaction::of(cut_statement(text).2)
+    } else {
+        Redaction::of(text)
     }
 }
 

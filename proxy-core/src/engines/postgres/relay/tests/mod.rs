@@ -12,6 +12,7 @@ mod copy;
 mod encodings;
 pub(crate) mod fuzz;
 mod limits;
+mod secrets;
 mod splits;
 pub(crate) mod transcripts;
 
