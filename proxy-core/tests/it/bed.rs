@@ -30,10 +30,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
-use crate::server::{free_port, postgres};
+use crate::server::{free_port, papers, postgres, trusting, upstream_tls};
 
 /// A certificate authority.
 pub struct Ca {
@@ -91,7 +91,7 @@ pub fn server(ca: &Ca) -> (rcgen::Certificate, KeyPair) {
 pub struct Login1 {
     tls: UpstreamTls,
     /// The same with a client certificate of `papers`.
-    papers: UpstreamTls,
+    papers: Arc<ArcSwap<UpstreamTls>>,
     password: &'static str,
 }
 
@@ -110,11 +110,10 @@ impl Credentials for Login1 {
     }
 
     fn tls(&self, _: &Target, user: &str) -> Result<UpstreamTls, CredentialError> {
-        let tls = match user {
-            "papers" => &self.papers,
-            _ => &self.tls,
-        };
-        Ok(tls.clone())
+        Ok(match user {
+            "papers" => UpstreamTls::clone(&self.papers.load()),
+            _ => self.tls.clone(),
+        })
     }
 
     fn explain(&self, target: &Target, user: &str, failure: &Failure<'_>) -> Advice {
@@ -141,6 +140,8 @@ pub struct Bed {
     pub audit: Log,
     pub users: Ca,
     pub doors: Ca,
+    /// How the database user `papers` logs in.
+    pub papers: Arc<ArcSwap<UpstreamTls>>,
     /// Seconds that the door's clock is ahead.
     pub ahead: Arc<AtomicI64>,
     pub dir: TempDir,
@@ -238,32 +239,10 @@ impl Bed {
         let policy = Policy::new()
             .with_role(role("dev"))
             .with_user(user("ann", &["dev"]));
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(postgres.ca.der.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let mut papers = CertificateParams::new(Vec::new()).unwrap();
-        papers
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, "papers");
-        papers.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let (papers, key) = postgres.clients.sign(&papers);
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let papers = config
-            .clone()
-            .with_client_auth_cert(vec![papers.der().clone()], key)
-            .unwrap();
-        let tls = |config| UpstreamTls {
-            config: Arc::new(config),
-            name: ServerName::try_from("localhost").unwrap(),
-            verified: true,
-        };
+        let papers = Arc::new(ArcSwap::from_pointee(papers(&postgres.clients)));
         let credentials = Login1 {
-            tls: tls(config.with_no_client_auth()),
-            papers: tls(papers),
+            tls: upstream_tls(trusting().with_no_client_auth()),
+            papers: Arc::clone(&papers),
             password: "secret",
         };
         let audit = Log::open(muster_audit::Settings::new(
@@ -313,6 +292,7 @@ impl Bed {
             audit,
             users,
             doors,
+            papers,
             ahead,
             dir,
             names: AtomicU64::new(0),

@@ -61,8 +61,13 @@ impl Bed {
 
     /// A `psql` in the middle of a long query with this mark.
     pub fn sleeping(&self, certificate: &Certificate, mark: &str) -> Child {
+        self.sleeping_as(certificate, "", mark)
+    }
+
+    /// The same with more for the connection.
+    pub fn sleeping_as(&self, certificate: &Certificate, more: &str, mark: &str) -> Child {
         let child = self
-            .psql(Some(certificate), "")
+            .psql(Some(certificate), more)
             .args(["-c", &format!("select pg_sleep(600) /* {mark} */")])
             .spawn()
             .unwrap();

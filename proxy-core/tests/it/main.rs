@@ -12,6 +12,7 @@
 
 mod attacks;
 mod bed;
+mod cancels;
 mod changes;
 mod clients;
 mod ends;

@@ -6,10 +6,17 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
+use muster_credentials::UpstreamTls;
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose};
+use rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore,
+    client::WantsClientCert,
+    pki_types::{PrivateKeyDer, ServerName},
+};
 use tempfile::TempDir;
 
 use crate::{
@@ -195,6 +202,38 @@ impl Postgres {
     pub fn direct(&self, sql: &str) -> Output {
         self.psql_direct().args(["-c", sql]).output().unwrap()
     }
+}
+
+/// What trusts it.
+pub fn trusting() -> ConfigBuilder<ClientConfig, WantsClientCert> {
+    let mut roots = RootCertStore::empty();
+    roots.add(postgres().ca.der.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+}
+
+pub fn upstream_tls(config: ClientConfig) -> UpstreamTls {
+    UpstreamTls {
+        config: Arc::new(config),
+        name: ServerName::try_from("localhost").unwrap(),
+        verified: true,
+    }
+}
+
+/// The same with a client certificate of `papers` that this authority has signed.
+pub fn papers(ca: &Ca) -> UpstreamTls {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "papers");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let (certificate, key) = ca.sign(&params);
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = trusting().with_client_auth_cert(vec![certificate.der().clone()], key);
+    upstream_tls(config.unwrap())
 }
 
 pub fn free_port() -> u16 {

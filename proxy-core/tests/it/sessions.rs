@@ -198,7 +198,7 @@ fn a_notification_reaches_an_idle_session() {
 }
 
 /// Ctrl+C in a psql with a long query, which is cancelled.
-fn interrupt(child: Child) {
+pub fn interrupt(child: Child) {
     let interrupt = std::process::Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status()

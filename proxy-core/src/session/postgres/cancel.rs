@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use muster_credentials::UpstreamTls;
+use muster_model::Target;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -35,7 +35,8 @@ pub(crate) struct Cancelled(Arc<Way>);
 
 struct Way {
     address: SocketAddr,
-    tls: UpstreamTls,
+    target: Arc<Target>,
+    db_user: String,
     key: Option<ServerKey>,
     live: Weak<Live>,
 }
@@ -50,7 +51,8 @@ pub(super) fn mint(
 ) -> Option<(ClientKey, Cancelled)> {
     let mut way = Cancelled(Arc::new(Way {
         address: link.address,
-        tls: link.tls.clone(),
+        target: Arc::clone(&link.target),
+        db_user: link.db_user.clone(),
         key: link.ready.key.clone(),
         live: Arc::downgrade(live),
     }));
@@ -92,7 +94,7 @@ pub(super) async fn cancel(context: &Context, request: CancelRequest) {
     // Recorded before it is tried: the session may be over as soon as the database has heard of it.
     live.cancels.fetch_add(1, Relaxed);
     live.call();
-    if matches!(timeout(CANCEL, way.ask(key)).await, Ok(Some(()))) {
+    if matches!(timeout(CANCEL, way.ask(shared, key)).await, Ok(Some(()))) {
         shared.tally.cancels.fetch_add(1, Relaxed);
     } else {
         shared.tally.cancels_ignored.fetch_add(1, Relaxed);
@@ -104,15 +106,19 @@ pub(super) async fn cancel(context: &Context, request: CancelRequest) {
 
 impl Way {
     /// Asks the database to cancel what it does, over a connection of its own.
-    async fn ask(&self, key: &ServerKey) -> Option<()> {
+    async fn ask(&self, shared: &Shared, key: &ServerKey) -> Option<()> {
+        // Not what the session began with: a client certificate may have ended since, and its signer have been replaced.
+        let credentials = &shared.parts.credentials;
+        let tls = credentials.tls(&self.target, &self.db_user).ok()?;
         let socket = upstream::connect(self.address, CANCEL).await.ok()?;
-        let (mut leg, _) = secure(socket, &self.tls).await.ok()?;
+        let (mut leg, _) = secure(socket, &tls).await.ok()?;
         let mut packet = Vec::with_capacity(16);
         key.put_request(&mut packet);
         leg.write_all(&packet).await.ok()?;
         leg.flush().await.ok()?;
-        // The database closes when it has carried it out.
-        leg.read(&mut [0; 16]).await.ok().map(|_| ())
+        // The database closes when it has carried it out, and also when it does not believe our certificate: then with an alert.
+        let closed = leg.read(&mut [0; 16]).await.is_ok();
+        (closed && leg.alerted().is_none()).then_some(())
     }
 }
 
@@ -132,7 +138,7 @@ impl Cancelled {
             let _turn = shared.turns.acquire().await;
             let mut patience = PATIENCE;
             loop {
-                let asked = self.0.ask(key).await.is_some();
+                let asked = self.0.ask(shared, key).await.is_some();
                 if timeout(patience, closed(leg)).await.is_ok() || !asked {
                     return asked;
                 }

@@ -4,6 +4,7 @@ use std::{future::poll_fn, net::SocketAddr, sync::Arc, time::Duration};
 
 use muster_access::Permit;
 use muster_credentials::{Failure, Login, Proof, UpstreamTls};
+use muster_model::Target;
 use rustls::ClientConfig;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -29,7 +30,8 @@ pub(super) struct Link {
     pub(super) leg: Leg,
     pub(super) ready: Ready,
     pub(super) address: SocketAddr,
-    pub(super) tls: UpstreamTls,
+    pub(super) target: Arc<Target>,
+    pub(super) db_user: String,
 }
 
 /// Why TLS with a database was not agreed on.
@@ -121,7 +123,8 @@ pub(super) async fn link(
         leg,
         ready,
         address,
-        tls: way,
+        target: Arc::clone(target),
+        db_user: db_user.to_owned(),
     })
 }
 
