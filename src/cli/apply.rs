@@ -21,6 +21,7 @@ use crate::{
     exit::Exit,
     pipeline::{
         commit::{Tell, commit, still_stands, trim},
+        matched::Matched,
         run::Writes,
         saved::{self, Basis, SavedError},
     },
@@ -86,8 +87,15 @@ impl Apply {
         let writes = saved
             .check(basis, now(), self.max_age.saturating_mul(60))
             .map_err(|error| refused(&error))?;
-        self.write(store, &writes, revision, &context.config)
-            .await?;
+        // Which accounts there were when it was made is not in it.
+        self.write(
+            store,
+            &writes,
+            revision,
+            Matched::Otherwise,
+            &context.config,
+        )
+        .await?;
         Ok(Exit::Done)
     }
 
@@ -110,7 +118,8 @@ impl Apply {
                 out,
             )
         }))?;
-        self.write(store, &run.writes, state.revision, &context.config)
+        let by = Matched::All(&scanned.digest);
+        self.write(store, &run.writes, state.revision, by, &context.config)
             .await?;
         Ok(if self.detailed_exitcode && !scanned.is_complete() {
             Exit::Incomplete
@@ -124,6 +133,7 @@ impl Apply {
         store: &Opened,
         writes: &Writes,
         revision: Revision,
+        by: Matched<'_>,
         config: &Config,
     ) -> Result<(), Failure> {
         let removals = writes
@@ -150,7 +160,7 @@ impl Apply {
                     group: &config.settings.group,
                     also: &[],
                 });
-                commit(&**store, &writes, revision, tell).map_err(|error| {
+                commit(&**store, &writes, revision, by, tell).map_err(|error| {
                     Failure::new("cannot apply the plan")
                         .cause(&error)
                         .hint("nothing was changed")

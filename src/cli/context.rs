@@ -29,6 +29,7 @@ use crate::{
     control::{Loaded, Reading},
     exit::Exit,
     pipeline::{
+        matched,
         run::{Ask, Run, remember, run},
         sources::{Elsewhere, Expansion, expand},
         state::State,
@@ -62,6 +63,8 @@ pub struct Scanned {
     pub scans: Vec<Scan>,
     /// The matchers, for what these scopes hold.
     pub chain: Chain,
+    /// What tells them from others.
+    pub digest: String,
     /// Whether every account, region and subscription that the configuration asks for could be found out.
     pub expanded: bool,
     /// What the configuration asks for by `*`.
@@ -269,7 +272,7 @@ impl Context {
             scanners.retain(|scanner| only.contains(scanner.scope()));
             unread.retain(|scan| only.contains(&scan.scope));
         }
-        let chain = self.chain(filters)?;
+        let (chain, digest) = self.chain(filters)?;
         let now = now();
         let progress = Progress::start(scanners.len(), self.quiet);
         let mut scans = scan_all(scanners, self.config.requests.scopes_at_once, |scan| {
@@ -282,6 +285,7 @@ impl Context {
         Ok(Scanned {
             scans,
             chain,
+            digest,
             expanded: complete,
             open,
             all: only.is_empty(),
@@ -317,11 +321,12 @@ impl Context {
         let read = read.await;
         progress.finish();
         let (basis, mut scans) = read?;
-        let chain = self.chain(basis.filters)?;
+        let (chain, digest) = self.chain(basis.filters)?;
         scans.sort_by(|a, b| a.scope.cmp(&b.scope));
         Ok(Scanned {
             scans,
             chain,
+            digest,
             expanded: basis.complete,
             open: basis.open,
             all: only.is_empty(),
@@ -357,8 +362,11 @@ impl Context {
         );
     }
 
-    fn chain(&self, filters: Vec<SourceFilter>) -> Result<Chain, Failure> {
-        self.chain_by(filters, self.plugins()?)
+    /// The matchers, and what tells them from others.
+    fn chain(&self, filters: Vec<SourceFilter>) -> Result<(Chain, String), Failure> {
+        let plugins = self.plugins()?;
+        let digest = matched::digest(&filters, &self.config, plugins);
+        Ok((self.chain_by(filters, plugins)?, digest))
     }
 
     fn chain_by(&self, filters: Vec<SourceFilter>, plugins: &Plugins) -> Result<Chain, Failure> {

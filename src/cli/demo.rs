@@ -21,7 +21,7 @@ use crate::{
     config,
     demo::{self, Day},
     exit::Exit,
-    pipeline::commit::commit,
+    pipeline::{commit::commit, matched::Matched},
     report,
     service::run as service,
 };
@@ -177,8 +177,14 @@ impl Demo {
             )
         })?;
         if !self.plan_only {
-            commit(&store, &run.writes, state.revision, None)
-                .map_err(|error| Failure::new("cannot apply the plan").cause(&error))?;
+            commit(
+                &store,
+                &run.writes,
+                state.revision,
+                Matched::All(&scanned.digest),
+                None,
+            )
+            .map_err(|error| Failure::new("cannot apply the plan").cause(&error))?;
         }
         Ok(())
     }

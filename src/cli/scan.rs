@@ -15,7 +15,10 @@ use super::{
 use crate::{
     control::{ClientError, NAME},
     exit::Exit,
-    pipeline::commit::{commit, trim},
+    pipeline::{
+        commit::{commit, trim},
+        matched::Matched,
+    },
     service::handle::ScopeScan,
 };
 
@@ -82,7 +85,7 @@ impl Scan {
         let state = load(store)?;
         let run = scanned.plan(&state, &context.config.settings);
         let writes = run.writes.inventory_only();
-        commit(store, &writes, state.revision, None)
+        commit(store, &writes, state.revision, Matched::Otherwise, None)
             .map_err(|error| Failure::new("cannot remember the scan").cause(&error))?;
         trim(store, context.config.history, scanned.now)
             .map_err(|error| Failure::new("cannot trim the history").cause(&error))?;

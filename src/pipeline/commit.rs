@@ -8,6 +8,7 @@ use muster_store::{Batch, Changes, Expect, Keep, Op, Revision, Store, StoreError
 
 use super::{
     held::{RemovedLately, plan_id},
+    matched::{self, Matched},
     run::Writes,
 };
 use crate::{notify::outbox, service::notice::Notice};
@@ -45,6 +46,9 @@ pub struct Tell<'a> {
 /// were before the run; the next run takes them up. The process holds the store alone, so that the revision it
 /// was read at stands for all of its keys.
 ///
+/// `by` says which matchers judged it. Unless they are those that judged everything else, that these did is forgotten with the
+/// first batch: as soon as a decision may be of others, or of nobody because a database differs from what was judged.
+///
 /// Where `tell` is given, the notices of what is written are queued in the same batch.
 ///
 /// # Errors
@@ -54,9 +58,10 @@ pub fn commit(
     store: &dyn Store,
     writes: &Writes,
     expected: Revision,
+    by: Matched<'_>,
     tell: Option<Tell<'_>>,
 ) -> Result<Revision, CommitError> {
-    commit_in_batches(store, writes, expected, tell, MAX_BATCH)
+    commit_in_batches(store, writes, expected, by, tell, MAX_BATCH)
 }
 
 /// Whether what a plan rests on is as it was at a revision: databases, targets, decisions, held plans and what was
@@ -82,6 +87,7 @@ fn commit_in_batches(
     store: &dyn Store,
     writes: &Writes,
     expected: Revision,
+    by: Matched<'_>,
     tell: Option<Tell<'_>>,
     max: usize,
 ) -> Result<Revision, CommitError> {
@@ -90,6 +96,8 @@ fn commit_in_batches(
     if !same && !still_stands(store, expected)? {
         return Err(CommitError::Stale { expected, found });
     }
+    let judged = !writes.records.is_empty() || !writes.decisions.is_empty();
+    let mut otherwise = judged && !matches!(by, Matched::Alike);
     let mut batch = Pending::new(tell);
     for (id, about) in by_database(writes) {
         let id = id.as_str();
@@ -113,6 +121,9 @@ fn commit_in_batches(
         }
         batch.history.extend(about.history.into_iter().cloned());
         if batch.bytes >= max {
+            if std::mem::take(&mut otherwise) {
+                batch.put(matched::forget)?;
+            }
             std::mem::replace(&mut batch, Pending::new(tell)).commit(store, &[])?;
         }
     }
@@ -123,6 +134,11 @@ fn commit_in_batches(
     if let Some(removed) = &writes.removed {
         let value = serde_json::json!(removed);
         batch.put(|batch| tables::META.put(batch, RemovedLately::NAME, &value, Expect::Any))?;
+    }
+    match by {
+        Matched::All(digest) if judged => batch.put(|batch| matched::put(batch, digest))?,
+        _ if otherwise => batch.put(matched::forget)?,
+        _ => {}
     }
     for scope in &writes.scopes {
         let id = scope.scope.to_string();
@@ -299,8 +315,9 @@ mod tests {
     fn many_batches_leave_what_one_leaves() {
         let (one, many) = (MemoryStore::new(), MemoryStore::new());
         let writes = writes();
-        commit_in_batches(&one, &writes, Revision(0), None, usize::MAX).unwrap();
-        commit_in_batches(&many, &writes, Revision(0), None, 2_000).unwrap();
+        let by = Matched::Alike;
+        commit_in_batches(&one, &writes, Revision(0), by, None, usize::MAX).unwrap();
+        commit_in_batches(&many, &writes, Revision(0), by, None, 2_000).unwrap();
         assert_eq!(one.revision().unwrap(), Revision(1));
         assert!(
             many.revision().unwrap() > Revision(5),
@@ -316,10 +333,32 @@ mod tests {
     }
 
     #[test]
+    fn who_judged_everything_is_known_again_when_all_batches_are_there() {
+        for (by, after) in [
+            (Matched::Alike, Some("rules 1")),
+            (Matched::All("rules 2"), Some("rules 2")),
+            (Matched::Otherwise, None),
+        ] {
+            for max in [2_000, usize::MAX] {
+                let store = MemoryStore::new();
+                let mut batch = Batch::new();
+                matched::put(&mut batch, "rules 1").unwrap();
+                let made = store.commit(batch).unwrap();
+                commit_in_batches(&store, &writes(), made, by, None, max).unwrap();
+                assert_eq!(matched::known(&store).unwrap().as_deref(), after, "{by:?}");
+                let nothing = Writes::default();
+                let made = store.revision().unwrap();
+                commit_in_batches(&store, &nothing, made, Matched::Otherwise, None, max).unwrap();
+                assert_eq!(matched::known(&store).unwrap().as_deref(), after, "{by:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_run_from_another_revision_writes_nothing() {
         let store = MemoryStore::new();
-        commit(&store, &writes(), Revision(0), None).unwrap();
-        let refused = commit(&store, &writes(), Revision(0), None).unwrap_err();
+        commit(&store, &writes(), Revision(0), Matched::Alike, None).unwrap();
+        let refused = commit(&store, &writes(), Revision(0), Matched::Alike, None).unwrap_err();
         assert!(matches!(refused, CommitError::Stale { .. }), "{refused}");
         assert_eq!(store.revision().unwrap(), Revision(1));
     }

@@ -6,6 +6,7 @@
 //! | [`state`] | what the store holds, read once |
 //! | [`run`] | one run: merges the scans, judges, plans. Pure: `muster plan` and `muster apply` share it |
 //! | [`commit`] | writes what a run came to, all or nothing |
+//! | [`matched`] | by which matchers what the store holds was judged |
 //! | [`saved`] | a plan in a file, to be looked at by a person and applied later |
 //!
 //! Does not decide anything itself: judging is `muster-matchers`', planning `muster-plan`'s.
@@ -14,6 +15,7 @@ use muster_model::Timestamp;
 
 pub mod commit;
 pub mod held;
+pub mod matched;
 pub mod run;
 pub mod saved;
 pub mod sources;

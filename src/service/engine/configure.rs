@@ -2,10 +2,10 @@
 
 use muster_model::{Decision, ResourceId, Timestamp};
 use muster_plan::Standing;
-use muster_store::{Batch, Expect, tables};
+use muster_store::Batch;
 
-use super::{Engine, EngineError, MATCHING, Setup, Taken, load, work::Work};
-use crate::service::handle::Reloaded;
+use super::{Engine, EngineError, Setup, Taken, load, work::Work};
+use crate::{pipeline::matched, service::handle::Reloaded};
 
 /// How many databases are judged and planned in one go, so that memory is bounded.
 pub(super) const CHUNK: usize = 4096;
@@ -91,9 +91,25 @@ impl Engine {
         let mut ids: Vec<ResourceId> = self.index.ids().cloned().collect();
         // In the store's order, which is that of its pages.
         ids.sort();
+        self.judge_anew(&ids, now, run)
+    }
+
+    /// Judges these, and plans what comes out otherwise. After that everything was judged by the matchers in force; while it
+    /// goes on, or when it breaks off, nobody may believe that of any.
+    pub(super) fn judge_anew(
+        &mut self,
+        ids: &[ResourceId],
+        now: Timestamp,
+        run: &str,
+    ) -> Result<Taken, EngineError> {
+        if !self.dry && matched::known(&*self.store)?.is_some() {
+            let mut batch = Batch::new();
+            matched::forget(&mut batch)?;
+            self.revision = self.store.commit(batch)?;
+        }
         // The brake has to know of all removals before the first is made.
         let going = if ids.len() > CHUNK {
-            self.leaving(&ids)?
+            self.leaving(ids)?
         } else {
             0
         };
@@ -108,8 +124,7 @@ impl Engine {
         }
         if !self.dry {
             let mut batch = Batch::new();
-            let digest = serde_json::Value::from(self.setup.digest.as_str());
-            tables::META.put(&mut batch, MATCHING, &digest, Expect::Any)?;
+            matched::put(&mut batch, &self.setup.digest)?;
             self.revision = self.store.commit(batch)?;
         }
         total.revision = self.revision;

@@ -42,6 +42,7 @@ use crate::{
     pipeline::{
         commit::{self, CommitError},
         held::{KEEP_PLANS, RemovedLately, plan_id},
+        matched,
         state::removed_lately,
     },
     plugins::Plugins,
@@ -131,9 +132,6 @@ pub struct Engine {
     dry: bool,
 }
 
-/// Under which name the digest of the matchers that judged everything is in [`tables::META`].
-const MATCHING: &str = "matching";
-
 impl Engine {
     /// An engine for what a store holds. What was judged by other matchers is judged again.
     ///
@@ -163,7 +161,7 @@ impl Engine {
             dry: false,
         };
         engine.set_scopes();
-        if engine.matched_by()?.as_deref() != Some(engine.setup.digest.as_str()) {
+        if matched::known(&*engine.store)?.as_deref() != Some(engine.setup.digest.as_str()) {
             engine.judge_everything(now, "start")?;
         }
         Ok(engine)
@@ -244,12 +242,6 @@ impl Engine {
         }
         self.revision = self.store.commit(batch)?;
         Ok(())
-    }
-
-    /// The digest of the matchers that judged everything; none when that did not come to an end.
-    fn matched_by(&self) -> Result<Option<String>, EngineError> {
-        let found = work::found(tables::META.get(&*self.store, MATCHING))?;
-        Ok(found.and_then(|value| value.as_str().map(str::to_owned)))
     }
 
     /// Tells the index what the configuration asks for. What was not read since the start proves nothing.

@@ -11,6 +11,7 @@ use crate::{
     pipeline::{
         commit::{self, Tell},
         held,
+        matched::Matched,
         run::Writes,
         state::removed_lately,
     },
@@ -18,7 +19,8 @@ use crate::{
 };
 
 impl Engine {
-    /// Writes what somebody's plan came to.
+    /// Writes what somebody's plan came to. What it judged is judged again by the matchers in force, and what comes out
+    /// otherwise by these is changed back.
     ///
     /// # Errors
     /// [`EngineError::Stale`] when what the plan was made from has changed since `expected`: nothing was written.
@@ -37,7 +39,7 @@ impl Engine {
             group: &group,
             also: &[],
         });
-        self.revision = commit::commit(&*self.store, &writes, expected, tell)?;
+        self.revision = commit::commit(&*self.store, &writes, expected, Matched::Otherwise, tell)?;
         self.reread(&writes, now)?;
         let mut taken = Taken {
             revision: self.revision,
@@ -56,6 +58,15 @@ impl Engine {
                 NoticeEvent::Removed => taken.summary.remove += 1,
                 NoticeEvent::Held | NoticeEvent::ScopeFailed => {}
             }
+        }
+        // Its matchers may have been others, and it says nothing of which.
+        let seen = writes.records.iter().map(|record| &record.database.id);
+        let decided = writes.decisions.iter().map(|(id, _)| id);
+        let judged: BTreeSet<&ResourceId> = seen.chain(decided).collect();
+        let judged: Vec<ResourceId> = judged.into_iter().cloned().collect();
+        if !judged.is_empty() {
+            taken.add(self.judge_anew(&judged, now, &format!("apply by {by}"))?);
+            taken.revision = self.revision;
         }
         Ok(taken)
     }
@@ -145,7 +156,7 @@ impl Engine {
             plans: vec![plan.clone()],
             ..Writes::default()
         };
-        self.revision = commit::commit(&*self.store, &writes, self.revision, None)?;
+        self.revision = commit::commit(&*self.store, &writes, self.revision, Matched::Alike, None)?;
         if let Some(known) = self.plans.get_mut(place) {
             known.clone_from(&plan);
         }

@@ -8,6 +8,7 @@
 )]
 
 mod applied;
+mod broken;
 mod held;
 pub(in crate::service) mod kit;
 mod own;

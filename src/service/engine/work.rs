@@ -22,6 +22,7 @@ use crate::{
     pipeline::{
         commit::{self, Tell},
         held,
+        matched::Matched,
         run::{BATCH, Made, Writes, braked, deleted, forgotten, removed},
     },
     service::notice::{Notice, NoticeEvent},
@@ -365,7 +366,8 @@ impl Engine {
                 group: &group,
                 also: &work.notices,
             });
-            self.revision = commit::commit(&*self.store, &writes, self.revision, tell)?;
+            self.revision =
+                commit::commit(&*self.store, &writes, self.revision, Matched::Alike, tell)?;
         }
         for plan in plans {
             match self.plans.iter_mut().find(|it| it.number == plan.number) {

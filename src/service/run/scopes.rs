@@ -16,11 +16,13 @@ use muster_matchers::{Chain, SourceFilter};
 use muster_model::{AccountId, Failure, Provider, Scan, Scope};
 use muster_plan::OpenScopes;
 use muster_schedule::{Job, Pace, Wanted};
-use sha2::{Digest, Sha256};
 
 use crate::{
     config::Config,
-    pipeline::sources::{Expansion, UNKNOWN, is_placeholder},
+    pipeline::{
+        matched,
+        sources::{Expansion, UNKNOWN, is_placeholder},
+    },
     plugins::Plugins,
     service::{engine::Setup, handle::ReadingBasis},
 };
@@ -243,7 +245,7 @@ impl Known {
         Ok(Setup {
             chain,
             plugins: Arc::clone(plugins),
-            digest: digest(&self.filters, config, plugins),
+            digest: matched::digest(&self.filters, config, plugins),
             settings: config.settings.clone(),
             scopes: self
                 .scopes()
@@ -289,22 +291,6 @@ pub(super) fn same_reach(a: &Config, b: &Config) -> bool {
                 == (&b.name, &b.services, &b.subscriptions, &b.resource_groups)
         });
     aws && azure
-}
-
-/// What tells the judgements of one set of filters and rules from those of another, and of another muster.
-fn digest(filters: &[SourceFilter], config: &Config, plugins: &Plugins) -> String {
-    let mut hash = Sha256::new();
-    hash.update(config.matching_digest());
-    hash.update(plugins.digest());
-    // The accounts that the configuration does not name are in there.
-    for filter in filters {
-        hash.update([0]);
-        for account in filter.accounts.iter().flatten() {
-            hash.update(account.as_str());
-            hash.update([0]);
-        }
-    }
-    hex(&hash.finalize())
 }
 
 /// Bytes as hexadecimal digits.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use muster::{
     pipeline::{
         commit::commit,
+        matched::Matched,
         run::{Ask, run},
         state::State,
     },
@@ -151,7 +152,8 @@ impl Enrolling {
                     run: run_name,
                 };
                 let run = run(&state, std::slice::from_ref(scan), &ask);
-                commit(&*self.store, &run.writes, state.revision, None).unwrap();
+                let (by, made) = (Matched::Alike, state.revision);
+                commit(&*self.store, &run.writes, made, by, None).unwrap();
                 None
             }
         };

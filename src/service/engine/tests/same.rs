@@ -16,6 +16,7 @@ use super::{
 };
 use crate::pipeline::{
     commit::commit,
+    matched::Matched,
     run::{Ask, Run, run},
     state::State,
 };
@@ -198,7 +199,7 @@ fn whole(store: &MemoryStore, scans: &[Scan], setup: &Setup, now: Timestamp) -> 
             run: "run",
         };
         let result = run(&state, scans, &ask);
-        commit(store, &result.writes, state.revision, None).unwrap();
+        commit(store, &result.writes, state.revision, Matched::Alike, None).unwrap();
         if result.writes.targets.is_empty() {
             return result;
         }
