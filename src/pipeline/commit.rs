@@ -99,6 +99,10 @@ fn commit_in_batches(
     let judged = !writes.records.is_empty() || !writes.decisions.is_empty();
     let mut otherwise = judged && !matches!(by, Matched::Alike);
     let mut batch = Pending::new(tell);
+    if writes.behind {
+        // First, so that no part of it is there without.
+        batch.put(matched::fall_behind)?;
+    }
     for (id, about) in by_database(writes) {
         let id = id.as_str();
         if let Some(record) = about.record {

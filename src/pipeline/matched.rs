@@ -1,4 +1,5 @@
-//! [`Matched`]: which matchers judged what a store holds, so that what others judged is judged again by a service that starts.
+//! [`Matched`]: which matchers judged what a store holds, so that what others judged is judged again by a service that starts;
+//! and whether targets were held as they were, so that it plans them again.
 //!
 //! The store has a digest of the matchers that judged everything. It is taken away before anything is judged otherwise, and
 //! comes back when everything is: what broke off in between is judged again as well.
@@ -11,6 +12,10 @@ use crate::{config::Config, plugins::Plugins};
 
 /// Under which name the digest is in [`tables::META`].
 const NAME: &str = "matching";
+
+/// Under which name it is in [`tables::META`] that targets may differ from what they should be, which nothing but a plan of
+/// them tells.
+const BEHIND: &str = "behind";
 
 /// Which matchers judged what is written.
 #[derive(Clone, Copy, Debug)]
@@ -58,4 +63,26 @@ pub(crate) fn put(batch: &mut Batch, digest: &str) -> Result<(), StoreError> {
 /// From now on no matchers have judged everything.
 pub(crate) fn forget(batch: &mut Batch) -> Result<(), StoreError> {
     tables::META.delete(batch, NAME, Expect::Any)
+}
+
+/// Whether targets may differ from what they should be.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) fn is_behind(store: &dyn Store) -> Result<bool, StoreError> {
+    match tables::META.get(store, BEHIND) {
+        Ok(found) => Ok(found.is_some()),
+        Err(StoreError::Damaged(_)) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// From now on targets may differ from what they should be.
+pub(crate) fn fall_behind(batch: &mut Batch) -> Result<(), StoreError> {
+    tables::META.put(batch, BEHIND, &true.into(), Expect::Any)
+}
+
+/// From now on they are as they should be.
+pub(crate) fn catch_up(batch: &mut Batch) -> Result<(), StoreError> {
+    tables::META.delete(batch, BEHIND, Expect::Any)
 }

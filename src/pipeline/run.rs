@@ -11,8 +11,8 @@ use muster_model::{
     ResourceId, Scan, Scope, ScopeRecord, Target, Timestamp,
 };
 use muster_plan::{
-    Action, Hold, Input, Inventory, Judged, OpenScopes, Outcome, Plan, Removals, Safety, ScopeLine,
-    Settings, TargetWrite, plan,
+    Action, Change, Hold, Input, Inventory, Judged, OpenScopes, Outcome, Plan, Removals, Safety,
+    ScopeLine, Settings, TargetWrite, plan,
 };
 
 pub(crate) use self::made::Made;
@@ -56,6 +56,9 @@ pub struct Writes {
     /// How many were removed when, where that differs.
     #[serde(default)]
     pub removed: Option<RemovedLately>,
+    /// Whether a target is held as it was, and not as it should be; but for its name.
+    #[serde(default)]
+    pub behind: bool,
 }
 
 impl Writes {
@@ -244,6 +247,7 @@ pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
     let decisions = changed_decisions(state, &judged, ask.now);
     let plans = held_plans(state, &outcome, ask);
     let removed = removed(&state.removed, &outcome.writes, ask.settings, ask.now);
+    let behind = outcome.plan.changes.iter().any(is_behind);
     Run {
         plan: outcome.plan,
         writes: Writes {
@@ -260,6 +264,7 @@ pub fn run(state: &State, scans: &[Scan], ask: &Ask<'_>) -> Run {
             history,
             plans,
             removed,
+            behind,
         },
         judged,
     }
@@ -393,6 +398,13 @@ impl Writes {
             ..Self::default()
         }
     }
+}
+
+/// Whether a target stays as it was, and is not as it should be. What name it should have is compared at every start.
+fn is_behind(change: &Change) -> bool {
+    change
+        .hold
+        .is_some_and(|hold| hold.would == Action::Update && hold.safety != Safety::Name)
 }
 
 pub(crate) fn is_named(scope: &Scope) -> bool {

@@ -31,6 +31,7 @@ impl Engine {
             self.removed = known.removed;
             self.revision = known.revision;
             self.undecided = known.undecided;
+            self.behind = known.behind;
         }
         self.set_scopes();
         if before.digest != self.setup.digest {
@@ -69,6 +70,7 @@ impl Engine {
             revision: self.revision,
             undecided: self.undecided.clone(),
             dry: true,
+            behind: self.behind,
         };
         let taken = other.configure(setup.clone(), now, "preview")?;
         let count = |count: usize| count as u64;

@@ -130,6 +130,8 @@ pub struct Engine {
     undecided: Undecided,
     /// Whether nothing is written: for finding out what a configuration would change.
     dry: bool,
+    /// Whether the store says that targets may differ from what they should be.
+    behind: bool,
 }
 
 impl Engine {
@@ -148,6 +150,7 @@ impl Engine {
             removed,
             revision,
             undecided,
+            behind,
         } = load(&*store, &setup, now)?;
         let mut engine = Self {
             store,
@@ -159,6 +162,7 @@ impl Engine {
             revision,
             undecided,
             dry: false,
+            behind,
         };
         engine.set_scopes();
         if matched::known(&*engine.store)?.as_deref() != Some(engine.setup.digest.as_str()) {
@@ -265,6 +269,7 @@ struct Known {
     removed: RemovedLately,
     revision: Revision,
     undecided: Undecided,
+    behind: bool,
 }
 
 /// Reads everything once, a record at a time.
@@ -305,7 +310,8 @@ fn load(store: &dyn Store, setup: &Setup, now: Timestamp) -> Result<Known, Store
     })?;
     let plans = tables::PLANS.list(store)?.records;
     let plans: Vec<HeldPlan> = plans.into_iter().map(|(_, plan)| plan.value).collect();
-    let resumed = Resumed::of(&plans, &setup.settings, now);
+    let behind = matched::is_behind(store)?;
+    let resumed = Resumed::of(&plans, &setup.settings, now).behind(behind);
     tables::TARGETS.each(store, "", Order::Ascending, &mut |id, target| {
         match target {
             Ok(target) => {
@@ -328,6 +334,7 @@ fn load(store: &dyn Store, setup: &Setup, now: Timestamp) -> Result<Known, Store
         removed: removed_lately(store)?,
         revision,
         undecided,
+        behind,
     })
 }
 

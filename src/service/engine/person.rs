@@ -40,6 +40,7 @@ impl Engine {
             also: &[],
         });
         self.revision = commit::commit(&*self.store, &writes, expected, Matched::Otherwise, tell)?;
+        self.behind |= writes.behind;
         self.reread(&writes, now)?;
         let mut taken = Taken {
             revision: self.revision,

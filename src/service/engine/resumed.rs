@@ -15,6 +15,8 @@ pub(super) struct Resumed<'a> {
     approved: BTreeSet<ResourceId>,
     /// What the current plan would remove.
     waiting: HashSet<&'a ResourceId>,
+    /// Whether what is there may differ from what it should be, although nothing waits.
+    behind: bool,
     policy: Policy,
     unconfigured: Unconfigured,
 }
@@ -26,9 +28,16 @@ impl<'a> Resumed<'a> {
         Self {
             approved: held::approved(plans, &settings.group, now),
             waiting: open.map(|removal| &removal.id).collect(),
+            behind: false,
             policy: settings.policy,
             unconfigured: settings.unconfigured,
         }
+    }
+
+    /// The same, for a store that says whether targets may differ from what they should be.
+    pub(super) const fn behind(mut self, behind: bool) -> Self {
+        self.behind = behind;
+        self
     }
 
     /// Notes what a target waits for, or that it is as it should be. Its record, the name that it should have and the
@@ -55,7 +64,7 @@ impl<'a> Resumed<'a> {
                 Safety::Grace
             };
             index.hold(id, leaves(safety));
-        } else if index.has_its_name(id) && self.policy != Policy::CreateOnly {
+        } else if index.has_its_name(id) && self.policy != Policy::CreateOnly && !self.behind {
             index.keep(id);
         } else {
             index.unplan(id);

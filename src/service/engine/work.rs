@@ -12,7 +12,7 @@ use muster_plan::{
     Action, Change, Input, Inventory, Judged, Outcome, Plan, Removals, Safety, ScopeLine, Standing,
     plan,
 };
-use muster_store::{StoreError, Versioned, tables};
+use muster_store::{Batch, StoreError, Versioned, tables};
 
 use super::{
     Engine, EngineError, Taken,
@@ -22,7 +22,7 @@ use crate::{
     pipeline::{
         commit::{self, Tell},
         held,
-        matched::Matched,
+        matched::{self, Matched},
         run::{BATCH, Made, Writes, braked, deleted, forgotten, removed},
     },
     service::notice::{Notice, NoticeEvent},
@@ -360,6 +360,7 @@ impl Engine {
             history,
             plans: plans.clone(),
             removed: removed.clone(),
+            behind: self.index.is_behind() && !self.behind,
         };
         if !self.dry {
             let tell = self.setup.tell.then_some(Tell {
@@ -368,6 +369,13 @@ impl Engine {
             });
             self.revision =
                 commit::commit(&*self.store, &writes, self.revision, Matched::Alike, tell)?;
+            self.behind |= writes.behind;
+            if self.behind && self.index.is_up_to_date() {
+                let mut batch = Batch::new();
+                matched::catch_up(&mut batch)?;
+                self.revision = self.store.commit(batch)?;
+                self.behind = false;
+            }
         }
         for plan in plans {
             match self.plans.iter_mut().find(|it| it.number == plan.number) {

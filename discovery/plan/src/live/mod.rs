@@ -48,6 +48,10 @@ pub struct Index {
     stirred: BTreeSet<u32>,
     /// Removals that wait for their grace or for a person.
     waiting: BTreeSet<u32>,
+    /// Targets of this group that differ from what they should be, and are held so; but for names, which every start compares.
+    behind: BTreeSet<u32>,
+    /// Those that the last plan did not find to be as they should be, whatever it said of them; again but for names.
+    unsure: BTreeSet<u32>,
     /// Targets of this group that discovery made.
     own: usize,
     /// The codes of skips, so that an entry holds a number.
@@ -119,6 +123,8 @@ impl Index {
             names: Names::default(),
             stirred: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            behind: BTreeSet::new(),
+            unsure: BTreeSet::new(),
             own: 0,
             codes: Vec::new(),
             scopes_known: false,
@@ -295,6 +301,16 @@ impl Index {
     /// Whether the last scan of its scope saw it.
     pub fn is_seen(&self, id: &ResourceId) -> bool {
         self.entry(id).is_some_and(|entry| self.saw(entry))
+    }
+
+    /// Whether a target of this group is held as it was, and not as it should be.
+    pub fn is_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
+    /// Whether every target of this group is known to be as it should be, but for its name.
+    pub fn is_up_to_date(&self) -> bool {
+        self.unsure.is_empty()
     }
 
     /// How many targets of this group there are.

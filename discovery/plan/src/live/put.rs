@@ -69,6 +69,7 @@ impl Index {
         entry.protocol = Some(target.protocol);
         self.names
             .hold(slot, entry, Some(target), &mut self.stirred);
+        self.file(slot);
     }
 
     /// A target that is no more.
@@ -82,7 +83,9 @@ impl Index {
         self.own -= usize::from(entry.own);
         entry.own = false;
         self.names.hold(slot, entry, None, &mut self.stirred);
-        if !entry.record {
+        let forgotten = !entry.record;
+        self.file(slot);
+        if forgotten {
             self.forget(id);
         }
     }
@@ -106,6 +109,8 @@ impl Index {
         }
         self.by_id.remove(id);
         self.waiting.remove(&slot);
+        self.behind.remove(&slot);
+        self.unsure.remove(&slot);
         self.stirred.remove(&slot);
         if let Some(place) = self.entries.get_mut(slot as usize) {
             *place = None;
@@ -181,6 +186,28 @@ impl Index {
         }
         if let Some(entry) = self.at_mut(slot) {
             entry.standing = standing;
+        }
+        self.file(slot);
+    }
+
+    /// Puts a target of this group among those that are not known to be as they should be, or takes it out.
+    fn file(&mut self, slot: u32) {
+        let own = self.at(slot).filter(|entry| entry.own);
+        let (behind, unsure) = match own.map(|entry| entry.standing) {
+            None | Some(Standing::Kept) => (false, false),
+            Some(Standing::Held(hold)) if hold.would == Action::Update => {
+                let is_behind = hold.safety != Safety::Name;
+                (is_behind, is_behind)
+            }
+            // What waits to be removed may have been held as it was before that.
+            Some(Standing::Held(_) | Standing::Unplanned | Standing::Skipped(_)) => (false, true),
+        };
+        for (are, is) in [(&mut self.behind, behind), (&mut self.unsure, unsure)] {
+            if is {
+                are.insert(slot);
+            } else {
+                are.remove(&slot);
+            }
         }
     }
 }
