@@ -15,6 +15,7 @@ mod bed;
 mod cancels;
 mod changes;
 mod clients;
+mod copies;
 mod ends;
 mod entry;
 mod faults;

@@ -62,7 +62,7 @@ impl Core {
         tag: Option<u8>,
         record: &mut dyn Record,
     ) -> Result<bool, Stop> {
-        if matches!(tag, None | Some(b'd' | b'c' | b'f' | b'H' | b'X')) {
+        if self.copy.taking_in || matches!(tag, None | Some(b'd' | b'c' | b'f' | b'H' | b'X')) {
             return Ok(false);
         }
         if self.queue.is_heavy() {
@@ -95,7 +95,7 @@ impl Core {
                 if memchr::memchr(0, text).is_some() {
                     return Err(BEHIND);
                 }
-                self.ask(Kind::Query, at, 0, false, &[], &[text]);
+                self.ask(Kind::Query, at, 0, false, &[], &[text])?;
             }
             b'P' => {
                 let mut reader = Reader::new(body);
@@ -105,7 +105,7 @@ impl Core {
                 if reader.rest().len() != usize::from(types) * 4 {
                     return Err(BEHIND);
                 }
-                self.ask(Kind::Parse, at, 0, false, name, &[text]);
+                self.ask(Kind::Parse, at, 0, false, name, &[text])?;
             }
             b'B' => {
                 let (portal, statement, values) = bind(body).ok_or(NO_END)?;
@@ -115,7 +115,7 @@ impl Core {
                 if !Bound::read(values, false).is_some_and(|bound| bound.is_well_formed(false)) {
                     return Err(BROKEN_VALUES);
                 }
-                self.ask(Kind::Bind, at, 0, false, &[], &[body]);
+                self.ask(Kind::Bind, at, 0, false, &[], &[body])?;
             }
             b'F' => {
                 let mut reader = Reader::new(body);
@@ -125,7 +125,7 @@ impl Core {
                 {
                     return Err(BROKEN_VALUES);
                 }
-                self.ask(Kind::Function, at, number, false, &[], &[reader.rest()]);
+                self.ask(Kind::Function, at, number, false, &[], &[reader.rest()])?;
             }
             b'E' => {
                 let mut reader = Reader::new(body);
@@ -134,7 +134,7 @@ impl Core {
                 if !reader.rest().is_empty() {
                     return Err(BEHIND);
                 }
-                self.ask(Kind::Execute, at, rows, false, portal, &[]);
+                self.ask(Kind::Execute, at, rows, false, portal, &[])?;
             }
             b'C' | b'D' => {
                 let mut reader = Reader::new(body);
@@ -149,18 +149,11 @@ impl Core {
                     (_, b'P') => Kind::ClosePortal,
                     _ => return Err("neither a statement nor a portal"),
                 };
-                self.ask(kind, at, 0, false, name, &[]);
+                self.ask(kind, at, 0, false, name, &[])?;
             }
-            b'S' if self.copy.taking_in => {}
-            b'S' => {
-                self.skipping = false;
-                self.queue.push(Kind::Sync, at, 0, false, &[], &[]);
-            }
+            b'S' => self.sync(at),
             b'd' => self.copy.from_client.add(length),
-            b'c' | b'f' => {
-                self.copy.taking_in = false;
-                self.copy_finished = self.queue.next_number();
-            }
+            b'c' | b'f' => self.rows_end(),
             _ => {}
         }
         Ok(())
@@ -178,9 +171,9 @@ impl Core {
                 } else {
                     (Kind::Parse, head.split_last().ok_or(NO_END)?.1)
                 };
-                self.ask(kind, at, 0, true, name, &[&length, &sha256, &long.text]);
+                self.ask(kind, at, 0, true, name, &[&length, &sha256, &long.text])?;
             }
-            b'B' => self.ask(Kind::Bind, at, 0, true, &[], &[head]),
+            b'B' => self.ask(Kind::Bind, at, 0, true, &[], &[head])?,
             _ => {
                 let (number, values) = head.split_first_chunk::<4>().ok_or(NO_END)?;
                 self.ask(
@@ -190,19 +183,29 @@ impl Core {
                     true,
                     &[],
                     &[values],
-                );
+                )?;
             }
         }
         long.rest();
         Ok(())
     }
 
-    fn ask(&mut self, kind: Kind, at: Micros, number: u32, cut: bool, name: &[u8], text: &[&[u8]]) {
+    fn ask(
+        &mut self,
+        kind: Kind,
+        at: Micros,
+        number: u32,
+        cut: bool,
+        name: &[u8],
+        text: &[&[u8]],
+    ) -> Result<(), &'static str> {
+        self.out_of_place()?;
         self.statements += u64::from(kind.runs());
         self.queue.push(kind, at, number, cut, name, text);
         if self.skipping {
             self.skip();
         }
+        Ok(())
     }
 }
 

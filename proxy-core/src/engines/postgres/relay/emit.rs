@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use muster_audit::{Direction, Event, Micros, NotWritten, Outcome};
 
 use super::{
-    Copy, Encoding, Settings,
+    Encoding, Settings,
+    copy::Copy,
     done::{Done, SKIPPED},
     events::{PASSED_OVER, without_text},
     names::Names,
@@ -50,11 +51,13 @@ pub(super) struct Core {
     pub(super) queue: Queue,
     pub(super) names: Names,
     pub(super) copy: Copy,
-    /// The number that was next when the client last said that its rows end.
-    pub(super) copy_finished: u64,
     pub(super) done: Done,
     /// The server passes over all up to the next Sync.
     pub(super) skipping: bool,
+    /// Unless one of the Syncs was one that came among the rows of the COPY that failed.
+    pub(super) doubt: bool,
+    /// Syncs that came among the rows of a COPY that failed, and may be answered yet.
+    pub(super) spare: u32,
     pub(super) transaction: u8,
     pub(super) statements: u64,
     /// The number of the last statement's event.
@@ -69,9 +72,10 @@ impl Core {
             queue: Queue::new(settings.encoding),
             names: Names::default(),
             copy: Copy::default(),
-            copy_finished: 0,
             done: Done::default(),
             skipping: false,
+            doubt: false,
+            spare: 0,
             transaction: settings.transaction,
             statements: 0,
             last: None,
@@ -139,6 +143,10 @@ impl Core {
                 Ok(())
             }
             Action::Ready => {
+                if self.is_spare() {
+                    self.done.clear();
+                    return Ok(());
+                }
                 while let Some(head) = self.queue.head() {
                     if head.kind.ends_ready() {
                         return self.finish_head(record);
@@ -232,6 +240,9 @@ impl Core {
             }
         }
         self.queue.pop();
+        if head.kind != Kind::Sync {
+            self.forget_ignored(self.done.failed);
+        }
         self.done.clear();
         Ok(())
     }

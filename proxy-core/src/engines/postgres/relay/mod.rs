@@ -16,6 +16,7 @@
 //! Rows cost five bytes of attention each.
 
 mod client;
+mod copy;
 mod done;
 mod emit;
 mod encoding;
@@ -30,7 +31,7 @@ mod values;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use muster_audit::{Direction, Micros, NotWritten};
+use muster_audit::{Micros, NotWritten};
 
 pub use self::encoding::Encoding;
 
@@ -70,6 +71,8 @@ pub struct Relay {
     terminated: bool,
     /// The record fails; only what could go on before has gone on.
     failing: Option<NotWritten>,
+    /// The protocol was broken in what the database said: nothing more of it goes on.
+    broken: bool,
 }
 
 impl Relay {
@@ -86,6 +89,7 @@ impl Relay {
             whole: 0,
             terminated: false,
             failing: None,
+            broken: false,
         }
     }
 
@@ -183,6 +187,9 @@ impl engine::Relay for Relay {
         record: &mut dyn Record,
     ) -> Result<usize, Stop> {
         self.may_go_on()?;
+        if self.broken {
+            return Ok(0);
+        }
         let mut place = self.seen.min(bytes.len());
         let mut safe = 0;
         self.whole = 0;
@@ -201,11 +208,13 @@ impl engine::Relay for Relay {
             let outcome = match self.server.next(bytes, &mut place, &mut ServerSide) {
                 Ok(None) => break,
                 Ok(Some(message)) => self.ask.server_message(message, at),
-                Err(what) => Err(what),
+                Err(what) => Err((Side::Server, what)),
             };
-            if let Err(what) = outcome {
-                let payload = bytes.get(start..).unwrap_or_default();
-                return Err(Stop::Violation(Violation::new(Side::Server, what, payload)));
+            if let Err((side, what)) = outcome {
+                self.broken = true;
+                let payload = bytes.get(start..).filter(|_| side == Side::Server);
+                let violation = Violation::new(side, what, payload.unwrap_or_default());
+                return Err(Stop::Violation(violation));
             }
             if let Some(pass) = self.hold(record, (safe, place, bytes.len()))? {
                 return Ok(pass);
@@ -300,30 +309,6 @@ pub fn farewell(why: &Farewell) -> Fatal {
         message: why.message.clone(),
         detail: None,
         hint: why.hint.clone(),
-    }
-}
-
-/// COPY, while it runs.
-#[derive(Debug, Default)]
-struct Copy {
-    direction: Option<Direction>,
-    binary: bool,
-    /// The server reads rows, and passes over Sync and Flush.
-    taking_in: bool,
-    from_client: Moved,
-    from_server: Moved,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Moved {
-    bytes: u64,
-    messages: u64,
-}
-
-impl Moved {
-    fn add(&mut self, bytes: usize) {
-        self.bytes += bytes as u64;
-        self.messages += 1;
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) enum Kind {
     ClosePortal,
     Function,
     Sync,
-    /// A Sync that the server passes over, as it came while it was taking in rows.
+    /// One Sync or more that the server passes over, as they came among rows of [`super::copy`].
     IgnoredSync,
 }
 
@@ -71,8 +71,10 @@ pub(super) struct Waiting {
     encoding: Encoding,
     /// The event's number.
     pub(super) ei: u64,
-    /// How many rows are asked for; a function's number.
+    /// How many rows are asked for; a function's number; how many Syncs.
     pub(super) number: u32,
+    /// How often the client has said behind it that its rows end, of a COPY that had not begun.
+    pub(super) ends: u32,
     start: u64,
     len: u32,
     /// Bytes of the texts that are a name; the statement follows.
@@ -83,6 +85,10 @@ impl Waiting {
     /// Whether nobody can tell what of its texts is a secret, so that nothing of them is recorded.
     pub(super) fn is_hidden(&self) -> bool {
         self.encoding == Encoding::Ambiguous
+    }
+
+    pub(super) fn is_ignored(&self) -> bool {
+        self.kind == Kind::IgnoredSync
     }
 }
 
@@ -186,11 +192,6 @@ impl Queue {
         self.waiting.len()
     }
 
-    /// The number of the message that comes next, counted from the session's beginning.
-    pub(super) fn next_number(&self) -> u64 {
-        self.popped + self.waiting.len() as u64
-    }
-
     /// The number of the first that waits.
     pub(super) fn head_number(&self) -> u64 {
         self.popped
@@ -202,6 +203,10 @@ impl Queue {
 
     pub(super) fn head_mut(&mut self) -> Option<&mut Waiting> {
         self.waiting.front_mut()
+    }
+
+    pub(super) fn last_mut(&mut self) -> Option<&mut Waiting> {
+        self.waiting.back_mut()
     }
 
     pub(super) fn get(&self, index: usize) -> Option<&Waiting> {
@@ -248,6 +253,7 @@ impl Queue {
             cut,
             ei: 0,
             number,
+            ends: 0,
             start,
             len: u32::try_from(end - start).unwrap_or(u32::MAX),
             name: u32::try_from(name.len()).unwrap_or(u32::MAX),

@@ -1,25 +1,28 @@
 //! What a database answers, walked by its headers, and which message of the client it answers.
 
-use muster_audit::{Direction, Micros, Redaction, Sensitive};
+use muster_audit::{Micros, Redaction, Sensitive};
 
 use super::{
     super::{
         codec::{HEADER, MAX_MESSAGE},
         error::fields,
     },
-    Copy,
     client::bind,
+    copy::{Copy, Wrong},
     emit::{Action, Core},
     encoding::{Encoding, MAX_STATUS},
     frames::{Collect, Message, Want},
     names::Prepared,
-    queue::{Kind, cut_statement},
+    queue::{Kind, Waiting, cut_statement},
 };
+use crate::engine::Side;
 
 /// Bytes of an error that are read: its code and its text come first.
 const MAX_ERROR: usize = 8 * 1024;
 /// Bytes of a command's tag that are read.
 const MAX_TAG: usize = 64;
+
+const UNASKED: &str = "an answer to nothing that was asked";
 
 /// What is wanted of a database's messages.
 pub(super) struct ServerSide;
@@ -49,6 +52,9 @@ impl Collect for ServerSide {
 impl Core {
     /// Passes over whole messages of rows, which is most of what a database sends.
     pub(super) fn pass_rows(&mut self, bytes: &[u8], place: &mut usize) {
+        if self.is_unasked() {
+            return;
+        }
         let from = *place;
         while let Some([tag @ (b'D' | b'd'), length @ ..]) = bytes
             .get(*place..)
@@ -69,6 +75,12 @@ impl Core {
         }
     }
 
+    /// Whether nothing waits that an answer could be to.
+    fn is_unasked(&self) -> bool {
+        let waits = |head: &Waiting| head.kind != Kind::Sync && !head.is_ignored();
+        !self.queue.head().is_some_and(waits)
+    }
+
     /// Some of a message with this tag has come: the answer of whoever is first in the queue has begun.
     pub(super) fn begins(&mut self, tag: u8) {
         if !matches!(tag, b'S' | b'A' | b'Z')
@@ -79,12 +91,11 @@ impl Core {
     }
 
     /// Takes a message of the database.
-    pub(super) fn server_message(
-        &mut self,
-        message: Message<'_>,
-        at: Micros,
-    ) -> Result<(), &'static str> {
+    pub(super) fn server_message(&mut self, message: Message<'_>, at: Micros) -> Result<(), Wrong> {
         let Message { tag, length, body } = message;
+        if !matches!(tag, b'Z' | b'E' | b'N' | b'S' | b'A' | b'c') && self.is_unasked() {
+            return Err((Side::Server, UNASKED));
+        }
         match tag {
             b'D' | b'N' => self.runs_on(),
             b'd' => {
@@ -122,13 +133,13 @@ impl Core {
                 }
             }
             b'G' | b'H' | b'W' => self.copy_begins(tag, body, at)?,
-            b'E' => self.failed(body, at),
+            b'E' => self.failed(body, at)?,
             b'Z' => {
                 self.transaction = body.first().copied().unwrap_or(b'I');
                 if self.transaction == b'I' {
                     self.names.end_transaction();
                 }
-                self.skipping = false;
+                (self.skipping, self.doubt) = (false, false);
                 self.copy = Copy::default();
                 self.done.at = at;
                 self.due(Action::Ready);
@@ -138,7 +149,7 @@ impl Core {
         Ok(())
     }
 
-    fn runs_on(&mut self) {
+    pub(super) fn runs_on(&mut self) {
         if let Some(head) = self.queue.head_mut().filter(|head| head.kind.runs()) {
             head.started = true;
         }
@@ -241,41 +252,7 @@ impl Core {
         self.names.deallocate(&text.unwrap_or_default());
     }
 
-    fn copy_begins(&mut self, tag: u8, body: &[u8], at: Micros) -> Result<(), &'static str> {
-        let direction = match tag {
-            b'G' => Direction::In,
-            b'H' => Direction::Out,
-            _ => Direction::Both,
-        };
-        if direction == Direction::Both && !self.settings.replication {
-            return Err("replication that was not asked for");
-        }
-        self.runs_on();
-        self.done.at = at;
-        self.copy.direction = Some(direction);
-        self.copy.binary = body.first() == Some(&1);
-        if direction != Direction::Out {
-            // What the client has sent since is read as rows, up to where it says that they end.
-            let head = self.queue.head_number();
-            let finished = self.copy_finished > head;
-            self.copy.taking_in = !finished;
-            let until = if finished {
-                self.copy_finished - head
-            } else {
-                u64::MAX
-            };
-            for (index, waiting) in self.queue.iter_mut().enumerate().skip(1) {
-                if waiting.kind == Kind::Sync && (index as u64) < until {
-                    waiting.kind = Kind::IgnoredSync;
-                }
-            }
-        }
-        self.due(Action::Early);
-        self.due(Action::CopyStart);
-        Ok(())
-    }
-
-    fn failed(&mut self, body: &[u8], at: Micros) {
+    fn failed(&mut self, body: &[u8], at: Micros) -> Result<(), Wrong> {
         let (mut code, mut text) = (&[][..], &[][..]);
         for (name, value) in fields(body) {
             match name {
@@ -293,10 +270,12 @@ impl Core {
             Some(Kind::Query | Kind::Function) => self.runs_on(),
             None | Some(Kind::Sync | Kind::IgnoredSync) => self.due(Action::Loose),
             Some(_) => {
+                self.doubts()?;
                 self.due(Action::Finish);
                 self.skip();
             }
         }
+        Ok(())
     }
 
     /// From here to the next Sync, the server passes over all that it is asked.

@@ -187,16 +187,50 @@ fn what_no_database_may_say_ends_the_session() {
 }
 
 #[test]
-fn answers_that_nobody_asked_for_and_those_left_out_do_no_harm() {
-    let mut play = play();
-    play.server(&all(&[
+fn answers_that_nobody_asked_for_end_the_session() {
+    let answers: &[(u8, &[u8])] = &[
         (b'1', b""),
         (b'2', b""),
         (b'3', b""),
         (b'C', b"SELECT 1\0"),
+        (b'I', b""),
+        (b's', b""),
+        (b'T', b"\0\0"),
+        (b't', b"\0\0"),
+        (b'n', b""),
+        (b'D', b"\0\0"),
+        (b'd', b"row"),
+        (b'V', b"\0\0\0\0"),
+        (b'G', b"\0\0\0"),
+        (b'H', b"\0\0\0"),
+    ];
+    for (tag, body) in answers {
+        // To nothing at all, and to a Sync.
+        for sync in [false, true] {
+            let mut play = play();
+            if sync {
+                play.client(&m(b'S', b""));
+            }
+            assert_eq!(
+                play.violation(false, &m(*tag, body)),
+                "an answer to nothing that was asked",
+                "{}",
+                tag.escape_ascii()
+            );
+            play.wrote(&[]);
+        }
+    }
+}
+
+#[test]
+fn what_no_answer_is_and_answers_left_out_do_no_harm() {
+    let mut play = play();
+    play.server(&all(&[
         READY,
         (b'A', b"\0\0\0\x01a\0b\0"),
         (b'N', b"\0"),
+        (b'S', b"a\0b\0"),
+        READY,
     ]));
     play.wrote(&[]);
     play.client(&all(PREPARE))

@@ -14,6 +14,7 @@ pub(crate) mod fuzz;
 mod limits;
 mod secrets;
 mod splits;
+mod syncs;
 pub(crate) mod transcripts;
 
 use std::fmt::Write as _;
