@@ -195,6 +195,19 @@ impl Names {
         self.unknown_portals = false;
         let unnamed = self.unnamed_portal.take();
         self.release(unnamed);
+        self.close_named_portals();
+    }
+
+    /// A statement of SQL has made a cursor, which is a portal: perhaps under the name of one that SQL has closed before. The
+    /// statement itself may be run by the portal `by`.
+    pub(super) fn declare(&mut self, by: &[u8]) {
+        let by = take(&mut self.portals, by);
+        self.close_named_portals();
+        self.portals.extend(by);
+        self.unknown_portals = true;
+    }
+
+    fn close_named_portals(&mut self) {
         if self.portals.is_empty() {
             return;
         }

@@ -228,6 +228,11 @@ impl Core {
         if tag.starts_with(b"DEALLOCATE") || tag == b"DISCARD ALL" {
             self.closed_by_sql();
         }
+        if tag == b"DECLARE CURSOR"
+            && let Some(head) = self.queue.head()
+        {
+            self.names.declare(self.queue.texts(head).0);
+        }
         if self.copy.direction.is_some() {
             self.due(Action::CopyEnd);
         }

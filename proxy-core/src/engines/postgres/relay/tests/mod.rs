@@ -9,6 +9,7 @@
 
 mod cases;
 mod copy;
+mod cursors;
 mod encodings;
 pub(crate) mod fuzz;
 mod limits;
