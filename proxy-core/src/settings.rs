@@ -11,9 +11,9 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// More ports, each for PostgreSQL alone: for clients that can only be given an address.
     pub postgres: Vec<SocketAddr>,
-    /// The host name of the door: the suffix of `{target}.{host}` in the server name that a client shows.
-    /// `None`: the first label of any server name may name a target.
-    pub host: Option<String>,
+    /// The host names of the door: each may be the suffix of `{target}.{host}` in the server name that a client shows.
+    /// Without any, the first label of any server name may name a target.
+    pub hosts: Vec<String>,
     /// Threads that carry sessions. Zero: one for each processor.
     pub workers: usize,
     /// Connections of people who are in, at the same time: sessions, those that are being opened, and connections for HTTP
@@ -42,7 +42,7 @@ impl Default for Settings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 3080)),
             postgres: Vec::new(),
-            host: None,
+            hosts: Vec::new(),
             workers: 0,
             connections: 20_000,
             handshakes: 4_096,

@@ -345,7 +345,7 @@ fn door_settings(settings: &ProxySettings) -> muster_proxy::Settings {
             .listen
             .unwrap_or_else(|| ([127, 0, 0, 1], 0).into()),
         postgres: settings.postgres.into_iter().collect(),
-        host: names.min_by_key(|name| name.len()).cloned(),
+        hosts: names.cloned().collect(),
         workers: settings.workers.map_or(0, std::num::NonZeroUsize::get),
         connections: settings.max_connections,
         handshakes_per_address: settings.handshakes_per_address,

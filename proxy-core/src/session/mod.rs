@@ -1,5 +1,6 @@
 //! A session, in stages that consume each other: accepted, identified, routed, permitted, linked, then the relay.
 
+mod host;
 pub(crate) mod postgres;
 mod relay;
 
@@ -12,6 +13,7 @@ use muster_model::{Availability, Protocol, Target, Timestamp};
 use tokio::time::Instant;
 use tracing::{debug, info};
 
+use self::host::named;
 use crate::{
     catalog::Catalog,
     door::{Arrival, Caller, Shared, with_pen},
@@ -177,10 +179,12 @@ fn route(
     protocol: Protocol,
 ) -> Result<Arc<Target>, Refusal> {
     let identity = who.identity();
-    let host = shared.parts.settings.host.as_deref();
+    let hosts = &shared.parts.settings.hosts;
     let name = match (&identity.route, shown.server_name.as_deref()) {
         (Some(route), _) => route.target.clone(),
-        (None, Some(server)) => named(server, host).map(str::to_owned).ok_or_else(nowhere)?,
+        (None, Some(server)) => named(server, hosts)
+            .map(str::to_owned)
+            .ok_or_else(nowhere)?,
         (None, None) => return Err(nowhere()),
     };
     let catalog = shared.parts.catalog.load();
@@ -243,21 +247,6 @@ fn nothing(name: &str) -> Refusal {
         kind: Kind::NoDatabase,
         ..Refusal::denied(&denial)
     }
-}
-
-/// The target that a server name begins with: `{target}.{host}`.
-fn named<'a>(server: &'a str, host: Option<&str>) -> Option<&'a str> {
-    let server = server.strip_suffix('.').unwrap_or(server);
-    let name = match host {
-        Some(host) => {
-            let cut = server.len().checked_sub(host.len() + 1)?;
-            let (name, rest) = server.split_at_checked(cut)?;
-            let rest = rest.strip_prefix('.')?;
-            rest.eq_ignore_ascii_case(host).then_some(name)?
-        }
-        None => server.split_once('.')?.0,
-    };
-    (!name.is_empty()).then_some(name)
 }
 
 fn nowhere() -> Refusal {
@@ -431,37 +420,4 @@ fn new_id(shared: &Shared) -> Option<String> {
         part(16, 20),
         part(20, 32)
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::named;
-
-    #[test]
-    fn a_server_name_begins_with_the_target() {
-        for (server, host, name) in [
-            (
-                "orders.db.example.com",
-                Some("db.example.com"),
-                Some("orders"),
-            ),
-            (
-                "ORDERS.DB.example.com.",
-                Some("db.example.com"),
-                Some("ORDERS"),
-            ),
-            ("a.b.db.example.com", Some("db.example.com"), Some("a.b")),
-            ("db.example.com", Some("db.example.com"), None),
-            (".db.example.com", Some("db.example.com"), None),
-            ("ordersdb.example.com", Some("db.example.com"), None),
-            ("orders.else.example.com", Some("db.example.com"), None),
-            ("", Some("db.example.com"), None),
-            ("orders.anything", None, Some("orders")),
-            ("localhost", None, None),
-        ] {
-            assert_eq!(named(server, host), name, "{server} {host:?}");
-        }
-    }
 }

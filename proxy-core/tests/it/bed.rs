@@ -81,6 +81,7 @@ pub fn server(ca: &Ca) -> (rcgen::Certificate, KeyPair) {
         "localhost".to_owned(),
         "127.0.0.1".to_owned(),
         "*.door.test".to_owned(),
+        "*.inner.door.test".to_owned(),
     ];
     let mut params = CertificateParams::new(names).unwrap();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -261,7 +262,7 @@ impl Bed {
         let door = Door::start(Parts {
             settings: Settings {
                 listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-                host: Some("door.test".into()),
+                hosts: vec!["door.test".into(), "inner.door.test".into()],
                 workers: 2,
                 ..settings
             },

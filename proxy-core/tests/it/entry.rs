@@ -233,9 +233,11 @@ fn a_server_name_leads_to_a_target_and_its_absence_is_explained() {
         said.contains("does not say which database it is for"),
         "{said}"
     );
-    let mut psql = bed.psql(Some(&anywhere), "host=app.door.test");
-    let output = psql.args(["-c", "select 5"]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "5\n", "{output:?}");
+    for host in ["app.door.test", "app.inner.door.test"] {
+        let mut psql = bed.psql(Some(&anywhere), &format!("host={host}"));
+        let output = psql.args(["-c", "select 5"]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "5\n", "{output:?}");
+    }
 }
 
 #[test]
