@@ -390,8 +390,10 @@ fn denied_user<'r>(
         return Some(word);
     }
     match kind {
-        // `user@server` is how single servers have their users log in.
-        Kind::AzurePostgresql | Kind::AzureMysql => find(db_user.split_once('@')?.0),
+        // `user@server` is how single servers have their users log in; a user's own name may have an `@` in it as well.
+        Kind::AzurePostgresql | Kind::AzureMysql => {
+            find(db_user.rsplit_once('@')?.0).or_else(|| find(db_user.split_once('@')?.0))
+        }
         // The name of an IAM role, and its ARN.
         Kind::Docdb => words.iter().find_map(|word| {
             let means = |text: &String| role_name(text) == role_name(db_user);
