@@ -78,6 +78,9 @@ pub trait Relay: Send {
     /// Whether nothing is under way: no statement waits for its result, and no message is half through.
     fn idle(&self) -> bool;
 
+    /// Whether the database has nothing to do until the client goes on: what is under way, if anything, is the client's turn.
+    fn waits_for_client(&self) -> bool;
+
     /// Whether a transaction is open, as far as the database has said.
     fn in_transaction(&self) -> bool;
 

@@ -1,14 +1,17 @@
 //! What a session that is ended in the middle of something leaves behind: a client that reads why, and a database that does
 //! not go on working for nobody.
 
-use std::{process::Command, time::Duration};
+use std::{process::Command, sync::atomic::Ordering::Relaxed, time::Duration};
 
 use muster_access::{Lock, LockTarget};
 use muster_proxy::{Changed, Settings};
+use tokio::io::AsyncWriteExt;
 
 use crate::{
-    bed::{Bed, bed},
-    server::{at_work, postgres, until},
+    bed::{Bed, bed, run},
+    raw::{Hello, error, message, startup, up_to},
+    server::{at_work, postgres, until, until_async},
+    sessions::interrupt,
 };
 
 fn id_of(bed: &Bed, user: &str) -> String {
@@ -175,4 +178,57 @@ fn a_farewell_stands_between_the_rows_of_a_long_result() {
     let said = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&said.stderr);
     assert!(said.contains("FATAL:  the machine is needed"), "{said}");
+}
+
+/// Nothing moves before the client goes on, and it does not.
+#[test]
+fn who_stops_in_the_middle_of_something_is_idle() {
+    // A door of its own: an hour passes for all of its sessions.
+    let bed = Bed::new(Settings::default(), None);
+    let user = bed.person(|role| role.options.client_idle_timeout = Some(Duration::from_secs(600)));
+    let certificate = bed.login(&user, "app");
+    let busy = format!("busy-{}", bed.door.local_addr().port());
+    let child = bed.sleeping(&certificate, &busy);
+    run(async {
+        let mut stopped = Vec::new();
+        let copy: &[u8] = b"create temp table t (i int); copy t from stdin\0";
+        let stops: [(&[u8], u8); 3] = [
+            (&message(b'Q', copy), b'G'),
+            (&message(b'P', b"\0select 1\0\0\0"), 0),
+            (b"Q", 0),
+        ];
+        for (bytes, answer) in stops {
+            let hello = Hello {
+                certificate: Some(&certificate),
+                ..Hello::default()
+            };
+            let mut stream = bed.tls(hello).await.unwrap();
+            let first = startup(&[("user", "alice"), ("database", "app")]);
+            stream.write_all(&first).await.unwrap();
+            up_to(&mut stream, b'Z').await;
+            let before = passed(&bed);
+            stream.write_all(bytes).await.unwrap();
+            match answer {
+                0 => until_async("it has passed", || passed(&bed) > before).await,
+                answer => drop(up_to(&mut stream, answer).await),
+            }
+            stopped.push(stream);
+        }
+        bed.ahead.fetch_add(601, Relaxed);
+        for mut stream in stopped {
+            let said = tokio::time::timeout(Duration::from_secs(60), up_to(&mut stream, b'E'));
+            let said = error(&said.await.expect("the session ends"));
+            assert_eq!(said[&'C'], "57P05", "{said:?}");
+        }
+    });
+    // Who waits for the database is not.
+    assert_eq!(at_work(&busy), 1);
+    interrupt(child);
+    bed.door.stop();
+}
+
+/// Bytes that clients have sent.
+fn passed(bed: &Bed) -> u64 {
+    let sessions = bed.door.sessions();
+    sessions.iter().map(|view| view.from_client).sum()
 }

@@ -101,7 +101,7 @@ impl Relaying {
             farewell.hint = Some(hint.to_owned());
             self.give(now, Order::now(farewell, why));
         } else if let Some(limit) = self.limits.idle
-            && self.engine.idle()
+            && self.is_clients_turn()
             && now.0.saturating_sub(self.active.0) >= limit
         {
             let seconds = limit / SECOND;
@@ -116,6 +116,12 @@ impl Relaying {
                 ),
             );
         }
+    }
+
+    /// Whether nothing happens until the client goes on, also where it has stopped in the middle of something.
+    fn is_clients_turn(&self) -> bool {
+        // Rows of COPY that the database does not take are its turn.
+        self.engine.waits_for_client() && self.client.plain().is_empty() && self.server.flushed()
     }
 
     /// When the worker is to wake this task. Set only when it is too late as it stands: for most messages not at all.

@@ -152,6 +152,7 @@ impl Core {
                 self.ask(kind, at, 0, false, name, &[])?;
             }
             b'S' => self.sync(at),
+            b'H' => self.owes(),
             b'd' => self.copy.from_client.add(length),
             b'c' | b'f' => self.rows_end(),
             _ => {}
@@ -202,6 +203,9 @@ impl Core {
         self.out_of_place()?;
         self.statements += u64::from(kind.runs());
         self.queue.push(kind, at, number, cut, name, text);
+        if kind.ends_ready() {
+            self.owes();
+        }
         if self.skipping {
             self.skip();
         }

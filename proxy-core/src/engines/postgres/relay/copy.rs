@@ -50,6 +50,7 @@ impl Core {
         if !self.copy.taking_in {
             self.skipping = false;
             self.queue.push(Kind::Sync, at, 0, false, &[], &[]);
+            self.owes();
             return;
         }
         match self.queue.last_mut() {
@@ -92,6 +93,11 @@ impl Core {
         }
         if direction != Direction::Out {
             self.copy.taking_in = self.takes_in()?;
+            let head = self.queue.head();
+            if self.copy.taking_in && head.is_some_and(|head| head.kind == Kind::Execute) {
+                // Its end is not told before another Flush or Sync.
+                self.owed = self.queue.head_number();
+            }
         }
         self.runs_on();
         self.done.at = at;

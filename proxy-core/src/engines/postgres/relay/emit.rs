@@ -52,6 +52,8 @@ pub(super) struct Core {
     pub(super) names: Names,
     pub(super) copy: Copy,
     pub(super) done: Done,
+    /// The number up to which the server owes answers, whatever the client does: behind that, it may wait for a Flush or Sync.
+    pub(super) owed: u64,
     /// The server passes over all up to the next Sync.
     pub(super) skipping: bool,
     /// Unless one of the Syncs was one that came among the rows of the COPY that failed.
@@ -73,6 +75,7 @@ impl Core {
             names: Names::default(),
             copy: Copy::default(),
             done: Done::default(),
+            owed: 0,
             skipping: false,
             doubt: false,
             spare: 0,
@@ -91,6 +94,17 @@ impl Core {
 
     pub(super) fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.due.is_empty() && self.copy.direction.is_none()
+    }
+
+    pub(super) fn waits_for_client(&self) -> bool {
+        let rows = self.copy.taking_in && self.copy.direction == Some(Direction::In);
+        let owes = !self.queue.is_empty() && self.queue.head_number() < self.owed;
+        self.due.is_empty() && (rows || !owes)
+    }
+
+    /// The server is to answer all that it was asked.
+    pub(super) fn owes(&mut self) {
+        self.owed = self.queue.next_number();
     }
 
     /// Whether bytes of an answer whose statement is not recorded have come.

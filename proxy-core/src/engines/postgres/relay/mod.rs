@@ -265,6 +265,10 @@ impl engine::Relay for Relay {
             && self.seen == 0
     }
 
+    fn waits_for_client(&self) -> bool {
+        self.ask.waits_for_client() && self.server.at_boundary() && self.seen == 0
+    }
+
     fn in_transaction(&self) -> bool {
         self.ask.transaction != b'I'
     }

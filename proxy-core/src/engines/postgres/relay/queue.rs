@@ -192,6 +192,11 @@ impl Queue {
         self.waiting.len()
     }
 
+    /// The number of the message that comes next, counted from the session's beginning.
+    pub(super) fn next_number(&self) -> u64 {
+        self.popped + self.waiting.len() as u64
+    }
+
     /// The number of the first that waits.
     pub(super) fn head_number(&self) -> u64 {
         self.popped

@@ -17,6 +17,7 @@ mod secrets;
 mod splits;
 mod syncs;
 pub(crate) mod transcripts;
+mod turns;
 
 use std::fmt::Write as _;
 
