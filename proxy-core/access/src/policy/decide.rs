@@ -392,16 +392,33 @@ fn denied_user<'r>(
     match kind {
         // `user@server` is how single servers have their users log in; a user's own name may have an `@` in it as well.
         Kind::AzurePostgresql | Kind::AzureMysql => {
-            find(db_user.rsplit_once('@')?.0).or_else(|| find(db_user.split_once('@')?.0))
+            let without = |parts: Option<(&str, &str)>| find(parts?.0);
+            without(db_user.rsplit_once('@'))
+                .or_else(|| without(db_user.split_once('@')))
+                // The server's name is put behind that of the user, who is meant without it too. It has no dot, unlike a domain.
+                .or_else(|| {
+                    denied_as(words, traits, |text| {
+                        text.rsplit_once('@')
+                            .is_some_and(|(user, server)| user == db_user && !server.contains('.'))
+                    })
+                })
         }
         // The name of an IAM role, and its ARN.
-        Kind::Docdb => words.iter().find_map(|word| {
-            let means = |text: &String| role_name(text) == role_name(db_user);
-            let is_meant = word.values(traits).iter().any(means);
-            is_meant.then_some(word.as_str())
-        }),
+        Kind::Docdb => denied_as(words, traits, |text| role_name(text) == role_name(db_user)),
         _ => None,
     }
+}
+
+/// The entry that means this in other words.
+fn denied_as<'r>(
+    words: &'r Words,
+    traits: &Traits,
+    means: impl Fn(&str) -> bool,
+) -> Option<&'r str> {
+    words.iter().find_map(|word| {
+        let is_meant = word.values(traits).iter().any(|text| means(text));
+        is_meant.then_some(word.as_str())
+    })
 }
 
 fn role_name(text: &str) -> &str {
