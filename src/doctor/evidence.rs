@@ -132,6 +132,8 @@ pub struct Audit {
     pub disk: Option<Disk>,
     /// Why the service cannot write it, and since when.
     pub failing: Option<(String, Timestamp)>,
+    /// What of it the service found not to be as it was left.
+    pub damaged: Option<String>,
 }
 
 /// Certificates.

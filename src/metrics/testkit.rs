@@ -152,6 +152,7 @@ pub fn full() -> Status {
             ..ProxyNumbers::default()
         },
         audit: AuditStatus {
+            damage: None,
             path: Some("/var/lib/muster/audit".into()),
             events_total: 40,
             failure: Some(AuditFailure {

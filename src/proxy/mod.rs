@@ -289,6 +289,7 @@ fn audit_status(log: &Log) -> AuditStatus {
         }),
     };
     AuditStatus {
+        damage: log.damage(),
         path,
         events_total: log.tally().events,
         failure,

@@ -107,6 +107,9 @@ pub struct AuditStatus {
     pub events_total: u64,
     /// Why it cannot be written now, and since when; none while it can.
     pub failure: Option<AuditFailure>,
+    /// What of it was not as it was left, as far as that was found since the start; none when nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
 }
 
 /// Why the audit log cannot be written.

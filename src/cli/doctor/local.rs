@@ -331,6 +331,7 @@ impl Local {
             user: files::user(),
             disk: path.as_deref().and_then(files::disk),
             failing: failure.map(|failure| (failure.why.clone(), failure.since)),
+            damaged: running.and_then(|proxy| proxy.audit.damage.clone()),
         });
     }
 

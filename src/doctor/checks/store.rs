@@ -43,6 +43,7 @@ pub fn look_at_audit(evidence: &Evidence) -> Vec<Finding> {
         user,
         disk: on,
         failing,
+        damaged,
     } = audit;
     let check = Check::Audit;
     let mut findings = Vec::new();
@@ -57,6 +58,19 @@ pub fn look_at_audit(evidence: &Evidence) -> Vec<Finding> {
                 .what("the audit log cannot be written, so sessions end and none begins")
                 .why(format!("{why}, since {since}"))
                 .remedy("mend that, and it goes on by itself; what it says now: muster status"),
+        );
+    }
+    if let Some(why) = damaged {
+        let subject = found.as_ref().map_or_else(
+            || "standard output".to_owned(),
+            |place| place.path.display().to_string(),
+        );
+        findings.push(
+            check
+                .failed("damaged", subject)
+                .what("the audit log is not as it was left: somebody or something has changed it")
+                .why(why)
+                .remedy("see where, and what is whole: muster audit verify\nIt goes on behind that, and has an event of it: muster audit search --event audit.log.damaged\nThis is said until the service is restarted."),
         );
     }
     findings.extend(found.iter().flat_map(|found| place(check, found, *user)));

@@ -154,6 +154,7 @@ fn look(ask: Ask) -> Found {
                 user,
                 disk: path.and_then(files::disk),
                 failing: None,
+                damaged: proxy.as_ref().and_then(|proxy| proxy.status().audit.damage),
             }
         }),
         certificates: proxy.as_ref().map(|proxy| served(proxy, &config)),

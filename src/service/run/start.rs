@@ -323,6 +323,12 @@ impl Service {
         let authority = Arc::new(open_authority(dir, &wanted, &clock).await?);
         let log = proxy::open_log(&self.config.audit, dir, authority.cluster_name())?;
         authority.record(log.clone(), muster_audit::Micros::now);
+        if let Some(damage) = log.damage() {
+            tracing::error!(
+                damage,
+                "the audit log is not as it was left: `muster audit verify` says where"
+            );
+        }
         self.log = Some(log.clone());
         self.handle.set_authority(Arc::clone(&authority));
         let Some(settings) = settings else {

@@ -1,5 +1,7 @@
 //! What is written down of it all.
 
+use std::fs;
+
 use serde_json::Value;
 
 use super::town::{POSTGRES, Town, said};
@@ -79,4 +81,43 @@ fn a_session_can_be_found_and_replayed_and_its_log_verified() {
         "{played}"
     );
     assert!(town.muster(&["play", sid]).contains("generate_series"));
+}
+
+#[test]
+fn a_log_that_was_changed_while_it_was_closed_is_told_of_by_all_who_look() {
+    let town = Town::new("");
+    let (service, proxy) = town.open();
+    let ana = town.ana();
+    said(&ana.sql(&proxy, "select 1"));
+    service.stop();
+    let files = fs::read_dir(town.world.store().join("audit")).unwrap();
+    let files = files.map(|entry| entry.unwrap().path());
+    let mut logs: Vec<_> = files
+        .filter(|path| path.extension().is_some_and(|end| end == "jsonl"))
+        .collect();
+    logs.sort();
+    let log = logs.pop().expect("a file");
+    let text = fs::read_to_string(&log).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    fs::write(&log, lines[..lines.len() - 3].join("\n") + "\n").unwrap();
+
+    let (service, proxy) = town.open();
+    let gone = "lines that were on the disk are gone from its end";
+    let damage = proxy.audit.damage.expect("what is wrong");
+    assert!(damage.contains(gone), "{damage}");
+    let line = service.hears("damage", |line| {
+        let said = line["fields"]["message"].as_str().unwrap_or_default();
+        said.starts_with("the audit log is not as it was left")
+    });
+    assert_eq!(line["level"], "ERROR");
+    let status = service.shows("the finding", |status| {
+        let mut findings = status.findings.iter();
+        findings.any(|finding| finding.why.contains(gone))
+    });
+    assert!(!status.findings.is_empty());
+    service.stop();
+    // It has gone on, and with the next start that is how it was left.
+    let (service, proxy) = town.open();
+    assert_eq!(proxy.audit.damage, None);
+    service.stop();
 }

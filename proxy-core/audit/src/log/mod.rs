@@ -111,6 +111,7 @@ impl Log {
         let mut own = scribe(1);
         let mut output = output(&settings, &mut own, now)?;
         start(&mut output, &mut own, now);
+        *lock(&shared.damage) = output.1.iter().find_map(Note::damage);
         let syncer = Syncer::start(shared.clone()).map_err(AuditError::Thread)?;
         let writer = Writer::new(shared.clone(), output.0, own, syncer, settings.sync_every);
         let thread = thread::Builder::new()
@@ -181,6 +182,12 @@ impl Log {
     /// Whether events are being written: one atomic load as long as they are.
     pub fn health(&self) -> Health {
         self.owner.shared.health()
+    }
+
+    /// What of the log was not as it was left, as far as that was found since it was opened: the file, and what is wrong with it.
+    /// The log has an event of it, and goes on.
+    pub fn damage(&self) -> Option<String> {
+        lock(&self.owner.shared.damage).clone()
     }
 
     /// What is not as it should be, while events are written all the same: the next file cannot be begun.

@@ -62,6 +62,16 @@ pub(super) enum Note {
     Lost(u64),
 }
 
+impl Note {
+    /// What it says is damaged.
+    pub(super) fn damage(&self) -> Option<String> {
+        match self {
+            Self::Damaged { file, error, .. } => Some(format!("{file}: {error}")),
+            Self::Repaired { .. } | Self::Lost(_) => None,
+        }
+    }
+}
+
 /// How long to wait for those who only look.
 const LOOKERS: std::time::Duration = std::time::Duration::from_millis(20);
 /// Bytes of a cut line that are kept in the event that tells of it.

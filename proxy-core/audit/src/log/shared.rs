@@ -25,6 +25,8 @@ pub(super) struct Shared {
     why: Mutex<Option<(Arc<str>, Micros)>>,
     /// What is not as it should be, while events are written all the same.
     pub(super) warning: Mutex<Option<String>>,
+    /// The first damage that was found since the log was opened.
+    pub(super) damage: Mutex<Option<String>>,
     /// Queues that the writer has not yet seen.
     pub(super) new_pens: Mutex<Vec<Consumer<u8>>>,
     pub(super) admin: Mutex<Admin>,
@@ -87,6 +89,7 @@ impl Shared {
             failing: AtomicBool::new(false),
             why: Mutex::new(None),
             warning: Mutex::new(None),
+            damage: Mutex::new(None),
             new_pens: Mutex::new(Vec::new()),
             admin: Mutex::new(Admin {
                 scribe,

@@ -182,6 +182,10 @@ impl Writer {
                     Ok(lines) => {
                         self.lost = None;
                         for line in lines {
+                            if lines::is(&line, &kinds::LOG_DAMAGED) {
+                                let what = "a file was changed while it was being written";
+                                lock(&self.shared.damage).get_or_insert_with(|| what.to_owned());
+                            }
                             self.output.append(&line);
                         }
                     }
