@@ -95,6 +95,12 @@ impl Add {
             .filter_map(|(word, name)| Some((word, name.as_ref()?)))
             .next()
             .ok_or_else(|| Failure::new("cannot lock nothing").exits(Exit::Usage))?;
+        if self.ttl.is_some_and(|life| life.0 == 0) {
+            let failure = Failure::new("a lock that holds for 0 s keeps nobody out");
+            return Err(failure
+                .hint("say how long it is to hold: `--ttl 2h`; without `--ttl` it holds until it is removed")
+                .exits(Exit::Usage));
+        }
         let name = match self.name {
             Some(name) => name,
             None => format!("{word}-{}", chance::hex(4).map_err(no_chance)?),

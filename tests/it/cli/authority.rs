@@ -323,6 +323,10 @@ fn a_lock_of_a_name_that_nobody_has_is_kept_and_warned_of() {
         .done();
     let meant = place.run(&["lock", "add", "--user", "mallory"]).done();
     assert!(!meant.err.contains("warning"), "{}", meant.err);
+    // One that holds nobody is not said to.
+    let none = place.run(&["lock", "add", "--user", "mallory", "--ttl", "0"]);
+    assert_eq!(none.code, 64);
+    assert!(none.err.contains("keeps nobody out"), "{}", none.err);
     let db = "kind: db\nversion: v3\nmetadata: { name: orders }\n\
               spec: { protocol: postgres, uri: \"orders.db.test:5432\" }\n";
     let file = place.path().join("orders.yaml");
