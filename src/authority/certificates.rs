@@ -142,7 +142,7 @@ impl Authority {
                 event = event.with("db_name", Field::Text(db_name));
             }
         }
-        self.teller.strictly(event)?;
+        self.teller.strictly(event, by)?;
         Ok(Signed {
             user: user.to_owned(),
             certificate: leaf.pem(),

@@ -63,14 +63,20 @@ impl Teller {
     ///
     /// # Errors
     /// When it cannot be written now.
-    pub fn strictly(&self, event: AdminEvent<'_>) -> Result<(), Refused> {
+    pub fn strictly(&self, event: AdminEvent<'_>, by: By<'_>) -> Result<(), Refused> {
         let Some((log, exact)) = self.log.get() else {
             return Ok(());
         };
         log.emit(&event.exactly(exact())).map_err(|why| {
-            refused(RefusedKind::Unavailable, "the audit log cannot be written")
-                .because(why.to_string())
-                .hint("nothing is given out that is not written down; make room on the disk, or see `muster status`")
+            let refused = refused(RefusedKind::Unavailable, "the audit log cannot be written");
+            match by.from {
+                None => refused
+                    .because(why.to_string())
+                    .hint("nothing is given out that is not written down; make room on the disk, or see `muster status`"),
+                // Where it is on this machine is nobody's business out there.
+                Some(_) => refused
+                    .hint("nothing is given out that is not written down: tell whoever runs muster"),
+            }
         })
     }
 
