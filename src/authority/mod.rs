@@ -126,8 +126,8 @@ struct State {
     user: ca::Authority,
     host: ca::Authority,
     db: ca::Authority,
-    /// Until when it was looked for what is over.
-    swept: Timestamp,
+    /// When the first of the databases that people wrote down is over, as of the last look.
+    first_end: Option<Timestamp>,
 }
 
 /// How often who has tried.
@@ -195,7 +195,7 @@ impl Authority {
                 user,
                 host,
                 db,
-                swept: now,
+                first_end: None,
             }),
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             changed: broadcast::channel(CHANGES).0,
@@ -232,8 +232,13 @@ impl Authority {
     /// The databases that people wrote down, but those that are over.
     pub fn databases(&self) -> Vec<Target> {
         let now = self.now();
-        let documents =
-            records::of_kind(self.state().journal.records(), Kind::Db).collect::<Vec<_>>();
+        let mut state = self.state();
+        let documents: Vec<_> = records::of_kind(state.journal.records(), Kind::Db).collect();
+        let ends = documents
+            .iter()
+            .filter_map(|document| write::end_of(&document.body, "/metadata/expires"));
+        state.first_end = ends.filter(|end| *end > now).min();
+        drop(state);
         let targets = documents
             .iter()
             .filter_map(|document| match records::read(document, now) {
@@ -242,6 +247,12 @@ impl Authority {
                 _ => None,
             });
         targets.collect()
+    }
+
+    /// Whether a database that people wrote down is over, which was not when [`Self::databases`] was asked last.
+    pub fn databases_ended(&self) -> bool {
+        let end = self.state().first_end;
+        end.is_some_and(|end| end <= self.now())
     }
 
     /// Is told of each change after it is in force.

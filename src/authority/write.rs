@@ -204,22 +204,13 @@ impl Authority {
         });
     }
 
-    /// Removes what is over: invitations, tokens and locks, a day after their end; silences, a day after the last try. Tells of
-    /// databases that are over since it was called last.
+    /// Removes what is over: invitations, tokens and locks, a day after their end; silences, a day after the last try.
     pub(super) fn sweep(&self, now: Timestamp) -> Result<(), Refused> {
         let before = now.plus(-24 * 3600);
         let mut state = self.state();
-        let since = std::mem::replace(&mut state.swept, now);
         let mut ops = Vec::new();
-        let (mut gone, mut ended) = (Vec::new(), Vec::new());
+        let mut gone = Vec::new();
         for (id, stored) in state.journal.records() {
-            if id.table == "db" {
-                let end = end_of(&stored.value, "/metadata/expires");
-                if end.is_some_and(|end| end > since && end <= now) {
-                    ended.push(id.name.clone());
-                }
-                continue;
-            }
             let part = match id.table.as_str() {
                 INVITES => "/expires",
                 SILENCES => "/last",
@@ -251,15 +242,12 @@ impl Authority {
                 .tell(event.clone().with("name", Field::Text(lock)));
         }
         drop(state);
-        for name in ended {
-            self.announce(Changed::Target(name));
-        }
         Ok(())
     }
 }
 
 /// The time that stands there.
-fn end_of(value: &Value, part: &str) -> Option<Timestamp> {
+pub(super) fn end_of(value: &Value, part: &str) -> Option<Timestamp> {
     value.pointer(part)?.as_str()?.parse().ok()
 }
 

@@ -82,10 +82,11 @@ impl Explain {
         if let Some(node) = node_name(common) {
             policy = policy.at_node(&node);
         }
-        let written = written.iter().map(|db| db.to_target());
+        let now = now();
+        let written = written.iter().filter(|db| db.meta.holds(now));
+        let written = written.map(|db| db.to_target());
         let targets = targets_with(common, written.collect())?;
         let target = self.find(&targets)?;
-        let now = now();
         let who = policy
             .as_if_logged_in(&self.user, LIFE, now)
             .map_err(|denial| {

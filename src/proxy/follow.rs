@@ -30,8 +30,10 @@ use crate::{
 const MANY: usize = 256;
 /// How long a store that cannot be read is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often the proxy's certificate, and authorities that are being exchanged, are looked at.
+/// How often what is over is put away.
 const LOOK: Duration = Duration::from_secs(60);
+/// How often the proxy's certificate, authorities that are being exchanged, and the ends of records are looked at.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Follows the store and the authority.
 pub(super) struct Follow {
@@ -158,13 +160,20 @@ impl Shared {
 
     async fn follow_authority(&self, door: &Door) {
         let mut changes = self.authority.subscribe();
+        let late = tokio::time::MissedTickBehavior::Delay;
         let mut look = tokio::time::interval(LOOK);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        look.set_missed_tick_behavior(late);
+        let mut soon = tokio::time::interval(SOON);
+        soon.set_missed_tick_behavior(late);
         loop {
             let change = tokio::select! {
                 () = self.stop.cancelled() => return,
                 change = changes.recv() => change,
                 _ = look.tick() => {
+                    self.authority.tick();
+                    continue;
+                }
+                _ = soon.tick() => {
                     self.renew(door);
                     continue;
                 }
@@ -190,10 +199,12 @@ impl Shared {
         tell(door, touched);
     }
 
-    /// Has the authority look after what is over; takes the authorities that are trusted now, and a new certificate
-    /// where the old one ends soon.
+    /// Takes the authorities that are trusted now, and a new certificate where the old one ends soon; leaves out databases
+    /// whose records are over.
     fn renew(&self, door: &Door) {
-        self.authority.tick();
+        if self.authority.databases_ended() {
+            self.by_hand(door);
+        }
         if self.authority.trust_is_old() {
             self.renew_now(door);
         }
