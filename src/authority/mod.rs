@@ -99,6 +99,8 @@ pub enum Changed {
 pub struct Authority {
     settings: Settings,
     cluster: String,
+    /// What locks call this machine. Read once: the policy goes by it as it was then.
+    node: Option<String>,
     clock: Clock,
     chance: Chance,
     state: Mutex<State>,
@@ -180,13 +182,15 @@ impl Authority {
             );
         }
         let mut policy = records::policy(journal.records(), now)?;
-        if let Some(node) = settings.node() {
-            policy = policy.at_node(&node);
+        let node = settings.node();
+        if let Some(node) = &node {
+            policy = policy.at_node(node);
         }
         let failures = people::restore_silences(&journal);
         let limiter = |(burst, seconds)| Limiter::new(burst, seconds);
         Ok(Self {
             cluster,
+            node,
             nobody: Totp::create(&chance)?,
             users: ArcSwap::from_pointee(user.clone()),
             databases: ArcSwap::from_pointee(db.clone()),
@@ -214,9 +218,9 @@ impl Authority {
         })
     }
 
-    /// What locks call this machine, where it has a name.
-    pub fn node_name(&self) -> Option<String> {
-        self.settings.node()
+    /// What locks call this machine, where it had a name when this was opened.
+    pub fn node_name(&self) -> Option<&str> {
+        self.node.as_deref()
     }
 
     /// The cluster's name, as it was at the first start.

@@ -195,7 +195,7 @@ impl Proxy {
         let numbers = self.door.numbers();
         ProxyStatus {
             cluster_name: self.authority.cluster_name().to_owned(),
-            node_name: self.authority.node_name(),
+            node_name: self.authority.node_name().map(str::to_owned),
             listen: self
                 .door
                 .addresses()
