@@ -165,16 +165,19 @@ impl Shared {
         look.set_missed_tick_behavior(late);
         let mut soon = tokio::time::interval(SOON);
         soon.set_missed_tick_behavior(late);
+        let mut failed = false;
         loop {
             let change = tokio::select! {
                 () = self.stop.cancelled() => return,
                 change = changes.recv() => change,
                 _ = look.tick() => {
                     self.authority.tick();
+                    failed = false;
                     continue;
                 }
-                _ = soon.tick() => {
-                    self.renew(door);
+                // What fails is tried again with the next look, and told of as often.
+                _ = soon.tick(), if !failed => {
+                    failed = !self.renew(door);
                     continue;
                 }
             };
@@ -183,10 +186,10 @@ impl Shared {
                 Ok(authority::Changed::User(name)) => drop(door.changed(&Changed::User(name))),
                 Ok(authority::Changed::Lock(target)) => drop(door.changed(&Changed::Lock(target))),
                 Ok(authority::Changed::Target(_)) => self.by_hand(door),
-                Ok(authority::Changed::Trust) => self.renew_now(door),
+                Ok(authority::Changed::Trust) => failed = !self.renew_now(door),
                 Err(RecvError::Lagged(_)) => {
                     self.by_hand(door);
-                    self.renew_now(door);
+                    failed = !self.renew_now(door);
                     door.changed(&Changed::All);
                 }
                 Err(RecvError::Closed) => return,
@@ -200,25 +203,25 @@ impl Shared {
     }
 
     /// Takes the authorities that are trusted now, and a new certificate where the old one ends soon; leaves out databases
-    /// whose records are over.
-    fn renew(&self, door: &Door) {
+    /// whose records are over. Says whether that was possible.
+    fn renew(&self, door: &Door) -> bool {
         if self.authority.databases_ended() {
             self.by_hand(door);
         }
-        if self.authority.trust_is_old() {
-            self.renew_now(door);
-        }
+        !self.authority.trust_is_old() || self.renew_now(door)
     }
 
-    fn renew_now(&self, door: &Door) {
+    fn renew_now(&self, door: &Door) -> bool {
         match super::trust(&self.authority) {
             Ok((trust, expires)) => {
                 self.expires.store(expires.unix(), Ordering::Relaxed);
                 self.trust.store(Arc::new(trust));
                 door.changed(&Changed::Trust);
+                true
             }
             Err(refused) => {
                 tracing::error!(why = %refused, "the proxy's certificate cannot be renewed: the old one stays");
+                false
             }
         }
     }
