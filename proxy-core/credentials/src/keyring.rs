@@ -62,7 +62,7 @@ impl Keyring {
     /// One line for each file that cannot be used.
     pub fn new(parts: Parts) -> Result<Self, Vec<String>> {
         let Parts {
-            settings,
+            mut settings,
             aws,
             azure,
             database_ca,
@@ -71,7 +71,7 @@ impl Keyring {
         Ok(Self {
             trust: Trust::new(&settings, Arc::clone(&clock), database_ca)?,
             tokens: Tokens::new(clock),
-            aws_roles: RwLock::new(Arc::new(settings.aws_roles.clone())),
+            aws_roles: RwLock::new(Arc::new(std::mem::take(&mut settings.aws_roles))),
             settings,
             aws,
             azure,
